@@ -1,0 +1,384 @@
+package peer
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"text/template"
+
+	"github.com/stretchr/testify/require"
+)
+
+// FreeRADIUS is a running FreeRADIUS server, home or visited.
+type FreeRADIUS struct {
+	*Process
+	Server        // for its clients, all on loopback
+	Dir    string // its raddb
+
+	t testing.TB
+}
+
+// User is one subscriber of a home.
+type User struct {
+	Name     string // the whole NAI
+	Password string
+	Reply    []string // attributes of the Access-Accept, such as `Session-Timeout := 600`
+}
+
+// HomeConfig describes a FreeRADIUS that authenticates its own users: PAP,
+// CHAP, and with Certificates also PEAP-MSCHAPv2, TTLS-PAP and EAP-TLS.
+type HomeConfig struct {
+	Name   string
+	Secret string
+	Users  []User
+	// Certificates switch EAP on.
+	Certificates *Certificates
+	// MessageAuthenticator puts one into every reply to an Access-Request.
+	// FreeRADIUS 3.2.1 does so by itself only beside EAP-Message.
+	MessageAuthenticator bool
+	// RequireMessageAuthenticator refuses an Access-Request without one.
+	RequireMessageAuthenticator bool
+}
+
+// StartHome starts a FreeRADIUS home.
+func StartHome(t testing.TB, c HomeConfig) *FreeRADIUS {
+	t.Helper()
+	Need(t, "freeradius")
+	f := &FreeRADIUS{t: t, Server: Server{Port(t), Port(t), c.Secret}, Dir: t.TempDir()}
+	users := new(strings.Builder)
+	for _, u := range c.Users {
+		users.WriteString("\"" + u.Name + "\" Cleartext-Password := \"" + u.Password + "\"\n")
+		if len(u.Reply) > 0 {
+			users.WriteString("\t" + strings.Join(u.Reply, ",\n\t") + "\n")
+		}
+		users.WriteString("\n")
+	}
+	f.file("users", users.String())
+	f.render("home", c)
+	f.start(c.Name)
+	return f
+}
+
+// StartVisited starts a FreeRADIUS that knows no user and proxies every realm
+// to next, as a visited network does. secret is its NAS's.
+func StartVisited(t testing.TB, name, secret string, next Server) *FreeRADIUS {
+	t.Helper()
+	Need(t, "freeradius")
+	f := &FreeRADIUS{t: t, Server: Server{Port(t), Port(t), secret}, Dir: t.TempDir()}
+	f.render("visited", next)
+	f.start(name)
+	return f
+}
+
+// Restart starts the server again on the same ports after Kill or Stop.
+func (f *FreeRADIUS) Restart() {
+	f.t.Helper()
+	f.start(f.Name)
+}
+
+func (f *FreeRADIUS) start(name string) {
+	f.t.Helper()
+	// -f: stay in the foreground; the account stays the test's own because the
+	// configuration names no user.
+	f.Process = Start(f.t, name, exec.Command("freeradius", "-f", "-l", "stdout", "-d", f.Dir))
+	f.ready(func() error { return Alive(f.Auth, f.Secret) })
+	f.ready(func() error { return Alive(f.Acct, f.Secret) })
+}
+
+// Accept is one Access-Accept as the home sent it. The keys are those it
+// derived itself, in lower case hex, before any hop re-encrypted them.
+type Accept struct {
+	User             string
+	SendKey, RecvKey string
+}
+
+// Accepts reads what the home accepted, in order.
+func (f *FreeRADIUS) Accepts() []Accept {
+	var all []Accept
+	for _, line := range f.lines("accepts") {
+		v := strings.Split(line, "|")
+		require.Len(f.t, v, 3, "line of %s: %q", f.Name, line)
+		all = append(all, Accept{User: v[0], SendKey: strings.TrimPrefix(v[1], "0x"), RecvKey: strings.TrimPrefix(v[2], "0x")})
+	}
+	return all
+}
+
+// Record is one Accounting-Request as a home stored it.
+type Record struct {
+	Session, Status, User string
+}
+
+// Records reads what accounting the home stored, in order.
+func (f *FreeRADIUS) Records() []Record {
+	var all []Record
+	for _, line := range f.lines("records") {
+		v := strings.Split(line, "|")
+		require.Len(f.t, v, 3, "line of %s: %q", f.Name, line)
+		all = append(all, Record{Session: v[0], Status: v[1], User: v[2]})
+	}
+	return all
+}
+
+func (f *FreeRADIUS) lines(name string) []string {
+	b, err := os.ReadFile(filepath.Join(f.Dir, name))
+	if os.IsNotExist(err) {
+		return nil
+	}
+	require.NoError(f.t, err)
+	return strings.Split(strings.TrimRight(string(b), "\n"), "\n")
+}
+
+func (f *FreeRADIUS) file(name, text string) {
+	f.t.Helper()
+	require.NoError(f.t, os.WriteFile(filepath.Join(f.Dir, name), []byte(text), 0o600))
+}
+
+func (f *FreeRADIUS) render(name string, config any) {
+	f.t.Helper()
+	var b strings.Builder
+	data := map[string]any{"Dir": f.Dir, "Auth": f.Auth, "Acct": f.Acct, "Secret": f.Secret, "Config": config}
+	require.NoError(f.t, raddb.ExecuteTemplate(&b, name, data))
+	f.file("radiusd.conf", b.String())
+	f.file("dictionary", "") // the local additions: none
+}
+
+// raddb holds a whole raddb in one file for each kind of server.
+var raddb = template.Must(template.New("").Parse(`
+{{define "base"}}
+name = freeradius
+prefix = /usr
+libdir = /usr/lib/freeradius
+raddbdir = "{{.Dir}}"
+confdir = "{{.Dir}}"
+logdir = "{{.Dir}}"
+radacctdir = "{{.Dir}}"
+localstatedir = "{{.Dir}}"
+run_dir = "{{.Dir}}"
+db_dir = "{{.Dir}}"
+max_request_time = 30
+cleanup_delay = 5
+max_requests = 16384
+hostname_lookups = no
+log {
+	destination = stdout
+	auth = yes
+}
+security {
+	allow_core_dumps = no
+	max_attributes = 200
+	reject_delay = 0
+	status_server = yes
+	allow_vulnerable_openssl = yes
+}
+thread pool {
+	start_servers = 2
+	max_servers = 8
+	min_spare_servers = 1
+	max_spare_servers = 4
+	max_requests_per_server = 0
+}
+{{end}}
+
+{{define "listen"}}
+	listen {
+		type = auth
+		ipaddr = {{.Auth.Addr}}
+		port = {{.Auth.Port}}
+	}
+	listen {
+		type = acct
+		ipaddr = {{.Acct.Addr}}
+		port = {{.Acct.Port}}
+	}
+{{end}}
+
+{{define "home"}}{{template "base" .}}
+proxy_requests = no
+client loopback {
+	ipaddr = 127.0.0.0/8
+	secret = "{{.Secret}}"
+	require_message_authenticator = {{if .Config.RequireMessageAuthenticator}}yes{{else}}no{{end}}
+}
+modules {
+	pap { }
+	chap { }
+	mschap { }
+	files {
+		filename = "{{.Dir}}/users"
+	}
+	linelog accepts {
+		filename = "{{.Dir}}/accepts"
+		format = "%{User-Name}|%{reply:MS-MPPE-Send-Key}|%{reply:MS-MPPE-Recv-Key}"
+	}
+	linelog records {
+		filename = "{{.Dir}}/records"
+		format = "%{Acct-Session-Id}|%{Acct-Status-Type}|%{User-Name}"
+	}
+{{with .Config.Certificates}}
+	eap {
+		default_eap_type = peap
+		timer_expire = 60
+		max_sessions = 16384
+		tls-config tls-common {
+			private_key_file = "{{.ServerKey}}"
+			certificate_file = "{{.ServerCert}}"
+			ca_file = "{{.CA}}"
+			cipher_list = "DEFAULT"
+			tls_min_version = "1.2"
+			tls_max_version = "1.2"
+			ecdh_curve = ""
+			cache {
+				enable = no
+			}
+		}
+		tls {
+			tls = tls-common
+		}
+		ttls {
+			tls = tls-common
+			default_eap_type = mschapv2
+			copy_request_to_tunnel = no
+			use_tunneled_reply = no
+			virtual_server = "inner"
+		}
+		peap {
+			tls = tls-common
+			default_eap_type = mschapv2
+			copy_request_to_tunnel = no
+			use_tunneled_reply = no
+			virtual_server = "inner"
+		}
+		mschapv2 { }
+	}
+{{end}}
+}
+server home {
+{{template "listen" .}}
+	authorize {
+		chap
+{{if .Config.Certificates}}
+		eap {
+			ok = return
+		}
+{{end}}
+		files
+		pap
+	}
+	authenticate {
+		Auth-Type PAP {
+			pap
+		}
+		Auth-Type CHAP {
+			chap
+		}
+{{if .Config.Certificates}}
+		eap
+{{end}}
+	}
+	post-auth {
+{{if .Config.MessageAuthenticator}}
+		update reply {
+			&Message-Authenticator := 0x00
+		}
+{{end}}
+		accepts
+		Post-Auth-Type REJECT {
+{{if .Config.MessageAuthenticator}}
+			update reply {
+				&Message-Authenticator := 0x00
+			}
+{{end}}
+		}
+		Post-Auth-Type Challenge {
+		}
+	}
+	preacct {
+	}
+	accounting {
+		records
+	}
+}
+{{if .Config.Certificates}}
+server inner {
+	authorize {
+		mschap
+		eap {
+			ok = return
+		}
+		files
+		pap
+	}
+	authenticate {
+		Auth-Type PAP {
+			pap
+		}
+		Auth-Type MS-CHAP {
+			mschap
+		}
+		eap
+	}
+}
+{{end}}
+{{end}}
+
+{{define "visited"}}{{template "base" .}}
+proxy_requests = yes
+client loopback {
+	ipaddr = 127.0.0.0/8
+	secret = "{{.Secret}}"
+}
+proxy server {
+	default_fallback = no
+}
+home_server next_auth {
+	type = auth
+	ipaddr = {{.Config.Auth.Addr}}
+	port = {{.Config.Auth.Port}}
+	secret = "{{.Config.Secret}}"
+	response_window = 20
+	status_check = status-server
+}
+home_server next_acct {
+	type = acct
+	ipaddr = {{.Config.Acct.Addr}}
+	port = {{.Config.Acct.Port}}
+	secret = "{{.Config.Secret}}"
+	response_window = 20
+	status_check = status-server
+}
+home_server_pool next_auth {
+	type = fail-over
+	home_server = next_auth
+}
+home_server_pool next_acct {
+	type = fail-over
+	home_server = next_acct
+}
+realm DEFAULT {
+	auth_pool = next_auth
+	acct_pool = next_acct
+	nostrip
+}
+modules {
+	realm suffix {
+		format = suffix
+		delimiter = "@"
+	}
+}
+server visited {
+{{template "listen" .}}
+	authorize {
+		suffix
+	}
+	authenticate {
+	}
+	preacct {
+		suffix
+	}
+	accounting {
+	}
+}
+{{end}}
+`))
