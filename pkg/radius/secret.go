@@ -50,13 +50,13 @@ func keyState(key []byte, pad byte) []byte {
 func (s *Secret) Len() int { return len(s.raw) }
 
 // String hides the secret.
-func (s *Secret) String() string { return redacted }
+func (s Secret) String() string { return redacted }
 
 // GoString hides the secret.
-func (s *Secret) GoString() string { return redacted }
+func (s Secret) GoString() string { return redacted }
 
 // Format hides the secret from every verb, %x included.
-func (s *Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
 
 // MarshalText hides the secret from JSON, YAML and log encoders.
-func (s *Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
