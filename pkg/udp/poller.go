@@ -1,0 +1,54 @@
+package udp
+
+import (
+	"errors"
+	"time"
+)
+
+var errForeignConn = errors.New("socket and poller are of different implementations")
+
+// pollBackend is one of the two implementations.
+type pollBackend interface {
+	add(c *Conn, tag uint32) error
+	remove(c *Conn)
+	wait(timeout time.Duration) ([]uint32, bool, error)
+	wake()
+	close()
+}
+
+// Poller waits for datagrams on many sockets and for a call from another
+// goroutine. One event loop owns it.
+type Poller struct{ back pollBackend }
+
+// NewPoller makes a poller for sockets opened by Listen.
+func NewPoller() (*Poller, error) { return newNativePoller() }
+
+// NewPortablePoller makes a poller for sockets opened by ListenPortable.
+func NewPortablePoller() (*Poller, error) {
+	return &Poller{back: newSoftPoller()}, nil
+}
+
+// Add watches c; Wait returns tag while datagrams wait there.
+func (p *Poller) Add(c *Conn, tag uint32) error { return p.back.add(c, tag) }
+
+// Remove ends that. It must come before c.Close.
+func (p *Poller) Remove(c *Conn) { p.back.remove(c) }
+
+// Wait returns the tags of the sockets that have datagrams, in no order and
+// each at most once, and whether Wake was called since the last Wait. The
+// slice is reused by the next call. timeout below 0 waits for as long as it
+// takes, 0 only looks. Wait may return early with nothing: the caller looks
+// at its clock anyway. A socket that is not read empty is returned again.
+// hot: 0 allocs
+func (p *Poller) Wait(timeout time.Duration) (tags []uint32, woken bool, err error) {
+	return p.back.wait(timeout)
+}
+
+// Wake makes the present or the next Wait return with woken set. Any
+// goroutine may call it, also after Close. Many calls during one sleep cost
+// one system call, calls while the owner is awake cost none. hot: 0 allocs
+func (p *Poller) Wake() { p.back.wake() }
+
+// Close frees the poller, not the sockets. Only the owner may call it, and
+// not during Wait.
+func (p *Poller) Close() { p.back.close() }
