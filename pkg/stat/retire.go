@@ -1,0 +1,67 @@
+package stat
+
+import "slices"
+
+// reuseAfter is how many later calls of Retire a series must stay away before
+// another takes over its words. The shards have long dropped the snapshot
+// that knew its ID by then, so no late count lands on the newcomer.
+const reuseAfter = 2
+
+// Retire takes every series that carries all of the labels (k, v, k, v) out
+// of the scrapes, for the homes and clients that a reload has removed. IDs
+// stay harmless to use for a while; the atomic types of such a series must be
+// let go. A series that is registered again goes on where it stopped. Without
+// labels nothing is retired. It returns how many series went.
+func (r *Registry) Retire(labels ...string) (n int) {
+	if len(labels) == 0 {
+		return 0
+	}
+	kv := sortLabels("", labels)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.retirements++
+	for _, f := range r.families {
+		if !slices.Contains(f.Labels, kv[0]) {
+			continue
+		}
+		for key, s := range f.series {
+			if s.retired || !s.has(kv) {
+				continue
+			}
+			n++
+			r.retire(key, s)
+		}
+	}
+	return n
+}
+
+func (r *Registry) retire(key string, s *series) {
+	r.lines -= s.family.lines()
+	if s.read != nil {
+		delete(s.family.series, key) // holds the closure of an old table
+		return
+	}
+	s.retired, s.since = true, r.retirements
+	w := s.family.words()
+	r.free[w] = append(r.free[w], s)
+}
+
+// takeFree finds words that have rested long enough and forgets their series.
+func (r *Registry) takeFree(words uint32) *series {
+	list := r.free[words]
+	for len(list) > 0 {
+		s := list[0]
+		if s.retired && r.retirements-s.since < reuseAfter {
+			break
+		}
+		list = list[1:]
+		if s.retired {
+			s.retired = false // it may stand in the list twice
+			delete(s.family.series, s.key)
+			r.free[words] = list
+			return s
+		}
+	}
+	r.free[words] = list
+	return nil
+}
