@@ -1,0 +1,276 @@
+package accounting
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"net/netip"
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// View says how much of an identity the JSON form of a record shows. It
+// belongs to one goroutine.
+type View struct {
+	Hasher *Hasher // keys the hashes; must not be nil
+	Plain  bool    // also show user, device and CUI in plain
+	Raw    bool    // add the packet, base64
+}
+
+// AppendJSON appends the record as one JSON object without a newline. The
+// field names are a contract: they are only ever added to. Fields that have
+// nothing to say are left out.
+func (r *Record) AppendJSON(dst []byte, v *View) []byte {
+	var e Event
+	r.ReadEvent(&e)
+	dst = append(dst, `{"seq":`...)
+	dst = strconv.AppendUint(dst, r.Seq, 10)
+	dst = appendTime(dst, "time", time.Unix(0, r.Time), time.RFC3339Nano)
+	dst = appendTime(dst, "event_time", time.Unix(r.Header.Event, 0), time.RFC3339)
+	dst = appendText(dst, "kind", r.Kind.String())
+	if r.Kind == Quarantined {
+		dst = appendText(dst, "quarantine", r.Quarantine.String())
+		dst = appendUint(dst, "status", uint64(e.Status))
+	}
+	dst = appendHex(dst, "key", r.Key[:])
+	dst = appendText(dst, "client", r.Client)
+	dst = appendText(dst, "visited_operator", r.Operator)
+	dst = appendText(dst, "visited_country", r.Country)
+	dst = appendText(dst, "realm", r.Realm)
+	dst = appendText(dst, "route", r.Route)
+	dst = v.identities(dst, &e)
+	dst = appendText(dst, "session_id", e.SessionID)
+	dst = appendText(dst, "multi_session_id", e.MultiSessionID)
+	dst = appendText(dst, "nas", e.NASIdentifier)
+	dst = appendAddr(dst, "nas_address", e.NASAddress)
+	dst = v.classes(dst, &e)
+	dst = appendCounters(dst, &e)
+	dst = appendText(dst, "called_station", CalledStation(nil, e.CalledStation))
+	if r.Flags&FlagConflict != 0 {
+		dst = append(dst, `,"conflict":true`...)
+	}
+	if r.Other != 0 {
+		dst = appendUint(dst, "duplicate_of", r.Other)
+	}
+	dst = appendFlags(dst, r.Flags)
+	if v.Raw {
+		dst = append(dst, `,"raw":"`...)
+		dst = base64.StdEncoding.AppendEncode(dst, r.Raw)
+		dst = append(dst, '"')
+	}
+	return append(dst, '}')
+}
+
+func (v *View) identities(dst []byte, e *Event) []byte {
+	device := Device(nil, e)
+	dst = v.identity(dst, "user", purposeUser, e.UserName)
+	dst = v.identity(dst, "device", purposeDevice, device)
+	return v.identity(dst, "cui", purposeCUI, e.CUI)
+}
+
+func (v *View) identity(dst []byte, name string, purpose byte, id []byte) []byte {
+	if len(id) == 0 {
+		return dst
+	}
+	sum := v.Hasher.sumOf(purpose, id)
+	dst = appendHex(dst, name+"_hash", sum[:])
+	if v.Plain {
+		dst = appendText(dst, name, id)
+	}
+	return dst
+}
+
+func (v *View) classes(dst []byte, e *Event) []byte {
+	if e.Classes == 0 {
+		return dst
+	}
+	dst = append(dst, `,"class":[`...)
+	n := 0
+	e.EachClass(func(c []byte) {
+		if n > 0 {
+			dst = append(dst, ',')
+		}
+		n++
+		sum := v.Hasher.sumOf(purposeClass, c)
+		dst = append(dst, '"')
+		dst = hex.AppendEncode(dst, sum[:])
+		dst = append(dst, '"')
+	})
+	return append(dst, ']')
+}
+
+func appendCounters(dst []byte, e *Event) []byte {
+	for _, c := range [...]struct {
+		name string
+		has  Has
+		v    uint64
+	}{
+		{"session_time", HasSessionTime, uint64(e.SessionTime)},
+		{"input_octets", HasInputOctets, e.InputOctets},
+		{"output_octets", HasOutputOctets, e.OutputOctets},
+		{"input_packets", HasInputPackets, uint64(e.InputPackets)},
+		{"output_packets", HasOutputPackets, uint64(e.OutputPackets)},
+		{"delay_time", HasDelayTime, uint64(e.DelayTime)},
+		{"terminate_cause", HasTerminateCause, uint64(e.TerminateCause)},
+		{"nas_port_type", HasNASPortType, uint64(e.NASPortType)},
+		{"rat", HasRATType, uint64(e.RATType)},
+	} {
+		if e.Has&c.has != 0 {
+			dst = appendUint(dst, c.name, c.v)
+		}
+	}
+	return dst
+}
+
+var flagNames = [...]struct {
+	flag Flags
+	name string
+}{
+	{FlagForward, "forward"},
+	{FlagRedacted, "redacted"},
+	{FlagArrivalTime, "arrival_time"},
+	{FlagBadAttribute, "bad_attribute"},
+	{FlagNameCut, "name_cut"},
+}
+
+func appendFlags(dst []byte, f Flags) []byte {
+	sep := `,"flags":["`
+	for _, n := range flagNames {
+		if f&n.flag != 0 {
+			dst = append(dst, sep...)
+			dst = append(dst, n.name...)
+			sep = `","`
+		}
+	}
+	if len(sep) == 3 {
+		dst = append(dst, `"]`...)
+	}
+	return dst
+}
+
+// Device appends the canonical identity of the device in e: "imsi:" and the
+// digits of 3GPP-IMSI, else "mac:" and twelve lower-case hex digits when
+// Calling-Station-Id is a MAC address in any of its spellings (RFC 3580
+// section 3.21), else "station:" and the value as it is.
+func Device(dst []byte, e *Event) []byte {
+	if len(e.IMSI) > 0 {
+		return append(append(dst, "imsi:"...), e.IMSI...)
+	}
+	if len(e.CallingStation) == 0 {
+		return dst
+	}
+	if mac, rest, ok := macDigits(e.CallingStation); ok && len(rest) == 0 {
+		return append(append(dst, "mac:"...), mac[:]...)
+	}
+	return append(append(dst, "station:"...), e.CallingStation...)
+}
+
+// CalledStation appends a Called-Station-Id as RFC 3580 section 3.20 wants
+// it, AA-BB-CC-DD-EE-FF:ssid, when it begins with a MAC address, else as is.
+func CalledStation(dst, v []byte) []byte {
+	mac, rest, ok := macDigits(v)
+	if !ok || (len(rest) > 0 && rest[0] != ':') {
+		return append(dst, v...)
+	}
+	for i, c := range mac {
+		if i > 0 && i%2 == 0 {
+			dst = append(dst, '-')
+		}
+		if c >= 'a' {
+			c -= 'a' - 'A'
+		}
+		dst = append(dst, c)
+	}
+	return append(dst, rest...)
+}
+
+// macDigits reads twelve hex digits with any of the usual separators.
+func macDigits(v []byte) (mac [12]byte, rest []byte, ok bool) {
+	n := 0
+	for i, c := range v {
+		if n == len(mac) {
+			return mac, v[i:], true
+		}
+		switch {
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'f':
+			mac[n] = c
+			n++
+		case c >= 'A' && c <= 'F':
+			mac[n] = c + 'a' - 'A'
+			n++
+		case (c == '-' || c == ':' || c == '.') && n > 0 && n%2 == 0 && isHex(v[i-1]):
+		default:
+			return mac, nil, false
+		}
+	}
+	return mac, nil, n == len(mac)
+}
+
+func isHex(c byte) bool {
+	return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'f'
+}
+
+func appendTime(dst []byte, name string, t time.Time, layout string) []byte {
+	dst = appendField(dst, name)
+	dst = append(dst, '"')
+	// Years of five digits are no RFC 3339: a hostile clock shows as the limit.
+	if y := t.UTC().Year(); y < 0 || y > 9999 {
+		t = time.Unix(0, 0)
+	}
+	dst = t.UTC().AppendFormat(dst, layout)
+	return append(dst, '"')
+}
+
+func appendAddr(dst []byte, name string, v []byte) []byte {
+	ip, ok := netip.AddrFromSlice(v)
+	if !ok {
+		return dst
+	}
+	dst = append(appendField(dst, name), '"')
+	return append(ip.AppendTo(dst), '"')
+}
+
+func appendHex(dst []byte, name string, v []byte) []byte {
+	dst = append(appendField(dst, name), '"')
+	return append(hex.AppendEncode(dst, v), '"')
+}
+
+func appendUint(dst []byte, name string, v uint64) []byte {
+	return strconv.AppendUint(appendField(dst, name), v, 10)
+}
+
+func appendField(dst []byte, name string) []byte {
+	dst = append(dst, ',', '"')
+	dst = append(dst, name...)
+	return append(dst, '"', ':')
+}
+
+const hexDigits = "0123456789abcdef"
+
+// appendText appends a string field, or nothing when it is empty. Octets
+// that are not UTF-8 become U+FFFD: the packet itself is in raw.
+func appendText[T string | []byte](dst []byte, name string, v T) []byte {
+	if len(v) == 0 {
+		return dst
+	}
+	dst = append(appendField(dst, name), '"')
+	for i := 0; i < len(v); {
+		c := v[i]
+		if c < utf8.RuneSelf {
+			switch {
+			case c == '"' || c == '\\':
+				dst = append(dst, '\\', c)
+			case c < 0x20 || c == 0x7f:
+				dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+			default:
+				dst = append(dst, c)
+			}
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRune([]byte(v[i:min(i+utf8.UTFMax, len(v))]))
+		dst = utf8.AppendRune(dst, r)
+		i += n
+	}
+	return append(dst, '"')
+}

@@ -1,0 +1,210 @@
+package spool
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+	"go.uber.org/zap"
+)
+
+// Open opens or creates the spool in dir and checks it: every acknowledged
+// record must be there and readable, else Open refuses with ErrDamaged and
+// says where. A torn end of the log, which was never acknowledged, is cut
+// off silently. The directory is locked until Close.
+func Open(dir string, o Options) (*Spool, error) {
+	o.defaults()
+	s := &Spool{
+		o: o, dir: dir,
+		changed: make(chan struct{}, 1),
+		wake:    make(chan struct{}, 1),
+		stopped: make(chan struct{}),
+	}
+	s.in.batches = make([]*Batch, 0, 64)
+	if err := s.guard(s.openStore); err != nil {
+		return nil, fmt.Errorf("opening spool %s: %w", dir, err)
+	}
+	if err := s.guard(s.load); err != nil {
+		_ = s.abandon()
+		return nil, fmt.Errorf("opening spool %s: %w", dir, err)
+	}
+	if o.ReadOnly {
+		s.state.Store(uint32(Closed))
+		s.in.stop = true
+		close(s.stopped)
+		return s, nil
+	}
+	s.writer.pb = s.db.NewBatch(pebble.WithInitialSizeBytes(1<<20), pebble.WithMaxRetainedSizeBytes(2*maxCommitBytes))
+	s.checkSpace()
+	s.measure()
+	s.oldest()
+	o.Logger.Info("spool open", zap.String("dir", dir), zap.Uint64("epoch", s.epoch),
+		zap.Uint64("first", s.First()), zap.Uint64("last", s.Last()), zap.Uint64("watermark", s.Watermark()))
+	go s.run()
+	return s, nil
+}
+
+// guard runs f on a goroutine of its own, which the store may end
+// (storeLogger).
+func (s *Spool) guard(f func() error) (err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		err = f()
+	}()
+	<-done
+	if err == nil {
+		err = s.Failure()
+	}
+	return err
+}
+
+func (s *Spool) openStore() error {
+	if !s.o.ReadOnly {
+		if err := s.o.FS.MkdirAll(s.dir, 0o750); err != nil {
+			return err
+		}
+	}
+	lock, err := pebble.LockDirectory(s.dir, s.o.FS)
+	if err != nil {
+		return fmt.Errorf("locking, is it in use? %w", err)
+	}
+	cache := pebble.NewCache(8 << 20)
+	defer cache.Unref()
+	s.db, err = pebble.Open(s.dir, s.storeOptions(cache, lock))
+	if err != nil {
+		_ = lock.Close()
+		if pebble.IsCorruptionError(err) {
+			err = damaged("reading the log", err)
+		}
+		return err
+	}
+	s.lock = lock
+	return nil
+}
+
+// load reads where the log stands and checks it.
+func (s *Spool) load() error {
+	if err := s.loadMeta(); err != nil {
+		return err
+	}
+	if err := s.loadEnds(); err != nil {
+		return err
+	}
+	w := &s.writer
+	w.next, w.sealed = s.last.Load()+1, true
+	if err := s.loadTimes(); err != nil {
+		return err
+	}
+	it, err := s.iter(keyForward, 0, 0)
+	if err != nil {
+		return err
+	}
+	for ok := it.First(); ok; ok = it.Next() {
+		s.pending.Add(1)
+	}
+	if err := it.Close(); err != nil {
+		return damaged("reading forward markers", err)
+	}
+	if s.o.SkipCheck {
+		return nil
+	}
+	return s.check()
+}
+
+// loadMeta reads or writes what names this spool.
+func (s *Spool) loadMeta() error {
+	v, c, err := s.db.Get(keyMeta)
+	switch {
+	case err == nil:
+		defer func() { _ = c.Close() }()
+		if len(v) != 9 || v[0] != layout {
+			return fmt.Errorf("%w: written by a newer program?", ErrVersion)
+		}
+		s.epoch = binary.BigEndian.Uint64(v[1:])
+		return nil
+	case !errors.Is(err, pebble.ErrNotFound):
+		return damaged("reading the layout", err)
+	case s.o.ReadOnly:
+		return errors.New("there is no spool")
+	}
+	it, err := s.db.NewIter(nil)
+	if err != nil {
+		return err
+	}
+	some := it.First()
+	if err := it.Close(); err != nil || some {
+		return damaged("the layout is missing", errors.Join(err, errors.New("but there are records")))
+	}
+	s.epoch = uint64(s.o.now().Unix())
+	return s.db.Set(keyMeta, binary.BigEndian.AppendUint64([]byte{layout}, s.epoch), pebble.Sync)
+}
+
+// loadEnds finds first, last and watermark.
+func (s *Spool) loadEnds() error {
+	v, c, err := s.db.Get(keyWatermark)
+	if err == nil && len(v) == 8 {
+		s.watermark.Store(binary.BigEndian.Uint64(v))
+		s.in.watermark = s.watermark.Load()
+		err = c.Close()
+	}
+	if err != nil && !errors.Is(err, pebble.ErrNotFound) {
+		return damaged("reading the watermark", err)
+	}
+	it, err := s.iter(keyRecord, 0, 0)
+	if err != nil {
+		return err
+	}
+	s.first.Store(1)
+	if it.First() {
+		s.first.Store(seqOf(it.Key()))
+	}
+	if it.Last() {
+		s.last.Store(seqOf(it.Key()))
+	}
+	if err := it.Close(); err != nil {
+		return damaged("reading the ends of the log", err)
+	}
+	last := s.last.Load()
+	if w := s.watermark.Load(); w > last {
+		return fmt.Errorf("%w: delivered up to %d, but the last record is %d", ErrDamaged, w, last)
+	}
+	cut, ok, err := s.cutBefore(^uint64(0))
+	if err == nil && ok && cut.Last > last {
+		err = fmt.Errorf("%w: queued up to %d, but the last record is %d", ErrDamaged, cut.Last, last)
+	}
+	return err
+}
+
+func (s *Spool) loadTimes() error {
+	it, err := s.iter(keyTime, 0, 0)
+	if err != nil {
+		return err
+	}
+	for ok := it.First(); ok; ok = it.Next() {
+		if v := it.Value(); len(v) == 8 {
+			s.writer.times = append(s.writer.times, minute{int64(seqOf(it.Key())), binary.BigEndian.Uint64(v)})
+		}
+	}
+	return damaged("reading times", it.Close())
+}
+
+// check reads every record: the store verifies its checksums, we the
+// numbering and the caller the content.
+func (s *Spool) check() error {
+	var bad error
+	err := s.read(0, s.last.Load(), func(seq uint64, rec []byte) bool {
+		if s.o.Scan == nil {
+			return true
+		}
+		if bad = s.o.Scan(seq, rec); bad != nil {
+			bad = damaged(fmt.Sprintf("record %d", seq), bad)
+		}
+		return bad == nil
+	})
+	if err != nil {
+		return err
+	}
+	return bad
+}

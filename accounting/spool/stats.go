@@ -1,0 +1,59 @@
+package spool
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// counters are written by the committer and by refused callers.
+type counters struct {
+	commits, records, bytes, refused atomic.Uint64
+	free, disk                       atomic.Uint64
+	commitTime, oldest               atomic.Int64
+}
+
+// Stats is a picture of the spool for metrics and the status page.
+type Stats struct {
+	State      State
+	First      uint64 // oldest kept sequence number
+	Last       uint64 // newest durable one
+	Watermark  uint64 // newest delivered one
+	Pending    uint64 // records owed to home servers
+	Queued     uint64 // records that wait for a commit
+	Commits    uint64 // since start, as all below
+	Records    uint64 // committed
+	Bytes      uint64 // of committed records
+	Refused    uint64 // records not taken
+	CommitTime time.Duration
+	DiskBytes  uint64 // what the log takes on the disk
+	FreeBytes  uint64 // what the file system has left, 0 unknown
+	Oldest     time.Time
+}
+
+// Kept counts the records that can be read.
+func (s *Stats) Kept() uint64 { return s.Last + 1 - s.First }
+
+// Stats reads the counters; it does not wait for the disk.
+func (s *Spool) Stats() Stats {
+	s.in.mu.Lock()
+	queued := s.in.records
+	s.in.mu.Unlock()
+	c := &s.stats
+	st := Stats{
+		State: s.State(), First: s.First(), Last: s.Last(), Watermark: s.Watermark(),
+		Pending: uint64(max(s.pending.Load(), 0)), Queued: uint64(queued),
+		Commits: c.commits.Load(), Records: c.records.Load(), Bytes: c.bytes.Load(), Refused: c.refused.Load(),
+		CommitTime: time.Duration(c.commitTime.Load()), DiskBytes: c.disk.Load(), FreeBytes: c.free.Load(),
+	}
+	if t := c.oldest.Load(); t != 0 {
+		st.Oldest = time.Unix(t, 0)
+	}
+	return st
+}
+
+// measure asks the store how much disk it takes.
+func (s *Spool) measure() {
+	if s.Failure() == nil {
+		s.stats.disk.Store(s.db.Metrics().DiskSpaceUsage())
+	}
+}
