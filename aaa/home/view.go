@@ -1,0 +1,87 @@
+package home
+
+import (
+	"github.com/roamgate/roamgate/pkg/udp"
+	"github.com/roamgate/roamgate/realm"
+)
+
+// View is the homes and pools of one configuration. It is immutable and safe
+// for concurrent use.
+type View struct {
+	homes []*Home // by index; those of earlier configurations too
+	live  []*Home // of this configuration
+	from  map[udp.Addr]source
+	pools [kinds][]*Pool
+}
+
+type source struct {
+	home int32
+	kind Kind
+}
+
+// Home returns the home of that index, nil if there never was one. Homes that
+// the configuration no longer has are still found, for requests in flight.
+// hot: 0 allocs
+func (v *View) Home(i int32) *Home {
+	if i < 0 || int(i) >= len(v.homes) {
+		return nil
+	}
+	return v.homes[i]
+}
+
+// Homes returns the homes of the configuration in its order. The slice must
+// not be changed.
+func (v *View) Homes() []*Home { return v.live }
+
+// Pool returns pool i of the configuration as it serves the kind: without
+// the members that have no address for it. It is nil if there is no pool i.
+// hot: 0 allocs
+func (v *View) Pool(i int32, k Kind) *Pool {
+	if i < 0 || k >= kinds || int(i) >= len(v.pools[k]) {
+		return nil
+	}
+	return v.pools[k][i]
+}
+
+// FromAddr says which home, asked for what, sends from the address.
+// hot: 0 allocs
+func (v *View) FromAddr(a udp.Addr) (home int32, kind Kind, ok bool) {
+	s, ok := v.from[a]
+	return s.home, s.kind, ok
+}
+
+// attribute fills from: homes of this configuration first, then those that
+// are gone, each address to the oldest. That makes two names of one server
+// one home for identifiers and health.
+func (v *View) attribute() {
+	v.from = make(map[udp.Addr]source, kinds*len(v.homes))
+	for _, h := range v.live {
+		v.claim(h, func(s source) bool { return h.Index < s.home })
+	}
+	for _, h := range v.homes {
+		v.claim(h, func(source) bool { return false })
+	}
+}
+
+func (v *View) claim(h *Home, before func(source) bool) {
+	for k := Auth; k < kinds; k++ {
+		if !h.Has(k) {
+			continue
+		}
+		if old, ok := v.from[h.Addr[k]]; !ok || before(old) {
+			v.from[h.Addr[k]] = source{h.Index, k}
+		}
+	}
+}
+
+// owns reports whether replies from the home's address are its own.
+func (v *View) owns(h *Home, k Kind) bool { return v.from[h.Addr[k]] == source{h.Index, k} }
+
+func (v *View) compilePools(set *realm.Set, seed uint64) {
+	for k := Auth; k < kinds; k++ {
+		v.pools[k] = make([]*Pool, len(set.Pools))
+		for i := range set.Pools {
+			v.pools[k][i] = v.compilePool(&set.Pools[i], k, seed)
+		}
+	}
+}
