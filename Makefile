@@ -1,0 +1,57 @@
+# roamgate. Every target is explained by `make help`.
+SHELL := /bin/bash
+GO ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+FUZZTIME ?= 60s
+COUNT ?= 6
+BASE ?= main
+
+.PHONY: build run test e2e interop fuzz bench bench-compare lint vuln gen check-config setup help
+
+build: ## build bin/roamgate and bin/roamgen (the first target)
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/roamgate ./cmd/roamgen
+
+run: build ## start a hub with two visited and three home networks on loopback, and watch it
+	bin/roamgen demo
+
+test: lint ## everything a submission must pass: lint, vuln, all tests with the race detector
+	@test/setup.sh || [ -z "$$CI" ]
+	@test/vuln.sh --if-reachable
+	$(GO) test -race -shuffle=on -timeout 12m ./...
+
+e2e: ## the whole hub on loopback with scripted peers
+	$(GO) test -race -count=1 ./test/e2e/...
+
+interop: ## the hub between FreeRADIUS, radsecproxy, eapol_test, radclient and Redis
+	@test/setup.sh
+	CI=1 $(GO) test -race -count=1 -v ./test/peer/... ./test/interop/...
+
+fuzz: ## every fuzz target for FUZZTIME (60s); FUZZ=./pkg/... limits it
+	@FUZZTIME=$(FUZZTIME) FUZZ=$(FUZZ) test/fuzz.sh
+
+bench: build ## benchmarks of the packages, then the hub and radsecproxy in turns
+	$(GO) test -run='^$$' -bench=. -benchmem -count=$(COUNT) ./... | tee bin/bench.txt
+	$(GO) test -count=1 -v -tags=bench -timeout 30m ./test/bench/...
+
+bench-compare: ## benchstat of this tree against BASE (main); PKG limits the packages
+	@BASE=$(BASE) COUNT=$(COUNT) PKG=$(PKG) test/bench-compare.sh
+
+lint: ## gofmt, go vet and staticcheck
+	@test/check.sh
+
+vuln: ## govulncheck; GOVULNDB=file:///... uses a local database (see test/vulndb)
+	@test/vuln.sh
+
+gen: ## generate what is generated, and fail when that changes a committed file
+	$(GO) generate ./...
+	git diff --exit-code
+
+check-config: build ## check the reference configuration
+	bin/roamgate check configs/roamgate.yaml
+
+setup: ## install the Debian packages that the tests start
+	@test/setup.sh
+
+help: ## this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
