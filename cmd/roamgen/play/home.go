@@ -1,0 +1,257 @@
+package play
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/roamgate/roamgate/pkg/radius"
+	"github.com/roamgate/roamgate/pkg/udp"
+)
+
+// HomeConfig is what a Home is from its start to its end; its behaviour is a
+// Script and may change.
+type HomeConfig struct {
+	Name string // told apart by it: a State of another home is a flaw
+	// Auth and Acct are the addresses to listen on; port 0 takes a free one,
+	// an invalid address leaves that role out.
+	Auth, Acct netip.AddrPort
+	Secret     []byte
+	// Password is what every device must know; "" accepts any.
+	Password string
+	// Shards is the number of event loops; 0 is one.
+	Shards int
+	// AllowUnsigned serves an Access-Request without Message-Authenticator.
+	AllowUnsigned bool
+	// Track counts per User-Name and per accounting event. It allocates.
+	Track  bool
+	Seed   uint64
+	Script Script
+}
+
+// Home is a home server in this process. Its methods are safe for concurrent
+// use.
+type Home struct {
+	config HomeConfig
+	secret *radius.Secret
+	script atomic.Pointer[Script]
+	shards []*homeShard
+	wait   sync.WaitGroup
+	closed atomic.Bool
+}
+
+// StartHome opens the sockets and answers until Close.
+func StartHome(c HomeConfig) (*Home, error) {
+	h := &Home{config: c, secret: radius.NewSecret(c.Secret)}
+	h.SetScript(c.Script)
+	for i := range max(c.Shards, 1) {
+		s, err := newHomeShard(h, uint64(i))
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("starting home %s: %w", c.Name, err), h.Close())
+		}
+		h.shards = append(h.shards, s)
+		// The next shards join the ports the first one got.
+		h.config.Auth, h.config.Acct = s.address(doorAuth), s.address(doorAcct)
+	}
+	for _, s := range h.shards {
+		h.wait.Go(s.run)
+	}
+	return h, nil
+}
+
+// Name is the home's name.
+func (h *Home) Name() string { return h.config.Name }
+
+// Auth is the address that answers Access-Requests.
+func (h *Home) Auth() netip.AddrPort { return h.config.Auth }
+
+// Acct is the address that answers Accounting-Requests.
+func (h *Home) Acct() netip.AddrPort { return h.config.Acct }
+
+// SetScript changes the behaviour from the next batch of requests on.
+func (h *Home) SetScript(s Script) { h.script.Store(&s) }
+
+// Script is the behaviour now.
+func (h *Home) Script() Script { return *h.script.Load() }
+
+// Snapshot gives all counts up to now.
+func (h *Home) Snapshot() HomeCounts {
+	var sum HomeCounts
+	for _, s := range h.shards {
+		s.mu.Lock()
+		c := s.counts.clone()
+		s.mu.Unlock()
+		sum.add(&c)
+	}
+	return sum
+}
+
+// Close stops the loops, waits for them and closes the sockets: from then on
+// the kernel refuses what is sent here. Snapshot works on.
+func (h *Home) Close() error {
+	if h.closed.Swap(true) {
+		return nil
+	}
+	for _, s := range h.shards {
+		s.poller.Wake()
+	}
+	h.wait.Wait()
+	var err error
+	for _, s := range h.shards {
+		err = errors.Join(err, s.close())
+	}
+	return err
+}
+
+// A door is one of a shard's sockets.
+const (
+	doorAuth uint8 = iota
+	doorAcct
+	doorOther // a port nobody asked, for BadOtherPort
+	doors
+)
+
+// homeShard is one event loop of a Home.
+type homeShard struct {
+	home   *Home
+	conns  [doors]*udp.Conn
+	queues [doors]*udp.Queue
+	poller *udp.Poller
+	batch  *udp.Batch
+	hold   *hold
+	tag    uint32 // names this home in a State
+
+	// Scratch of the request at hand.
+	request radius.Packet
+	writer  radius.Writer
+	crypt   *radius.Crypt
+	buf     [radius.MaxLen]byte
+	plain   [256]byte
+	script  *Script
+	random  random
+	now     int64
+	recent  map[source]*[256]remembered
+
+	mu     sync.Mutex // guards counts; held by the loop while it works a batch
+	counts HomeCounts
+}
+
+// source is where a client sends from and to: the space of its identifiers.
+type source struct {
+	from udp.Addr
+	door uint8
+}
+
+// remembered is the last request of a source with an identifier.
+type remembered struct {
+	auth [16]byte
+	code radius.Code
+}
+
+const maxSources = 1 << 16
+
+func newHomeShard(h *Home, i uint64) (*homeShard, error) {
+	s := &homeShard{
+		home:   h,
+		batch:  udp.NewBatch(64, radius.MaxLen+1),
+		hold:   newHold(clock()),
+		tag:    uint32(hash([]byte(h.config.Name))),
+		crypt:  radius.NewCrypt(),
+		random: random(h.config.Seed + i<<32 + 1),
+		recent: map[source]*[256]remembered{},
+	}
+	if h.config.Track {
+		s.counts.NAI, s.counts.Events = map[string]uint64{}, map[string]uint64{}
+	}
+	var err error
+	if s.poller, err = udp.NewPoller(); err != nil {
+		return nil, err
+	}
+	other := netip.AddrPortFrom(h.config.Acct.Addr(), 0)
+	if h.config.Auth.Addr().IsValid() {
+		other = netip.AddrPortFrom(h.config.Auth.Addr(), 0)
+	}
+	for door, at := range [doors]netip.AddrPort{h.config.Auth, h.config.Acct, other} {
+		if !at.Addr().IsValid() {
+			continue
+		}
+		if err := s.open(uint8(door), at); err != nil {
+			return nil, errors.Join(err, s.close())
+		}
+	}
+	return s, nil
+}
+
+func (s *homeShard) open(door uint8, at netip.AddrPort) error {
+	shared := door != doorOther && s.home.config.Shards > 1
+	conn, err := udp.Listen(at, udp.Options{ReusePort: shared, RecvBuffer: socketBuffer, SendBuffer: socketBuffer})
+	if err != nil {
+		return fmt.Errorf("listening on %s: %w", at, err)
+	}
+	s.conns[door] = conn
+	s.queues[door] = udp.NewQueue(conn, 64)
+	return s.poller.Add(conn, uint32(door))
+}
+
+const socketBuffer = 4 << 20
+
+func (s *homeShard) close() error {
+	var err error
+	for _, c := range s.conns {
+		if c != nil {
+			s.poller.Remove(c)
+			err = errors.Join(err, c.Close())
+		}
+	}
+	s.poller.Close()
+	return err
+}
+
+func (s *homeShard) address(door uint8) netip.AddrPort {
+	if s.conns[door] == nil {
+		return netip.AddrPort{}
+	}
+	return s.conns[door].LocalAddr()
+}
+
+func (s *homeShard) run() {
+	for !s.home.closed.Load() {
+		wait := idleWait
+		if s.hold.n > 0 {
+			wait = time.Millisecond
+		}
+		tags, _, err := s.poller.Wait(wait)
+		if err != nil {
+			return
+		}
+		s.turn(tags)
+	}
+}
+
+// turn works one batch of every socket that has one.
+func (s *homeShard) turn(tags []uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now = clock()
+	s.script = s.home.script.Load()
+	for _, door := range tags {
+		n, err := s.conns[door].Recv(s.batch)
+		if err != nil {
+			continue
+		}
+		for i := range n {
+			s.receive(uint8(door), i)
+		}
+	}
+	s.hold.release(s.now, s.sendHeld)
+	for _, q := range s.queues {
+		if q != nil {
+			q.Flush()
+		}
+	}
+}
+
+func (s *homeShard) sendHeld(e *held) { s.queues[e.door].Send(e.b, e.to, e.local) }

@@ -1,0 +1,259 @@
+package play
+
+import (
+	"crypto/md5"
+	"encoding/binary"
+
+	"github.com/roamgate/roamgate/pkg/radius"
+)
+
+// receive takes the i-th datagram of the batch: checks, counts and answers.
+// hot: 0 allocs
+func (s *homeShard) receive(door uint8, i int) {
+	p := &s.request
+	if door == doorOther || p.Parse(s.batch.Data(i)) != radius.OK {
+		s.counts.Flaws[FlawMalformed]++
+		return
+	}
+	kind, ok := s.classify(door)
+	if !ok {
+		s.counts.Flaws[FlawMalformed]++
+		return
+	}
+	if !s.authentic(kind) {
+		return
+	}
+	s.counts.Requests[kind]++
+	if s.repeated(door, i) {
+		s.counts.Duplicates[kind]++
+	} else {
+		s.counts.Unique[kind]++
+		s.track(kind)
+	}
+	if s.ignores(kind) {
+		s.counts.Dropped[kind]++
+		return
+	}
+	bad := s.script.decide(&s.random)
+	s.answer(door, kind, bad)
+	s.send(door, i, bad)
+	s.counts.Answered[kind]++
+	if bad == BadNone {
+		return
+	}
+	s.counts.BadAnswers++
+	if s.script.ThenProper {
+		s.answer(door, kind, BadNone)
+		s.send(door, i, BadNone)
+	}
+}
+
+// classify finds the kind; a code on the wrong port is none.
+func (s *homeShard) classify(door uint8) (Kind, bool) {
+	switch code := s.request.Code(); {
+	case code == radius.StatusServer:
+		return KindStatus, true
+	case code == radius.AccessRequest && door == doorAuth:
+		return KindAuth, true
+	case code == radius.AccountingRequest && door == doorAcct:
+		return acctKind(&s.request), true
+	}
+	return 0, false
+}
+
+// acctKind reads Acct-Status-Type (RFC 2866 section 5.1).
+func acctKind(p *radius.Packet) Kind {
+	status, _ := p.Uint32(radius.AcctStatusType)
+	switch status {
+	case statusStart:
+		return KindStart
+	case statusStop:
+		return KindStop
+	case statusInterim:
+		return KindInterim
+	}
+	return KindOther
+}
+
+// authentic verifies the request as its code demands; what fails is counted
+// and discarded in silence.
+func (s *homeShard) authentic(kind Kind) bool {
+	p, secret := &s.request, s.home.secret
+	signed := p.Has(radius.MessageAuthenticator)
+	if kind != KindAuth && kind != KindStatus && !s.crypt.CheckRequestAuthenticator(p, secret) {
+		s.counts.Flaws[FlawAuthenticator]++
+		return false
+	}
+	if signed && !s.crypt.CheckMessageAuthenticator(p, secret) {
+		s.counts.Flaws[FlawMessageAuthenticator]++
+		return false
+	}
+	if signed && misplaced(p) {
+		s.counts.Flaws[FlawUnplaced]++
+	}
+	must := kind == KindStatus || kind == KindAuth && !s.home.config.AllowUnsigned
+	if !signed && must {
+		s.counts.Flaws[FlawUnsigned]++
+		return false
+	}
+	return true
+}
+
+// misplaced reports a Message-Authenticator that is not the first attribute.
+func misplaced(p *radius.Packet) bool {
+	return p.Bytes()[radius.HeaderLen] != byte(radius.MessageAuthenticator)
+}
+
+// repeated reports a request already seen: same source, identifier and
+// authenticator (RFC 2865 section 3).
+func (s *homeShard) repeated(door uint8, i int) bool {
+	at := source{s.batch.Addr(i), door}
+	ids := s.recent[at]
+	if ids == nil {
+		if len(s.recent) >= maxSources {
+			clear(s.recent)
+		}
+		ids = new([256]remembered)
+		s.recent[at] = ids
+	}
+	seen := remembered{*s.request.Authenticator(), s.request.Code()}
+	last := &ids[s.request.Identifier()]
+	if *last == seen {
+		return true
+	}
+	*last = seen
+	return false
+}
+
+func (s *homeShard) track(kind Kind) {
+	if s.counts.NAI == nil {
+		return
+	}
+	if kind == KindAuth {
+		name, _ := s.request.First(radius.UserName)
+		s.counts.NAI[string(name)]++
+		return
+	}
+	if session, ok := s.request.First(radius.AcctSessionID); ok && kind != KindStatus {
+		s.counts.Events[EventKey(kind, string(session))]++
+	}
+}
+
+func (s *homeShard) ignores(kind Kind) bool {
+	if s.script.Silent || s.script.StatusOnly && kind != KindStatus {
+		return true
+	}
+	return s.script.Loss > 0 && s.random.share() < s.script.Loss
+}
+
+// answer builds the answer into s.buf; the writer holds its bytes until send.
+func (s *homeShard) answer(door uint8, kind Kind, bad Bad) {
+	switch kind {
+	case KindAuth:
+		s.decideAccess(bad)
+	case KindStatus:
+		code := radius.AccessAccept
+		if door == doorAcct {
+			code = radius.AccountingResponse
+		}
+		s.start(code, bad, true)
+	default:
+		s.checkClass()
+		s.start(radius.AccountingResponse, bad, s.request.Has(radius.MessageAuthenticator))
+	}
+}
+
+// send signs what answer built, spoils it where asked and queues or holds it.
+func (s *homeShard) send(door uint8, i int, bad Bad) {
+	s.echoProxyState()
+	auth := s.request.Authenticator()
+	b := s.writer.SignResponse(s.crypt, s.home.secret, auth)
+	due := s.now + s.script.Delay.draw(&s.random)
+	copies := 1
+	switch bad {
+	case BadAuthenticator:
+		b[4] ^= 0xff
+	case BadMessageAuthenticator:
+		s.spoilMessageAuthenticator(b, auth)
+	case BadLate:
+		due += int64(s.script.LateBy)
+	case BadDuplicate:
+		copies = 2
+	case BadOtherPort:
+		door = doorOther
+	case BadTruncated:
+		b = b[:len(b)/2]
+	}
+	for range copies {
+		if due > s.now {
+			s.hold.put(due, door, b, s.batch.Addr(i), s.batch.Local(i))
+		} else {
+			s.queues[door].Send(b, s.batch.Addr(i), s.batch.Local(i))
+		}
+	}
+}
+
+// start begins an answer with the code, or with what the script makes of it.
+func (s *homeShard) start(code radius.Code, bad Bad, signed bool) {
+	id := s.request.Identifier()
+	switch bad {
+	case BadIdentifier:
+		id ^= 0x80
+	case BadCode:
+		code = radius.AccessRequest
+	case BadUnsigned:
+		signed = false
+	}
+	s.writer.Start(s.buf[:], code, id, signed)
+}
+
+// echoProxyState copies every Proxy-State in order (RFC 2865 section 5.33).
+func (s *homeShard) echoProxyState() {
+	if !s.request.Has(radius.ProxyState) {
+		return
+	}
+	for off := radius.HeaderLen; ; {
+		a, next, ok := s.request.Next(off)
+		if !ok {
+			return
+		}
+		if a.Type == radius.ProxyState {
+			s.writer.Raw(a.Raw)
+		}
+		off = next
+	}
+}
+
+// spoilMessageAuthenticator flips it and makes the Response Authenticator fit
+// again, so that only a peer that looks at the former notices.
+func (s *homeShard) spoilMessageAuthenticator(b []byte, auth *[16]byte) {
+	if len(b) < radius.HeaderLen+18 || b[radius.HeaderLen] != byte(radius.MessageAuthenticator) {
+		b[4] ^= 0xff
+		return
+	}
+	b[radius.HeaderLen+2] ^= 0xff
+	copy(b[4:20], auth[:])
+	sum := md5.New()
+	sum.Write(b)
+	sum.Write(s.home.config.Secret)
+	sum.Sum(b[4:4])
+}
+
+// class is what a home puts into the Class of this device's Access-Accept.
+func (s *homeShard) class(dst []byte, device uint64) []byte {
+	dst = append(dst, 'c', 'l')
+	return binary.BigEndian.AppendUint64(dst, device^uint64(s.tag))
+}
+
+// checkClass wants the Class of the Access-Accept back (RFC 2865 section
+// 5.25) where accounting carries one.
+func (s *homeShard) checkClass() {
+	got, ok := s.request.First(radius.Class)
+	if !ok {
+		return
+	}
+	name, _ := s.request.First(radius.UserName)
+	if string(got) != string(s.class(s.plain[:0], hash(name))) {
+		s.counts.Flaws[FlawClass]++
+	}
+}

@@ -1,0 +1,195 @@
+package play
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/roamgate/roamgate/pkg/radius"
+)
+
+// receive takes the i-th datagram of the batch. What is not the right answer
+// to a request in flight is counted and changes nothing: the right one may
+// still come (RFC 2865 section 3). hot: 0 allocs
+func (w *worker) receive(l *lane, i int) {
+	p := &w.answer
+	if w.batch.Addr(i) != l.target {
+		w.counts.Flaws[FlawSource]++
+		return
+	}
+	if p.Parse(w.batch.Data(i)) != radius.OK {
+		w.counts.Flaws[FlawMalformed]++
+		return
+	}
+	at := l.base + int32(p.Identifier())
+	s := &w.slots[at]
+	if !s.busy {
+		w.counts.Flaws[FlawUnexpected]++
+		return
+	}
+	if flaw, bad := w.flaw(s); bad {
+		w.counts.Flaws[flaw]++
+		return
+	}
+	w.take(at)
+}
+
+// flaw looks for what is wrong with the answer to s.
+func (w *worker) flaw(s *slot) (Flaw, bool) {
+	p, secret := &w.answer, w.nas.secret
+	if !w.crypt.CheckResponse(p, &s.auth, secret) {
+		return FlawAuthenticator, true
+	}
+	if !answers(p.Code(), s.kind) {
+		return FlawMalformed, true
+	}
+	signed := p.Has(radius.MessageAuthenticator)
+	if signed && !w.crypt.CheckResponseMessageAuthenticator(p, &s.auth, secret) {
+		return FlawMessageAuthenticator, true
+	}
+	if !signed && (s.kind == KindAuth || s.kind == KindStatus) && !w.nas.config.AllowUnsigned {
+		return FlawUnsigned, true
+	}
+	if signed && misplaced(p) {
+		w.counts.Flaws[FlawUnplaced]++
+	}
+	if !w.proxyStateEchoed(s) {
+		return FlawProxyState, true
+	}
+	if w.nas.config.WantKeys && p.Code() == radius.AccessAccept && !w.keysRight(s) {
+		return FlawKeys, true
+	}
+	return 0, false
+}
+
+func answers(c radius.Code, k Kind) bool {
+	switch c {
+	case radius.AccessAccept:
+		return k == KindAuth || k == KindStatus
+	case radius.AccessReject, radius.AccessChallenge:
+		return k == KindAuth
+	case radius.AccountingResponse:
+		return k != KindAuth && k != KindStatus
+	}
+	return false
+}
+
+func (w *worker) proxyStateEchoed(s *slot) bool {
+	p := &w.answer
+	if !w.nas.config.ProxyState {
+		return !p.Has(radius.ProxyState)
+	}
+	got, ok := p.First(radius.ProxyState)
+	want := appendProxyState(w.plain[:0], w.convs[s.conv].number, p.Identifier())
+	return ok && p.Count(radius.ProxyState) == 1 && bytes.Equal(got, want)
+}
+
+// keysRight decrypts both MS-MPPE keys and compares them with those that the
+// home has derived for the device.
+func (w *worker) keysRight(s *slot) bool {
+	v := &w.convs[s.conv]
+	if v.method != methodEAP {
+		return true
+	}
+	for _, vendorType := range [2]uint8{msMPPESendKey, msMPPERecvKey} {
+		hidden, ok := w.answer.Vendor(vendorMicrosoft, vendorType)
+		var got, want [mppeKeyLen]byte
+		mppeKey(&want, v.hash, vendorType)
+		if !ok || !revealKey(&got, hidden, &s.auth, w.nas.config.Secret) || got != want {
+			return false
+		}
+	}
+	return true
+}
+
+// take accepts the answer to the slot and moves its conversation on.
+func (w *worker) take(at int32) {
+	s := &w.slots[at]
+	conv := s.conv
+	w.waiting.remove(w.slots, at)
+	w.counts.Answered[s.kind]++
+	w.counts.Latency.Observe(w.now - s.first)
+	if f := w.nas.config.OnAnswer; f != nil {
+		v := &w.convs[conv]
+		f(&Answer{s.kind, v.device, v.number, time.Duration(w.now - s.first), &w.answer})
+	}
+	kind := s.kind
+	w.release(at)
+	w.advance(conv, kind)
+}
+
+// advance is the conversation's state machine.
+func (w *worker) advance(conv int32, answered Kind) {
+	v := &w.convs[conv]
+	switch answered {
+	case KindAuth:
+		w.advanceAuth(conv)
+	case KindStart, KindInterim:
+		v.next = KindStop
+		if int(v.interim) < w.nas.config.Interims {
+			v.next = KindInterim
+			v.interim++
+		}
+		w.dwell(conv)
+	default:
+		w.end(conv, true)
+	}
+}
+
+func (w *worker) advanceAuth(conv int32) {
+	v := &w.convs[conv]
+	p := &w.answer
+	switch p.Code() {
+	case radius.AccessReject:
+		w.counts.Rejects++
+		message, _ := p.First(radius.ReplyMessage)
+		w.countReject(message)
+		w.end(conv, true)
+	case radius.AccessChallenge:
+		w.counts.Challenges++
+		state, _ := p.First(radius.State)
+		v.stateN = uint8(copy(v.state[:], state))
+		_, v.eapID, _, _ = p.EAP()
+		w.send(conv)
+	default:
+		w.counts.Accepts++
+		if w.nas.config.Accounting != AccountingAfter {
+			w.end(conv, true)
+			return
+		}
+		class, _ := p.First(radius.Class)
+		v.classN = uint8(copy(v.class[:], class))
+		v.next = KindStart
+		w.send(conv)
+	}
+}
+
+// maxRejectMessages bounds the split by Reply-Message.
+const maxRejectMessages = 64
+
+var otherMessages = []byte("others")
+
+// countReject counts by Reply-Message. A map is looked up by converted bytes
+// without allocating; only the first of each message is stored.
+func (w *worker) countReject(message []byte) {
+	n := w.rejects[string(message)]
+	if n == nil {
+		if len(w.rejects) >= maxRejectMessages {
+			message = otherMessages
+		}
+		if n = w.rejects[string(message)]; n == nil {
+			n = new(uint64)
+			w.rejects[string(message)] = n
+		}
+	}
+	*n++
+}
+
+// dwell lets the session last before its next message.
+func (w *worker) dwell(conv int32) {
+	if w.nas.config.Dwell == 0 {
+		w.send(conv)
+		return
+	}
+	w.convs[conv].due = w.now + int64(w.nas.config.Dwell)
+	w.resting.push(conv)
+}

@@ -1,0 +1,309 @@
+package play
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/roamgate/roamgate/pkg/radius"
+	"github.com/roamgate/roamgate/pkg/udp"
+)
+
+// method is how a conversation authenticates; the order is that of Mix.
+type method uint16
+
+const (
+	methodPAP method = iota
+	methodCHAP
+	methodEAP
+	methodStatus
+)
+
+// conversation is a device from its first request to the end of its session.
+type conversation struct {
+	number  uint64 // of the conversation, over all workers
+	device  uint64
+	hash    uint64 // of the NAI
+	due     int64  // end of the dwelling
+	begun   int64
+	next    Kind // the request to send
+	method  method
+	interim int32
+	eapID   uint8
+	stateN  uint8
+	classN  uint8
+	state   [253]byte
+	class   [64]byte
+}
+
+// worker is one event loop of a NAS.
+type worker struct {
+	nas    *NAS
+	lanes  []*lane // authentication ones first
+	turns  [2]int  // next lane of each port to try
+	poller *udp.Poller
+	batch  *udp.Batch
+
+	slots   []slot
+	waiting waiting
+	busy    int
+	convs   []conversation
+	free    []int32
+	live    int
+	ready   fifo // conversations that lack an identifier
+	resting fifo // conversations that dwell, by due
+
+	answer radius.Packet
+	writer radius.Writer
+	crypt  *radius.Crypt
+	plain  [256]byte
+	random random
+	start  int64
+	now    int64
+	asked  uint64 // conversations that the rate has asked for
+
+	mu      sync.Mutex // guards what follows; held by the loop while it works
+	counts  NASCounts
+	rejects map[string]*uint64 // by Reply-Message
+}
+
+func newWorker(n *NAS, i int) (*worker, error) {
+	w := &worker{
+		nas:     n,
+		batch:   udp.NewBatch(64, radius.MaxLen+1),
+		waiting: waiting{none, none},
+		crypt:   radius.NewCrypt(),
+		random:  random(n.config.Seed + mix(uint64(i))),
+		rejects: map[string]*uint64{},
+	}
+	var err error
+	if w.poller, err = udp.NewPoller(); err != nil {
+		return nil, err
+	}
+	for acct, target := range [2]netip.AddrPort{n.config.Auth, n.config.Acct} {
+		if !target.IsValid() {
+			continue
+		}
+		for range n.config.Sockets {
+			if err := w.open(target, acct == 1); err != nil {
+				return nil, errors.Join(err, w.close())
+			}
+		}
+	}
+	w.slots = make([]slot, len(w.lanes)*idsPerLane)
+	return w, nil
+}
+
+func (w *worker) open(target netip.AddrPort, acct bool) error {
+	bind := w.nas.config.Bind
+	if !bind.IsValid() {
+		bind = netip.IPv6Loopback()
+		if target.Addr().Unmap().Is4() {
+			bind = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+		}
+	}
+	conn, err := udp.Listen(netip.AddrPortFrom(bind, 0), udp.Options{RecvBuffer: socketBuffer, SendBuffer: socketBuffer})
+	if err != nil {
+		return fmt.Errorf("opening socket on %s: %w", bind, err)
+	}
+	l := newLane(int32(len(w.lanes)*idsPerLane), uint8(w.random.next()), acct)
+	l.conn, l.queue, l.target = conn, udp.NewQueue(conn, 64), udp.AddrFrom(target)
+	w.lanes = append(w.lanes, l)
+	return w.poller.Add(conn, uint32(len(w.lanes)-1))
+}
+
+func (w *worker) close() error {
+	var err error
+	for _, l := range w.lanes {
+		w.poller.Remove(l.conn)
+		err = errors.Join(err, l.conn.Close())
+	}
+	w.lanes = nil
+	w.poller.Close()
+	return err
+}
+
+func (w *worker) run() {
+	w.start = clock()
+	w.now = w.start
+	var tags []uint32
+	for {
+		more := w.turn(tags)
+		if !more || w.nas.aborted.Load() {
+			return
+		}
+		var err error
+		if tags, _, err = w.poller.Wait(w.pause()); err != nil {
+			return
+		}
+	}
+}
+
+// turn works one batch of every socket that has one and reports whether
+// there is anything left to do.
+func (w *worker) turn(tags []uint32) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = clock()
+	for _, tag := range tags {
+		l := w.lanes[tag]
+		n, err := l.conn.Recv(w.batch)
+		if err != nil {
+			continue
+		}
+		for i := range n {
+			w.receive(l, i)
+		}
+	}
+	w.repeat()
+	w.resume()
+	more := w.launch()
+	for _, l := range w.lanes {
+		l.queue.Flush()
+	}
+	return more || w.live > 0
+}
+
+// pause is how long nothing has to be done.
+func (w *worker) pause() time.Duration {
+	until := w.now + int64(idleWait)
+	if w.nas.config.Rate > 0 {
+		until = min(until, w.now+int64(time.Millisecond))
+	}
+	if w.waiting.head != none {
+		until = min(until, w.slots[w.waiting.head].due)
+	}
+	if w.resting.n > 0 {
+		until = min(until, w.convs[w.resting.peek()].due)
+	}
+	return time.Duration(max(until-w.now, 0))
+}
+
+// repeat sends what is due again, same bytes, or gives it up.
+func (w *worker) repeat() {
+	for w.waiting.head != none {
+		i := w.waiting.head
+		s := &w.slots[i]
+		if s.due > w.now {
+			return
+		}
+		w.waiting.remove(w.slots, i)
+		if int(s.tries) > w.nas.config.Retries {
+			w.counts.Lost[s.kind]++
+			conv := s.conv
+			w.release(i)
+			w.end(conv, false)
+			continue
+		}
+		w.counts.Retransmitted[s.kind]++
+		w.transmit(i)
+	}
+}
+
+// transmit sends a slot's bytes and sets its clock.
+func (w *worker) transmit(i int32) {
+	s := &w.slots[i]
+	l := w.lanes[i/idsPerLane]
+	l.queue.Send(s.buf[:s.n], l.target, udp.LocalInfo{})
+	s.tries++
+	s.due = w.now + int64(w.nas.config.Timeout)
+	w.waiting.push(w.slots, i)
+}
+
+// resume continues conversations that have dwelt long enough, after those
+// that have waited for an identifier.
+func (w *worker) resume() {
+	for n := w.ready.n; n > 0; n-- {
+		conv := w.ready.pop()
+		if !w.send(conv) {
+			break
+		}
+	}
+	for w.resting.n > 0 && w.convs[w.resting.peek()].due <= w.now {
+		w.send(w.resting.pop())
+	}
+}
+
+// launch begins conversations: up to the window, or as many as the rate has
+// asked for by now. It reports whether more will come.
+func (w *worker) launch() bool {
+	c := &w.nas.config
+	if c.Duration > 0 && w.now-w.start >= int64(c.Duration) {
+		w.nas.stopped.Store(true)
+	}
+	if c.Rate > 0 {
+		return w.launchRate()
+	}
+	for w.busy+w.ready.n < (c.Window+c.Workers-1)/c.Workers {
+		if w.ready.n > 0 { // identifiers are the bound, not the window
+			break
+		}
+		if !w.begin() {
+			return false
+		}
+	}
+	return !w.nas.stopped.Load()
+}
+
+func (w *worker) launchRate() bool {
+	c := &w.nas.config
+	due := uint64(float64(w.now-w.start) / 1e9 * c.Rate / float64(c.Workers))
+	for ; w.asked < due; w.asked++ {
+		if w.ready.n > 0 {
+			w.counts.Skipped++
+			continue
+		}
+		if !w.begin() {
+			return false
+		}
+	}
+	return !w.nas.stopped.Load()
+}
+
+func (w *worker) begin() bool {
+	number, ok := w.nas.begin()
+	if !ok {
+		return false
+	}
+	var i int32
+	if n := len(w.free); n > 0 {
+		i, w.free = w.free[n-1], w.free[:n-1]
+	} else {
+		w.convs = append(w.convs, conversation{})
+		i = int32(len(w.convs) - 1)
+	}
+	v := &w.convs[i]
+	v.number, v.device, v.begun = number, number%w.nas.devices.n, w.now
+	v.hash = hash(w.nas.devices.appendNAI(w.plain[:0], v.device))
+	v.method = method(w.nas.mix[mix(number)%uint64(len(w.nas.mix))])
+	v.interim, v.eapID, v.stateN, v.classN = 0, uint8(number), 0, 0
+	v.next = KindAuth
+	switch {
+	case w.nas.config.Accounting == AccountingOnly:
+		v.next = KindStart
+	case v.method == methodStatus:
+		v.next = KindStatus
+	}
+	w.live++
+	w.counts.Conversations++
+	w.send(i)
+	return true
+}
+
+// end recycles the conversation.
+func (w *worker) end(conv int32, finished bool) {
+	if finished {
+		w.counts.Finished++
+	}
+	w.live--
+	w.free = append(w.free, conv)
+}
+
+// release makes the identifier free again.
+func (w *worker) release(i int32) {
+	w.slots[i].busy = false
+	w.busy--
+	w.lanes[i/idsPerLane].give(i)
+}
