@@ -34,6 +34,8 @@ type Process struct {
 	done chan struct{} // closed when the program has ended
 	err  error         // of Wait; valid after done
 	once sync.Once
+
+	waited bool // for its end: whoever waited has the output
 }
 
 // Start starts cmd and registers its end with the test. Standard output and
@@ -54,7 +56,7 @@ func Start(t testing.TB, name string, cmd *exec.Cmd) *Process {
 	}()
 	t.Cleanup(func() {
 		p.Stop()
-		if t.Failed() {
+		if t.Failed() && !p.waited {
 			t.Logf("%s (pid %d) printed:\n%s", name, cmd.Process.Pid, p.out.tail(showOutput))
 		}
 	})
@@ -100,8 +102,10 @@ func (p *Process) Stop() {
 	}
 }
 
-// Wait waits for the program to end by itself and returns its error.
+// Wait waits for the program to end by itself and returns its error. What it
+// printed is then the caller's to show.
 func (p *Process) Wait(limit time.Duration) error {
+	p.waited = true
 	select {
 	case <-p.done:
 		return p.err
