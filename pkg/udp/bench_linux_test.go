@@ -22,7 +22,7 @@ func benchEnds(b *testing.B, o Options) (*Conn, *Conn) {
 	return open(), open()
 }
 
-func benchmarkBatch(b *testing.B, size int, o Options) {
+func benchmarkBatch(b *testing.B, size, spread int, o Options) {
 	in, out := benchEnds(b, o)
 	batch, q := NewBatch(64, MaxPacket+1), NewQueue(out, 64)
 	to := AddrFrom(in.LocalAddr())
@@ -30,7 +30,7 @@ func benchmarkBatch(b *testing.B, size int, o Options) {
 	sum := 0
 	for i := 0; b.Loop(); i++ {
 		buf := q.Next()
-		q.Commit(copy(buf, packet), to, LocalInfo{})
+		q.Commit(copy(buf, packet)-i*7919%spread, to, LocalInfo{})
 		if i%size < size-1 {
 			continue
 		}
@@ -45,11 +45,19 @@ func benchmarkBatch(b *testing.B, size int, o Options) {
 	}
 }
 
-func BenchmarkBatch64(b *testing.B)     { benchmarkBatch(b, 64, Options{}) }
-func BenchmarkBatch16(b *testing.B)     { benchmarkBatch(b, 16, Options{}) }
-func BenchmarkBatch4(b *testing.B)      { benchmarkBatch(b, 4, Options{}) }
-func BenchmarkBatch1(b *testing.B)      { benchmarkBatch(b, 1, Options{}) }
-func BenchmarkSegmented64(b *testing.B) { benchmarkBatch(b, 64, Options{Segment: true}) }
+func BenchmarkBatch64(b *testing.B) { benchmarkBatch(b, 64, 1, Options{}) }
+func BenchmarkBatch16(b *testing.B) { benchmarkBatch(b, 16, 1, Options{}) }
+func BenchmarkBatch4(b *testing.B)  { benchmarkBatch(b, 4, 1, Options{}) }
+func BenchmarkBatch1(b *testing.B)  { benchmarkBatch(b, 1, 1, Options{}) }
+
+// Segmentation with one length, and with lengths that differ by up to 40.
+func BenchmarkSegmented64(b *testing.B) { benchmarkBatch(b, 64, 1, Options{Segment: true}) }
+func BenchmarkSegmented64Mixed(b *testing.B) {
+	benchmarkBatch(b, 64, 40, Options{Segment: true})
+}
+func BenchmarkSegmented4Mixed(b *testing.B) {
+	benchmarkBatch(b, 4, 40, Options{Segment: true})
+}
 
 // BenchmarkNetUDPConn is the anchor: the standard library, 64 and 64 in turn.
 func BenchmarkNetUDPConn(b *testing.B) {
