@@ -80,12 +80,13 @@ const (
 	NoIdentity            // none of User-Name, Chargeable-User-Identity, Class
 	Credentials           // User-Password or CHAP-Password in accounting (RFC 2866 section 4.1)
 	Malformed             // the attributes do not fill the packet
+	NoRoute               // no rule for the realm, or a User-Name that is no NAI
 	reasons
 )
 
 var reasonNames = [reasons]string{
 	"", "no_status_type", "bad_status_type", "unknown_status", "no_session_id",
-	"many_session_ids", "no_identity", "credentials", "malformed",
+	"many_session_ids", "no_identity", "credentials", "malformed", "no_route",
 }
 
 // String gives the counter label.

@@ -1,0 +1,197 @@
+package accounting
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// named classifies raw and names the event.
+func named(h *Hasher, raw []byte, visited string, at int64) (Key, uint64) {
+	var e Event
+	Classify(&e, raw, at)
+	return h.Key(&e, visited), h.Content(raw)
+}
+
+func TestKeyNamesTheEvent(t *testing.T) {
+	h := NewHasher([]byte("key"))
+	base := stop()
+	k, c := named(h, packet(base...), "visited", arrival)
+	replace := func(t byte, a []byte) []byte {
+		attrs := append([][]byte{}, base...)
+		for i := range attrs {
+			if attrs[i][0] == t {
+				attrs[i] = a
+			}
+		}
+		return packet(attrs...)
+	}
+	for _, tt := range []struct {
+		name       string
+		raw        []byte
+		visited    string
+		key, still bool
+	}{
+		{"other identifier", append([]byte{4, 99}, packet(base...)[2:]...), "visited", true, true},
+		{"delay", with(base, attr32(attrAcctDelayTime, 5)), "visited", true, true},
+		{"proxy state", with(base, attr(attrProxyState, "x")), "visited", true, true},
+		{"message authenticator", with(base, attr(attrMessageAuthenticator, "0123456789abcdef")), "visited", true, true},
+		{"other octets", replace(attrAcctInputOctets, attr32(attrAcctInputOctets, 8)), "visited", true, false},
+		{"R127 other NAS", replace(attrNASIdentifier, attr(attrNASIdentifier, "ap-18")), "visited", false, false},
+		{"other visited network", packet(base...), "elsewhere", false, true},
+		{"other session", replace(attrAcctSessionID, attr(attrAcctSessionID, "s2")), "visited", false, false},
+		{"other user", replace(attrCUI, attr(attrCUI, "cui-2")), "visited", false, false},
+		{"R127 session id used again after a reboot", replace(attrEventTimestamp, attr32(attrEventTimestamp, 1_763_757_000)), "visited", false, false},
+		{"other kind", replace(attrAcctStatusType, attr32(attrAcctStatusType, 3)), "visited", false, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			k2, c2 := named(h, tt.raw, tt.visited, arrival)
+			assert.Equal(t, tt.key, k2 == k, "key")
+			assert.Equal(t, tt.still, c2 == c, "content")
+		})
+	}
+	other, _ := named(NewHasher([]byte("other")), packet(base...), "visited", arrival)
+	assert.NotEqual(t, k, other, "the key of the hash matters")
+}
+
+func TestKeyOfInterimsHasCounters(t *testing.T) {
+	h := NewHasher([]byte("key"))
+	interim := func(octets uint32) []byte {
+		return packet(attr32(attrAcctStatusType, 3), attr(attrAcctSessionID, "s"), attr(attrUserName, "u"), attr32(attrAcctInputOctets, octets))
+	}
+	a, _ := named(h, interim(1), "v", arrival)
+	b, _ := named(h, interim(2), "v", arrival)
+	assert.NotEqual(t, a, b)
+}
+
+func TestKeyIsStableOverRestarts(t *testing.T) {
+	k, _ := named(NewHasher([]byte("key")), packet(stop()...), "visited", arrival)
+	assert.Equal(t, "40634ece8440a15330ee9bdf85dafbab", hexOf(k[:]), "changing this forgets every stored event")
+}
+
+func TestEventsClaim(t *testing.T) {
+	ev := NewEvents(1<<12, time.Hour)
+	k := Key{1, 15: 9}
+	now := int64(1000)
+	claim := func(c uint64) (Outcome, uint64) { return ev.Claim(k, c, now) }
+	expect := func(c uint64, want Outcome, seq uint64) {
+		t.Helper()
+		out, s := claim(c)
+		assert.Equal(t, want, out, out)
+		assert.Equal(t, seq, s)
+	}
+	expect(1, New, 0)
+	expect(1, Committing, 0)
+	ev.Settle(k, 1, 77)
+	expect(1, Duplicate, 77)
+	expect(2, Conflict, 77)
+	expect(2, Committing, 0)
+	ev.Settle(k, 2, 78)
+	expect(2, Duplicate, 78)
+	expect(1, Duplicate, 77)
+	expect(3, Conflict, 78)
+	ev.Abandon(k, 3)
+	expect(3, Conflict, 78)
+	ev.Abandon(k, 1) // settled: no effect
+	expect(1, Duplicate, 77)
+	now += 3601
+	expect(1, New, 0)
+	assert.Equal(t, 1, ev.Len())
+}
+
+func TestEventsKnowARetransmissionByArrivalTime(t *testing.T) {
+	// No Event-Timestamp: the session start moves with the arrival.
+	raw := func(delay uint32) []byte {
+		return packet(attr32(attrAcctStatusType, 2), attr(attrAcctSessionID, "s"), attr(attrUserName, "u"),
+			attr32(attrAcctSessionTime, 60), attr32(attrAcctDelayTime, delay))
+	}
+	h, ev := NewHasher([]byte("key")), NewEvents(1<<12, 0)
+	for second := range int64(3 * startWidth) {
+		at := arrival + second*int64(100*time.Minute) // every phase of a bucket
+		at += second * int64(time.Second)
+		k, c := named(h, raw(0), "v", at)
+		out, _ := ev.Claim(k, c, at/1e9)
+		require.Equal(t, New, out)
+		ev.Settle(k, c, uint64(second+1))
+		// Sent again 5 s later, on the road for one second more or less.
+		for _, late := range []time.Duration{4 * time.Second, 5 * time.Second, 6 * time.Second} {
+			k, c = named(h, raw(5), "v", at+int64(late))
+			out, seq := ev.Claim(k, c, at/1e9)
+			require.Equal(t, Duplicate, out, "second %d, %s late", second, late)
+			require.Equal(t, uint64(second+1), seq)
+		}
+	}
+}
+
+func TestEventsConflictWithoutEnd(t *testing.T) {
+	ev := NewEvents(1<<12, 0)
+	for c := range uint64(1000) {
+		out, _ := ev.Claim(Key{1}, c+1, 1)
+		if c > 0 {
+			require.Equal(t, Conflict, out)
+		}
+	}
+	assert.Equal(t, maxSame, ev.Len(), "the chain of one event is bounded")
+}
+
+func TestEventsForgetTheOldest(t *testing.T) {
+	ev := NewEvents(stripes*8, 0)
+	key := func(i int) Key { return Key{6: byte(i >> 8), 7: byte(i), 8: byte(i * 7), 9: byte(i >> 8), 15: 1} }
+	for i := range 64 * stripes {
+		out, _ := ev.Claim(key(i), 5, int64(i))
+		require.Equal(t, New, out)
+		ev.Settle(key(i), 5, uint64(i+1))
+	}
+	assert.Equal(t, 8*stripes, ev.Len())
+	for i := range 8 * stripes {
+		i := 56*stripes + i
+		out, seq := ev.Claim(key(i), 5, int64(i))
+		require.Equal(t, Duplicate, out, i)
+		require.Equal(t, uint64(i+1), seq)
+	}
+}
+
+func TestEventsReplay(t *testing.T) {
+	h := NewHasher([]byte("key"))
+	raw := with(stop(), attr(attrUserPassword, "0123456789abcdef"))
+	var e Event
+	Classify(&e, raw, arrival)
+	head := Header{Time: arrival, Key: h.Key(&e, "v")}
+	head.SetEvent(&e)
+	rec := AppendRecord(nil, &head, raw)
+	ev := NewEvents(1<<12, 0)
+	require.NoError(t, ev.Replay(42, rec))
+	out, seq := ev.Claim(head.Key, h.Content(raw), arrival/1e9)
+	assert.Equal(t, Duplicate, out, "a redacted record has the content of its packet")
+	assert.Equal(t, uint64(42), seq)
+	require.ErrorIs(t, ev.Replay(43, rec[:10]), ErrRecord)
+}
+
+func BenchmarkEventsClaim(b *testing.B) {
+	ev := NewEvents(1<<20, 0)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		h := NewHasher([]byte("key"))
+		var n uint64
+		for pb.Next() {
+			n++
+			k := h.sumOf('b', []byte{byte(n), byte(n >> 8), byte(n >> 16)})
+			if out, _ := ev.Claim(k, n, 1); out != Committing {
+				ev.Settle(k, n, n)
+			}
+		}
+	})
+}
+
+func BenchmarkHash(b *testing.B) { // what BenchmarkEventsClaim pays for its keys
+	b.RunParallel(func(pb *testing.PB) {
+		h := NewHasher([]byte("key"))
+		var n uint64
+		for pb.Next() {
+			n++
+			_ = h.sumOf('b', []byte{byte(n), byte(n >> 8), byte(n >> 16)})
+		}
+	})
+}

@@ -1,0 +1,52 @@
+package queue
+
+import (
+	"context"
+	"errors"
+)
+
+// ErrConflict: the queue holds something else where our batch belongs.
+// Nothing is sent over it: somebody must look.
+var ErrConflict = errors.New("the queue holds other content under our id")
+
+// Sink is the way to one clearing side.
+type Sink interface {
+	// Publish delivers b, also when it was delivered before: it returns nil
+	// once the queue holds exactly this batch. b is lent for the call.
+	Publish(ctx context.Context, b *Batch) error
+	// Last returns First of the newest batch the queue was ever given, 0 for
+	// none. known is false when the queue cannot tell: then what the spool
+	// remembers is trusted.
+	Last(ctx context.Context) (first uint64, known bool, err error)
+	// Watermark returns up to which record the clearing side has stored
+	// everything; known is false when it has not reported.
+	Watermark(ctx context.Context) (seq uint64, known bool, err error)
+}
+
+// Trimmer is a Sink that can forget batches.
+type Trimmer interface {
+	// Trim forgets the batches that begin below the record first.
+	Trim(ctx context.Context, first uint64) error
+}
+
+// InProcess is a Sink that calls a function of this process.
+type InProcess struct{ deliver func(*Batch) error }
+
+// NewInProcess returns a Sink that hands each batch to deliver, which must
+// have stored it when it returns nil. With nil everything counts as
+// delivered and stays readable in the spool as long as that retains it.
+func NewInProcess(deliver func(*Batch) error) *InProcess {
+	if deliver == nil {
+		deliver = func(*Batch) error { return nil }
+	}
+	return &InProcess{deliver: deliver}
+}
+
+// Publish implements Sink.
+func (s *InProcess) Publish(_ context.Context, b *Batch) error { return s.deliver(b) }
+
+// Last implements Sink: the spool's own watermark says it.
+func (s *InProcess) Last(context.Context) (uint64, bool, error) { return 0, false, nil }
+
+// Watermark implements Sink: delivered is stored.
+func (s *InProcess) Watermark(context.Context) (uint64, bool, error) { return 0, false, nil }
