@@ -108,6 +108,14 @@ const (
 	AcknowledgeDurable
 )
 
+// String gives the word of the routing files.
+func (a Acknowledge) String() string {
+	if a == AcknowledgeDurable {
+		return "durable"
+	}
+	return "home"
+}
+
 // Policy says what the device policy decides for a route.
 type Policy struct {
 	Enabled bool

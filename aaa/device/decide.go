@@ -36,7 +36,7 @@ type Decision struct {
 	Stale   bool     // made on a policy that the store could not confirm
 	Profile *Profile // nil where none is known
 	Key     Key      // of the device, zero where it has no identity
-	Extra   []byte   // Profile.Extra on Allow; see Profile.Answer
+	Extra   []byte   // Profile.Extra on Allow
 }
 
 // Decide decides about a device from memory. The order of the rules is fixed:
@@ -67,82 +67,92 @@ func (t *Table) decide(q *Query, k Key, ident []byte) (d Decision) {
 	st := t.state.Load()
 	r, s, off, ok := st.devices.find(k0, k1)
 	if !ok || r.hard <= now {
-		d = t.missing(q, k0, k1, now, hot)
+		d, source := t.missing(q, k0, k1, now)
+		hot.lookups[source].Add(1)
 		if d.Outcome != Miss {
 			hot.decisions[d.Reason].Add(1)
 		}
 		return d
 	}
-	source := SourceFresh
+	source, stale := SourceFresh, false
 	if r.flags&flagPinned == 0 {
 		inDoubt := r.epoch != t.epoch.Load()
 		if inDoubt || now >= r.soft {
 			source = SourceStale
-			d.Stale = inDoubt || !t.stats.redisUp.Load()
+			stale = inDoubt || !t.stats.redisUp.Load()
 			if !t.breaker.open() && s.claim(off, now, now+refreshRetry+uint32(k1&3)) {
 				t.refresh(k, ident, now)
 			}
 		}
 	}
 	hot.lookups[source].Add(1)
-	d.Reason, d.Profile = t.rules(q, &r, st.profiles.at(r.profile), k0, k1)
-	switch d.Reason {
-	case OK:
-		d.Outcome, d.Extra = Allow, d.Profile.Extra
-	case ProfileMissing:
-		d.Outcome = unavailable(q)
-	default:
-		d.Outcome = Deny
-	}
-	if d.Stale {
+	p := st.profiles.at(r.profile)
+	d = conclude(q, t.rules(q, &r, p, k0, k1), p)
+	if d.Stale = stale; stale {
 		hot.stale.Add(1)
 	}
 	hot.decisions[d.Reason].Add(1)
 	return d
 }
 
+// conclude turns what the rules say of a device found into a decision.
+func conclude(q *Query, why Reason, p *Profile) Decision {
+	d := Decision{Outcome: Deny, Reason: why, Profile: p}
+	switch why {
+	case OK:
+		d.Outcome, d.Extra = Allow, p.Extra
+	case ProfileMissing:
+		d.Outcome = unavailable(q)
+	}
+	return d
+}
+
 // rules applies what is known of a device to the query.
-func (t *Table) rules(q *Query, r *ref, p *Profile, k0, k1 uint64) (Reason, *Profile) {
-	switch {
-	case r.flags&flagBlocked != 0:
-		return Blocked, p
-	case p == nil:
-		return ProfileMissing, nil
-	}
-	if why := p.check(q); why != OK {
-		return why, p
-	}
-	if p.DailyVolume > 0 && t.volumes.used(k0, k1, q.Wall) >= p.DailyVolume {
-		return VolumeCap, p
+func (t *Table) rules(q *Query, r *ref, p *Profile, k0, k1 uint64) Reason {
+	if why := t.lasting(q, r, p, k0, k1); why != OK {
+		return why
 	}
 	if p.AttemptsPerHour > 0 && !p.Critical && !q.Continues &&
 		!t.attempts.allow(k0, k1, milliseconds(q.Now), p.AttemptsPerHour, p.period) {
-		return TooManyAttempts, p
+		return TooManyAttempts
 	}
-	return OK, p
+	return OK
+}
+
+// lasting applies the rules that asking does not change.
+func (t *Table) lasting(q *Query, r *ref, p *Profile, k0, k1 uint64) Reason {
+	switch {
+	case r.flags&flagBlocked != 0:
+		return Blocked
+	case p == nil:
+		return ProfileMissing
+	}
+	if why := p.check(q); why != OK {
+		return why
+	}
+	if p.DailyVolume > 0 && t.volumes.used(k0, k1, q.Wall) >= p.DailyVolume {
+		return VolumeCap
+	}
+	return OK
 }
 
 // missing decides about a device that has no entry.
-func (t *Table) missing(q *Query, k0, k1 uint64, now uint32, hot *hotStats) Decision {
+func (t *Table) missing(q *Query, k0, k1 uint64, now uint32) (Decision, Source) {
 	if t.cfg.Redis == nil {
-		hot.lookups[SourceNegative].Add(1)
-		return unknown(q, UnknownDevice)
+		return unknown(q, UnknownDevice), SourceNegative
 	}
-	a := t.absent.find(k0, k1, now)
-	if a != 0 {
-		hot.lookups[SourceNegative].Add(1)
-	} else {
-		hot.lookups[SourceMiss].Add(1)
+	switch t.absent.find(k0, k1, now) {
+	case absentUnknown:
+		return unknown(q, UnknownDevice), SourceNegative
+	case absentMalformed:
+		return Decision{Outcome: unavailable(q), Reason: MalformedValue}, SourceNegative
+	case absentAway:
+		return Decision{Outcome: unavailable(q), Reason: StoreAway}, SourceNegative
 	}
-	switch {
-	case a == absentUnknown:
-		return unknown(q, UnknownDevice)
-	case a == absentMalformed:
-		return Decision{Outcome: unavailable(q), Reason: MalformedValue}
-	case a == absentAway || q.Waited || t.breaker.open():
-		return Decision{Outcome: unavailable(q), Reason: StoreAway}
+	if q.Waited || t.breaker.open() {
+		return Decision{Outcome: unavailable(q), Reason: StoreAway}, SourceMiss
 	}
-	return Decision{Outcome: Miss}
+	return Decision{Outcome: Miss}, SourceMiss
 }
 
 // unknown applies the realm's rule for devices the policy does not know.

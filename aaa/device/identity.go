@@ -1,8 +1,9 @@
 package device
 
 import (
-	"bytes"
 	"strconv"
+
+	"github.com/roamgate/roamgate/pkg/nai"
 )
 
 // identCap holds the longest identity: cui, a 253-octet realm and a 253-octet
@@ -88,46 +89,20 @@ func isIMSI(b []byte) bool {
 	return true
 }
 
-var (
-	suffix3GPP = []byte(".3gppnetwork.org")
-	prefixWLAN = []byte("wlan.mnc")
-	prefixEPC  = []byte("nai.epc.mnc")
-	prefix5GC  = []byte("nai.5gc.mnc")
-)
-
-// imsiOfNAI finds the permanent identity of TS 23.003 section 19.3.2: one
-// leading digit for the method, then the IMSI, in a 3GPP realm. Pseudonyms and
-// re-authentication identities begin otherwise. The IMSI must belong to the
-// network the realm names, or a NAI of one network could speak for a
-// subscriber of another.
+// imsiOfNAI finds the IMSI of a permanent identity. It must belong to the
+// network the realm names, or a NAI of one network could use up the attempts
+// of another's subscriber. A network code of two digits has a leading zero in
+// the realm.
 func imsiOfNAI(user, realm []byte) ([]byte, bool) {
-	if len(user) < 7 || !bytes.HasSuffix(realm, suffix3GPP) || !isIMSI(user[1:]) {
+	imsi, ok := nai.IMSI(user, realm)
+	if !ok {
 		return nil, false
 	}
-	switch user[0] {
-	case '0', '1', '6', '8': // AKA, SIM, AKA', and AKA' of 5G NSWO
-	default:
+	mcc, mnc, ok := nai.PLMN(realm)
+	if !ok || string(imsi[:3]) != string(mcc[:]) {
 		return nil, false
 	}
-	for _, p := range [...][]byte{prefixWLAN, prefixEPC, prefix5GC} {
-		if r, ok := bytes.CutPrefix(realm, p); ok && samePLMN(user[1:], r) {
-			return user[1:], true
-		}
-	}
-	return nil, false
-}
-
-// samePLMN compares an IMSI with "NNN.mccCCC.3gppnetwork.org". A two-digit
-// network code is written with a leading zero there.
-func samePLMN(imsi, r []byte) bool {
-	if len(r) != len("nnn.mccccc.3gppnetwork.org") || string(r[3:7]) != ".mcc" {
-		return false
-	}
-	mnc, mcc := r[:3], r[7:10]
-	if !bytes.Equal(imsi[:3], mcc) {
-		return false
-	}
-	return bytes.Equal(imsi[3:6], mnc) || mnc[0] == '0' && bytes.Equal(imsi[3:5], mnc[1:])
+	return imsi, string(imsi[3:6]) == string(mnc[:]) || mnc[0] == '0' && string(imsi[3:5]) == string(mnc[1:])
 }
 
 // ParseMAC reads a MAC address in the forms that network servers send:

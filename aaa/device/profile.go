@@ -14,35 +14,40 @@ type Profile struct {
 	// DenyText is the operator's own reason of a denying profile.
 	DenyText string
 
-	SessionTimeout  uint32 // seconds, 0 none
-	InterimInterval uint32 // seconds, 0 none
+	// SessionTimeout and InterimInterval are seconds, 0 none. They are not in
+	// Extra: what the home says has to be weighed against them.
+	SessionTimeout  uint32
+	InterimInterval uint32
 	DailyVolume     uint64 // octets, 0 none
 	AttemptsPerHour uint32 // 0 none
 
-	// Extra is what an Access-Accept gets: whole attributes, encoded.
+	// Extra is what an Access-Accept gets: Filter-Id and the bandwidths of
+	// WISPr, as whole attributes.
 	Extra []byte
-	// Drop is the set of attribute types the home's answer loses to Extra;
-	// it converts to radius.Drop.
+	// Drop is the set of attribute types the home's answer loses to Extra; it
+	// converts to radius.Drop.
 	Drop [4]uint64
 
-	extraNoTimeout []byte    // Extra without Session-Timeout
-	dropNoTimeout  [4]uint64 // Drop without Session-Timeout
-	from, until    int64     // unix seconds, 0 open
-	operators      map[string]struct{}
-	countries      *countrySet
-	ports          *byteSet
-	rats           *byteSet
-	period         uint32 // milliseconds between attempts
+	from, until int64 // unix seconds, 0 open
+	operators   map[string]struct{}
+	countries   *countrySet
+	ports       *byteSet
+	rats        *byteSet
+	period      uint32 // milliseconds between attempts
 }
 
-// Answer gives the attributes to add to the home's Access-Accept and the types
-// to leave out of it. timeout is the home's own Session-Timeout where has is
-// set: the shorter of the two stands.
-func (p *Profile) Answer(timeout uint32, has bool) (extra []byte, drop *[4]uint64) {
-	if has && p.SessionTimeout > 0 && timeout <= p.SessionTimeout {
-		return p.extraNoTimeout, &p.dropNoTimeout
+// Timeout is the Session-Timeout to grant at wall, unix seconds: no session
+// outlives the profile's validity. 0 is none.
+func (p *Profile) Timeout(wall int64) uint32 {
+	t := p.SessionTimeout
+	if p.until == 0 {
+		return t
 	}
-	return p.Extra, &p.Drop
+	left := uint32(min(max(p.until-wall, 1), 1<<31))
+	if t == 0 {
+		return left
+	}
+	return min(t, left)
 }
 
 type byteSet [4]uint64
@@ -98,52 +103,33 @@ func (p *Profile) check(q *Query) Reason {
 
 // Attribute types and vendor of the answer.
 const (
-	typeFilterID        = 11 // RFC 2865 section 5.11
-	typeVendorSpecific  = 26 // RFC 2865 section 5.26
-	typeSessionTimeout  = 27 // RFC 2865 section 5.27
-	typeInterimInterval = 85 // RFC 2869 section 5.16
-	vendorWISPr         = 14122
-	wisprBandwidthUp    = 7 // WISPr-Bandwidth-Max-Up, bit/s
-	wisprBandwidthDown  = 8 // WISPr-Bandwidth-Max-Down, bit/s
+	typeFilterID       = 11 // RFC 2865 section 5.11
+	typeVendorSpecific = 26 // RFC 2865 section 5.26
+	vendorWISPr        = 14122
+	wisprBandwidthUp   = 7 // WISPr-Bandwidth-Max-Up, bit/s
+	wisprBandwidthDown = 8 // WISPr-Bandwidth-Max-Down, bit/s
 )
 
 // encode builds Extra and Drop once, so that answering only copies.
 func (p *Profile) encode(s *ProfileSpec) {
-	rest := []byte{}
-	if p.InterimInterval > 0 {
-		rest = appendUint32(rest, typeInterimInterval, p.InterimInterval)
-		p.drop(typeInterimInterval)
-	}
 	for _, id := range s.FilterIDs {
-		rest = append(append(rest, typeFilterID, byte(2+len(id))), id...)
-		p.drop(typeFilterID)
+		p.Extra = append(append(p.Extra, typeFilterID, byte(2+len(id))), id...)
+		p.Drop[typeFilterID>>6] |= 1 << (typeFilterID & 63)
 	}
 	if s.BandwidthUp > 0 {
-		rest = appendWISPr(rest, wisprBandwidthUp, s.BandwidthUp)
+		p.Extra = appendWISPr(p.Extra, wisprBandwidthUp, s.BandwidthUp)
 	}
 	if s.BandwidthDown > 0 {
-		rest = appendWISPr(rest, wisprBandwidthDown, s.BandwidthDown)
+		p.Extra = appendWISPr(p.Extra, wisprBandwidthDown, s.BandwidthDown)
 	}
-	p.extraNoTimeout, p.dropNoTimeout = rest, p.Drop
-	p.Extra = rest
-	if p.SessionTimeout > 0 {
-		p.Extra = append(appendUint32(nil, typeSessionTimeout, p.SessionTimeout), rest...)
-		p.drop(typeSessionTimeout)
-	}
-}
-
-func (p *Profile) drop(t uint8) { p.Drop[t>>6] |= 1 << (t & 63) }
-
-func appendUint32(b []byte, t uint8, v uint32) []byte {
-	return binary.BigEndian.AppendUint32(append(b, t, 6), v)
 }
 
 func appendWISPr(b []byte, t uint8, v uint32) []byte {
 	b = binary.BigEndian.AppendUint32(append(b, typeVendorSpecific, 12), vendorWISPr)
-	return appendUint32(b, t, v)
+	return binary.BigEndian.AppendUint32(append(b, t, 6), v)
 }
 
-// period is the spacing of attempts in milliseconds.
+// attemptPeriod is the spacing of attempts in milliseconds.
 func attemptPeriod(perHour uint32) uint32 {
 	if perHour == 0 {
 		return 0

@@ -39,7 +39,8 @@ type Redis struct {
 	ChangeLength int64
 }
 
-func (r *Redis) check() error {
+// Check says what is wrong with r.
+func (r *Redis) Check() error {
 	switch {
 	case len(r.Addresses) == 0:
 		return errors.New("device: no address of the policy store")

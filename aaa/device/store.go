@@ -28,7 +28,7 @@ const defaultChangeLength = 1 << 20
 
 // OpenStore makes a Store. Nothing is sent before the first call.
 func OpenStore(r *Redis) (*Store, error) {
-	if err := r.check(); err != nil {
+	if err := r.Check(); err != nil {
 		return nil, err
 	}
 	return newStore(r, 4, newHasher(r)), nil

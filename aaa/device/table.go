@@ -13,8 +13,10 @@ import (
 
 // Config sizes a Table. The zero value is an embedded table with the defaults.
 type Config struct {
-	// Redis names the policy store. nil: policies come from Load.
+	// Redis names the policy store. nil: policies come from File and Load.
 	Redis *Redis
+	// File is what an embedded table starts with. nil: it knows no device.
+	File *File
 	// MissBudget is what a miss may wait for the store, 5 ms.
 	MissBudget time.Duration
 	// SoftTTL is how long an entry is good without asking again, 5 minutes.
@@ -108,9 +110,9 @@ func (s *profileSet) at(n uint32) *Profile {
 	return s.list[n]
 }
 
-// New makes a table. With Redis it answers nothing until Run; without, until
-// Load.
-func New(c Config) (*Table, error) {
+// New makes a table. With Redis, whose Check the caller has seen pass, it
+// answers nothing until Run.
+func New(c Config) *Table {
 	c.defaults()
 	t := &Table{
 		cfg: c, hash: newHasher(c.Redis), absent: newNegative(c.MaxAbsent),
@@ -121,12 +123,10 @@ func New(c Config) (*Table, error) {
 	t.state.Store(&state{devices: newDevices(c.MaxDevices), profiles: &profileSet{}})
 	t.flights.init(c.MaxInFlight, c.MaxWaiting)
 	t.breaker.init()
-	if c.Redis != nil {
-		if err := c.Redis.check(); err != nil {
-			return nil, err
-		}
+	if c.Redis == nil && c.File != nil {
+		t.Load(c.File)
 	}
-	return t, nil
+	return t
 }
 
 // newHasher takes the key of the store's names where they are hashed, so that
@@ -148,17 +148,6 @@ func namesHasher(key []byte) hasher {
 
 // Ready says whether profiles have been read once.
 func (t *Table) Ready() bool { return t.ready.Load() }
-
-// Identify gives the key of q's device, for Usage. ok is false where q names
-// none. hot: 0 allocs
-func (t *Table) Identify(q *Query) (k Key, ok bool) {
-	var buf [identCap]byte
-	ident, c := appendIdentity(buf[:0], q)
-	if c == classNone {
-		return Key{}, false
-	}
-	return t.hash.sum(ident), true
-}
 
 // Usage takes the octets that accounting reports for a session of a device,
 // both directions, cumulative since the session's start; session is a hash of

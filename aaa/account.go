@@ -1,0 +1,310 @@
+package aaa
+
+import (
+	"github.com/roamgate/roamgate/aaa/home"
+	"github.com/roamgate/roamgate/accounting"
+	"github.com/roamgate/roamgate/accounting/spool"
+	"github.com/roamgate/roamgate/pkg/nai"
+	"github.com/roamgate/roamgate/pkg/radius"
+	"github.com/roamgate/roamgate/realm"
+)
+
+// account routes an Accounting-Request and appends its record to the
+// shard's batch. A request that has no route, no session or no sense is
+// recorded all the same, marked as quarantined: it is evidence, and the
+// client's repetitions end. s.pkt is the request.
+func (s *Shard) account(slot uint32, ex *Exchange) {
+	p := &s.pkt
+	if s.loop(p) == Loop {
+		s.stats.Add(s.ctr.local[Loop], 1)
+		s.note(Loop, ex.client.Spec.Name, ex.from)
+		s.noAnswer(ex)
+		s.end(slot)
+		return
+	}
+	e, spec := &s.event, ex.client.Spec
+	accounting.Classify(e, p.Bytes(), s.wall)
+	s.header = accounting.Header{
+		Time: s.wall, From: ex.from.AddrPort(), Client: spec.Name,
+		Operator: spec.Operator, Country: spec.Country,
+	}
+	s.header.SetEvent(e)
+	s.routeAccounting(ex, e)
+	s.usage(ex, p, e)
+	visited := spec.Operator
+	if visited == "" {
+		visited = spec.Name
+	}
+	ex.event, ex.content = s.hasher.Key(e, visited), s.hasher.Content(p.Bytes())
+	s.record(slot, ex)
+}
+
+// routeAccounting finds the rule and the pool. Accounting-On and -Off name
+// no user: they concern every home of the NAS, and end here.
+func (s *Shard) routeAccounting(ex *Exchange, e *accounting.Event) {
+	var rlm, folded []byte
+	if e.UserName != nil {
+		_, r, why := nai.Split(e.UserName)
+		if why != nai.OK {
+			s.quarantine(e, accounting.NoRoute)
+			return
+		}
+		rlm = r
+	} else if e.Kind == accounting.On || e.Kind == accounting.Off {
+		return
+	}
+	ex.route, folded = s.lookup(ex.snap, rlm)
+	r := ex.route
+	if r == nil || r.Reject != "" {
+		s.quarantine(e, accounting.NoRoute)
+		return
+	}
+	s.header.Route, s.header.Realm = r.Realm, r.Realm
+	if string(folded) != r.Realm {
+		s.header.Realm = string(folded)
+	}
+	s.stats.Add(ex.snap.realmStats[r.Index].requests[home.Acct], 1)
+	if r.Acct >= 0 {
+		ex.pool = ex.snap.Homes.Pool(r.Acct, home.Acct)
+		ex.key = deviceHash(&s.pkt, e.UserName)
+	}
+}
+
+// quarantine keeps the first reason: what Classify found comes first.
+func (s *Shard) quarantine(e *accounting.Event, why accounting.Reason) {
+	if e.Kind != accounting.Quarantined {
+		e.Kind, e.Quarantine = accounting.Quarantined, why
+		s.header.SetEvent(e)
+	}
+}
+
+// durable says whether the client is answered as soon as the record is on
+// disk.
+func (ex *Exchange) durable() bool {
+	return ex.pool == nil || ex.route.Acknowledge == realm.AcknowledgeDurable
+}
+
+// record stores the record once, whatever number of times the client sends
+// it, and starts the way to the home.
+func (s *Shard) record(slot uint32, ex *Exchange) {
+	outcome, other := s.hub.events.Claim(ex.event, ex.content, s.wall/1e9)
+	s.stats.Add(s.ctr.events[outcome], 1)
+	switch outcome {
+	case accounting.Committing:
+		s.noAnswer(ex)
+		s.end(slot)
+		return
+	case accounting.Duplicate:
+		ex.onDisk = true
+		if ex.durable() {
+			ex.homeDone = true // its first copy is already owed to the home
+		}
+	case accounting.Conflict:
+		s.header.Flags |= accounting.FlagConflict
+		s.header.Other = other
+		fallthrough
+	default:
+		s.store(slot, ex)
+	}
+	if !ex.homeDone {
+		s.forwardAccounting(slot, ex)
+	}
+	s.settle(slot, ex)
+}
+
+// store appends the record to the shard's batch.
+func (s *Shard) store(slot uint32, ex *Exchange) {
+	s.header.Key = ex.event
+	owed := ex.pool != nil && ex.durable()
+	if owed {
+		s.header.Flags |= accounting.FlagForward
+	}
+	s.recordBuf = accounting.AppendRecord(s.recordBuf[:0], &s.header, ex.buf)
+	if s.recs == nil {
+		s.recs = s.spareBatch()
+	}
+	s.recs.Add(s.slab.token(slot), s.recordBuf, owed)
+	s.stats.Add(s.ctr.records[s.header.Kind], 1)
+	if s.header.Kind == accounting.Quarantined {
+		s.stats.Add(s.ctr.quarantined[s.header.Quarantine], 1)
+	}
+	ex.toSpool = true
+}
+
+func (s *Shard) spareBatch() *spool.Batch {
+	if n := len(s.spare); n > 0 {
+		b := s.spare[n-1]
+		s.spare = s.spare[:n-1]
+		return b
+	}
+	return s.hub.spool.NewBatch()
+}
+
+// forwardAccounting sends the request to a home of its pool. Where none can
+// be reached the record waits in the spool (durable), or the client is left
+// without an answer and asks again (home).
+func (s *Shard) forwardAccounting(slot uint32, ex *Exchange) {
+	if ex.pool == nil {
+		ex.homeDone = true
+		return
+	}
+	why := s.choose(slot, ex, s.parsed(ex))
+	if why == OK {
+		if why = s.transmit(slot, ex); why == OK {
+			return
+		}
+	}
+	s.homeFailed(ex, why)
+}
+
+// homeFailed gives the home up for this Exchange.
+func (s *Shard) homeFailed(ex *Exchange, why Reason) {
+	s.leaveHome(ex, false)
+	s.stats.Add(s.ctr.local[why], 1)
+	ex.failed = true
+	ex.homeDone = true
+}
+
+// settle answers the client and ends the Exchange as soon as what its mode
+// asks for has happened. It is called after every event of an accounting
+// Exchange.
+func (s *Shard) settle(slot uint32, ex *Exchange) {
+	if ex.toSpool && !ex.onDisk {
+		return // the commit comes back
+	}
+	if !ex.answered && !ex.replay {
+		if ex.durable() || ex.homeDone && !ex.failed {
+			s.acknowledge(ex)
+		} else if ex.homeDone {
+			s.noAnswer(ex)
+		}
+	}
+	if !ex.homeDone {
+		return
+	}
+	if ex.owed {
+		if ex.failed {
+			s.hub.later.add(ex.seq)
+		} else {
+			s.forward = append(s.forward, ex.seq)
+		}
+	}
+	s.end(slot)
+}
+
+// acknowledge sends the Accounting-Response.
+func (s *Shard) acknowledge(ex *Exchange) {
+	if ex.orphan {
+		ex.answered = true
+		return
+	}
+	f := s.fronts[ex.front]
+	s.w.Start(f.Queue.Next(), radius.AccountingResponse, ex.id, false)
+	s.w.Raw(s.proxyStates(s.parsed(ex)))
+	s.answer(noSlot, ex, s.w.SignResponse(s.crypt, ex.client.Secret, &ex.auth), resultAck)
+}
+
+// accounted takes the home's Accounting-Response. What the home says beside
+// "recorded" is not passed on: RFC 2866 section 4.2 gives it no meaning.
+func (s *Shard) accounted(slot uint32, ex *Exchange, p *radius.Packet, hm *home.Home) {
+	s.checkProxyState(p, ex.snap.homeStats[hm.Index])
+	ex.homeDone, ex.failed = true, false
+	if ex.replay {
+		s.stats.Add(s.ctr.forwarded, 1)
+	}
+	s.settle(slot, ex)
+}
+
+// spooled takes a batch back from the committer.
+func (s *Shard) spooled(b *spool.Batch) {
+	if b.Err != nil {
+		s.refused(b)
+		return
+	}
+	for i, token := range b.Tokens() {
+		slot, ex := s.slab.resolve(token)
+		if ex == nil {
+			panic("aaa: an exchange ended before its record was durable")
+		}
+		ex.onDisk, ex.seq = true, b.Seq(i)
+		ex.owed = ex.pool != nil && ex.durable()
+		s.hub.events.Settle(ex.event, ex.content, ex.seq)
+		s.settle(slot, ex)
+	}
+	b.Reset()
+	s.spare = append(s.spare, b)
+}
+
+// refused ends the Exchanges of records that are not durable. Their clients
+// get no answer and ask again (RFC 2866 section 2).
+func (s *Shard) refused(b *spool.Batch) {
+	for _, token := range b.Tokens() {
+		slot, ex := s.slab.resolve(token)
+		if ex == nil {
+			continue
+		}
+		s.hub.events.Abandon(ex.event, ex.content)
+		s.drop(ex.client, SpoolUnavailable, ex.from)
+		s.noAnswer(ex)
+		s.end(slot)
+	}
+	b.Reset()
+	s.spare = append(s.spare, b)
+}
+
+// usage tells the device policy what a session has used so far.
+func (s *Shard) usage(ex *Exchange, p *radius.Packet, e *accounting.Event) {
+	if ex.route == nil || !ex.route.Policy.Enabled || s.hub.policy == nil {
+		return
+	}
+	if e.Kind != accounting.Interim && e.Kind != accounting.Stop {
+		return
+	}
+	var user, folded []byte
+	if e.UserName != nil {
+		u, rlm, why := nai.Split(e.UserName)
+		if why == nai.OK && rlm != nil {
+			user, folded = u, nai.Fold(&s.fold, rlm)
+		}
+	}
+	q := s.query(ex, p, user, folded)
+	if key, ok := s.hub.policy.KeyOf(&q); ok {
+		s.hub.policy.Usage(key, fnv(fnvBasis, e.SessionID), e.InputOctets+e.OutputOctets, q.Wall)
+	}
+}
+
+// replayRecord forwards an acknowledged record that has not reached its
+// home.
+func (s *Shard) replayRecord(r replayed) {
+	rec, err := accounting.Decode(r.raw)
+	slot := s.slab.take()
+	if err != nil || slot == noSlot || s.again.Parse(rec.Raw) != radius.OK {
+		if slot != noSlot {
+			s.giveBack(slot)
+		}
+		s.hub.later.add(r.seq)
+		return
+	}
+	ex := s.begin(slot)
+	ex.stage, ex.kind, ex.replay = stageWaiting, home.Acct, true
+	ex.seq, ex.onDisk, ex.owed = r.seq, true, true
+	s.slab.keep(ex, rec.Raw)
+	if ex.route = s.routeOf(ex.snap, rec.Realm); ex.route != nil && ex.route.Acct >= 0 {
+		ex.pool = ex.snap.Homes.Pool(ex.route.Acct, home.Acct)
+		name, _ := s.again.First(radius.UserName)
+		ex.key = deviceHash(&s.again, name)
+		s.forwardAccounting(slot, ex)
+	} else {
+		s.homeFailed(ex, NoRoute)
+	}
+	s.settle(slot, ex)
+}
+
+// routeOf finds the present rule of a record's realm: the configuration may
+// have changed since it was written.
+func (s *Shard) routeOf(snap *Snapshot, name string) *realm.Route {
+	if name == realm.NameNone {
+		return snap.Set.Table.None()
+	}
+	return snap.Set.Table.Lookup([]byte(name))
+}

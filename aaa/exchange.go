@@ -1,0 +1,171 @@
+package aaa
+
+import (
+	"github.com/roamgate/roamgate/aaa/client"
+	"github.com/roamgate/roamgate/aaa/dedup"
+	"github.com/roamgate/roamgate/aaa/device"
+	"github.com/roamgate/roamgate/aaa/home"
+	"github.com/roamgate/roamgate/accounting"
+	"github.com/roamgate/roamgate/pkg/radius"
+	"github.com/roamgate/roamgate/pkg/udp"
+	"github.com/roamgate/roamgate/realm"
+)
+
+// stage is where an Exchange stands.
+type stage uint8
+
+const (
+	stageFree    stage = iota
+	stageParked        // waits for the device policy
+	stageWaiting       // waits for a home, a spool commit or both
+)
+
+// Exchange is one request in flight. It lives in its shard's slab from the
+// claim in the duplicate cache until its answer is sent (or will never be),
+// and is touched by that shard only.
+type Exchange struct {
+	gen   uint32 // grows each time the slot is taken; part of every token
+	stage stage
+	kind  home.Kind
+	front uint16
+	id    uint8 // the client's Identifier
+
+	orphan   bool // the client has begun anew: nobody waits for the answer
+	answered bool // the client has its answer (durable accounting)
+	toSpool  bool // the record is on its way to disk
+	onDisk   bool
+	homeDone bool // the home has answered, or there is none
+	failed   bool // no home took it
+	owed     bool // marked in the spool until a home takes it
+	replay   bool // comes from the spool, has no client
+	stateful bool // carries State: belongs to one home
+
+	sent    uint8 // transmissions to the present home
+	homeID  uint8
+	sock    int32
+	homeIdx int32  // -1: none
+	tried   uint64 // members of the pool already used
+
+	from  udp.Addr
+	local udp.LocalInfo
+	entry dedup.Entry
+
+	auth     [16]byte // the client's Request Authenticator
+	homeAuth [16]byte // ours toward the home
+	nonce    uint32   // inside our Proxy-State
+
+	began   int64 // monotonic ns, arrival
+	sentAt  int64 // monotonic ns, last transmission
+	rt      int64 // present retransmission timeout
+	key     uint64
+	event   accounting.Key
+	content uint64
+	seq     uint64 // in the spool
+
+	snap    *Snapshot
+	client  *client.Client
+	route   *realm.Route
+	pool    *home.Pool
+	profile *device.Profile
+
+	buf []byte // the request as received; owned by the slab
+}
+
+const (
+	slabChunk = 1024
+	noSlot    = ^uint32(0)
+)
+
+// slab holds the Exchanges of a shard and the buffers of their requests.
+// Chunks are never moved, so a pointer stays good while its slot is taken.
+type slab struct {
+	chunks [][]Exchange
+	free   []uint32
+	bufs   [len(bufSizes)][][]byte
+	max    int
+	used   int
+}
+
+// bufSizes are the buffer classes: a PAP request, an EAP fragment, the
+// protocol's limit.
+var bufSizes = [...]int{512, 1536, radius.MaxLen}
+
+func (s *slab) at(slot uint32) *Exchange {
+	return &s.chunks[slot/slabChunk][slot%slabChunk]
+}
+
+// resolve gives the Exchange a token was made for, nil when it has ended.
+func (s *slab) resolve(token uint64) (uint32, *Exchange) {
+	slot := uint32(token)
+	if int(slot/slabChunk) >= len(s.chunks) {
+		return noSlot, nil
+	}
+	ex := s.at(slot)
+	if ex.stage == stageFree || ex.gen != uint32(token>>32) {
+		return noSlot, nil
+	}
+	return slot, ex
+}
+
+func (s *slab) token(slot uint32) uint64 {
+	return uint64(s.at(slot).gen)<<32 | uint64(slot)
+}
+
+// take gives a cleared slot, noSlot when max are in use.
+func (s *slab) take() uint32 {
+	if s.used >= s.max {
+		return noSlot
+	}
+	if len(s.free) == 0 {
+		s.grow()
+	}
+	slot := s.free[len(s.free)-1]
+	s.free = s.free[:len(s.free)-1]
+	s.used++
+	ex := s.at(slot)
+	*ex = Exchange{gen: ex.gen + 1, homeIdx: -1}
+	return slot
+}
+
+func (s *slab) grow() {
+	base := uint32(len(s.chunks) * slabChunk)
+	s.chunks = append(s.chunks, make([]Exchange, slabChunk))
+	for i := range uint32(slabChunk) {
+		s.free = append(s.free, base+slabChunk-1-i)
+	}
+}
+
+// keep copies the request into a buffer of the slot.
+func (s *slab) keep(ex *Exchange, b []byte) {
+	class := 0
+	for len(b) > bufSizes[class] {
+		class++
+	}
+	list := s.bufs[class]
+	if n := len(list); n > 0 {
+		ex.buf = list[n-1]
+		s.bufs[class] = list[:n-1]
+	} else {
+		ex.buf = make([]byte, bufSizes[class])
+	}
+	ex.buf = ex.buf[:copy(ex.buf[:cap(ex.buf)], b)]
+}
+
+// put frees the slot and its buffer.
+func (s *slab) put(slot uint32) {
+	ex := s.at(slot)
+	if ex.stage == stageFree {
+		panic("aaa: exchange released twice")
+	}
+	if ex.buf != nil {
+		for class, size := range bufSizes {
+			if cap(ex.buf) == size {
+				s.bufs[class] = append(s.bufs[class], ex.buf)
+			}
+		}
+	}
+	gen := ex.gen
+	*ex = Exchange{gen: gen}
+	s.free = append(s.free, slot)
+	s.used--
+}

@@ -1,0 +1,189 @@
+package aaa
+
+import (
+	"github.com/roamgate/roamgate/aaa/home"
+	"github.com/roamgate/roamgate/pkg/radius"
+	"github.com/roamgate/roamgate/pkg/udp"
+	"github.com/roamgate/roamgate/realm"
+)
+
+// forwardAuth sends an Access-Request to a home of its pool.
+func (s *Shard) forwardAuth(slot uint32, ex *Exchange, p *radius.Packet) {
+	if why := s.choose(slot, ex, p); why != OK {
+		s.refuse(slot, ex, why)
+		return
+	}
+	if why := s.transmit(slot, ex); why != OK {
+		s.refuse(slot, ex, why)
+	}
+}
+
+// choose picks a home and takes an identifier for it. Members that have no
+// identifier left are passed over.
+func (s *Shard) choose(slot uint32, ex *Exchange, p *radius.Packet) Reason {
+	sticky := int32(-1)
+	if state, ok := p.First(radius.State); ok && ex.kind == home.Auth {
+		if idx, found := s.hub.sticky.Find(s.stateHash(state), s.now); found {
+			sticky = idx
+		}
+	}
+	for {
+		idx, why := ex.pool.Pick(ex.key, sticky, ex.tried, s.now)
+		switch {
+		case why == home.AllDown:
+			return HomesDown
+		case why != home.OK && ex.tried != 0:
+			return HomeTimeout
+		case why != home.OK:
+			return NoPool
+		}
+		ex.tried |= ex.pool.Bit(idx)
+		hm := ex.snap.Homes.Home(idx)
+		sock, id, ok := s.ids.Acquire(idx, ex.kind, hm.Addr[ex.kind].V4, slot, s.now)
+		if ok {
+			ex.homeIdx, ex.sock, ex.homeID = idx, int32(sock), id
+			ex.sent, ex.rt = 0, 0
+			s.crypt.Random(ex.homeAuth[:])
+			ex.nonce = s.random32()
+			s.stats.Add(ex.snap.homeStats[idx].requests[ex.kind], 1)
+			return OK
+		}
+		s.stats.Add(s.ctr.local[NoIdentifier], 1)
+	}
+}
+
+// transmit builds the request for its home and queues it. The same
+// Exchange, home and identifier always give the same octets (RFC 2865
+// section 2.5), so nothing but the client's request is kept.
+func (s *Shard) transmit(slot uint32, ex *Exchange) Reason {
+	hm := ex.snap.Homes.Home(ex.homeIdx)
+	sock := &s.homes[ex.sock]
+	p := s.parsed(ex)
+	why := s.crypt.ForwardRequest(&s.w, sock.queue.Next(), p, ex.homeID, &ex.homeAuth, clientSecret(ex), hm.Secret, s.seal(ex.nonce))
+	if why != radius.OK {
+		return ofRadius(why)
+	}
+	var out []byte
+	if ex.kind == home.Acct {
+		// Its authenticator is a hash of the packet, and the answer is
+		// verified with it (RFC 2866 section 3).
+		out = s.w.SignAccounting(s.crypt, hm.Secret)
+		ex.homeAuth = *s.w.Authenticator()
+	} else {
+		out = s.w.SignRequest(s.crypt, hm.Secret)
+	}
+	sock.queue.Commit(len(out), hm.Addr[ex.kind], udp.LocalInfo{})
+	sock.dirty = true
+	ex.sent++
+	ex.sentAt = s.now
+	hm.State[ex.kind].Sent(s.now)
+	s.arm(slot, ex)
+	return OK
+}
+
+// arm sets the timer of the next transmission, or of giving up.
+func (s *Shard) arm(slot uint32, ex *Exchange) {
+	t := &ex.pool.Timers
+	end := ex.began + int64(t.MRD)
+	if ex.pool.Spec.Retransmit == realm.RetransmitClient {
+		s.wheel.Set(slot, end)
+		return
+	}
+	ex.rt = t.Next(ex.rt, int(ex.sent), s.random32())
+	s.wheel.Set(slot, min(s.now+ex.rt, end))
+}
+
+// clientSecret is what hides the attributes of the request: a record from
+// the spool has no client any more, and nothing hidden (RFC 2866 section 4.1).
+func clientSecret(ex *Exchange) *radius.Secret {
+	if ex.client == nil {
+		return nil
+	}
+	return ex.client.Secret
+}
+
+func (s *Shard) random32() uint32 {
+	var b [4]byte
+	s.crypt.Random(b[:])
+	return uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
+}
+
+// expire is the wheel's call: the home has not answered in time.
+func (s *Shard) expire(slot uint32) {
+	ex := s.slab.at(slot)
+	if ex.stage != stageWaiting || ex.homeIdx < 0 {
+		return
+	}
+	hm := ex.snap.Homes.Home(ex.homeIdx)
+	ctr := ex.snap.homeStats[ex.homeIdx]
+	hm.State[ex.kind].TimedOut(s.now)
+	s.stats.Add(ctr.timeouts[ex.kind], 1)
+	t := &ex.pool.Timers
+	if s.now-ex.began >= int64(t.MRD) {
+		s.giveUp(slot, ex, HomeTimeout)
+		return
+	}
+	if health, _ := hm.State[ex.kind].Health(); health != home.Up && s.failOver(slot, ex) {
+		return
+	}
+	if int(ex.sent) >= t.MRC || ex.pool.Spec.Retransmit == realm.RetransmitClient {
+		s.giveUp(slot, ex, HomeTimeout)
+		return
+	}
+	s.stats.Add(ctr.retransmits[ex.kind], 1)
+	if why := s.transmit(slot, ex); why != OK {
+		s.giveUp(slot, ex, why)
+	}
+}
+
+// failOver moves an Exchange to another home of its pool; false: it stays.
+// One that carries State stays while its home may still answer: no other
+// home knows that conversation.
+func (s *Shard) failOver(slot uint32, ex *Exchange) bool {
+	health, _ := ex.snap.Homes.Home(ex.homeIdx).State[ex.kind].Health()
+	down := health == home.Down
+	if ex.stateful && !down {
+		return false
+	}
+	old := *ex
+	if why := s.choose(slot, ex, s.parsed(ex)); why != OK {
+		if down {
+			s.giveUp(slot, ex, HomesDown)
+		}
+		return down
+	}
+	s.ids.Release(int(old.sock), old.homeIdx, old.kind, old.homeID, false, s.now)
+	s.stats.Add(s.ctr.failovers, 1)
+	if why := s.transmit(slot, ex); why != OK {
+		s.giveUp(slot, ex, why)
+	}
+	return true
+}
+
+// leaveHome gives the identifier back. One that was not answered rests.
+func (s *Shard) leaveHome(ex *Exchange, answered bool) {
+	if ex.homeIdx < 0 {
+		return
+	}
+	s.ids.Release(int(ex.sock), ex.homeIdx, ex.kind, ex.homeID, answered, s.now)
+	ex.homeIdx = -1
+}
+
+// giveUp ends an Exchange whose homes do not answer. An Access-Request is
+// refused; an accounting record that nobody acknowledged is left to the
+// client's own repetition, and one that is acknowledged stays marked in the
+// spool for a later try.
+func (s *Shard) giveUp(slot uint32, ex *Exchange, why Reason) {
+	if ex.kind == home.Auth {
+		s.refuse(slot, ex, why)
+		return
+	}
+	s.wheel.Cancel(slot)
+	s.homeFailed(ex, why)
+	s.settle(slot, ex)
+}
+
+func (s *Shard) noAnswer(ex *Exchange) {
+	s.dups.Forget(ex.entry)
+	s.stats.Add(ex.snap.clientStats[ex.client.Index].responses[ex.kind][resultNone], 1)
+}

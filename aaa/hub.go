@@ -1,0 +1,243 @@
+package aaa
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"hash/maphash"
+	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/roamgate/roamgate/aaa/dedup"
+	"github.com/roamgate/roamgate/aaa/device"
+	"github.com/roamgate/roamgate/aaa/home"
+	"github.com/roamgate/roamgate/aaa/listen"
+	"github.com/roamgate/roamgate/accounting"
+	"github.com/roamgate/roamgate/accounting/spool"
+	"github.com/roamgate/roamgate/pkg/radius"
+	"github.com/roamgate/roamgate/pkg/stat"
+	"github.com/roamgate/roamgate/pkg/udp"
+	"github.com/roamgate/roamgate/realm"
+)
+
+const (
+	// A conversation is a few rounds: what began ten minutes ago is over.
+	stickyConversations = 1 << 20
+	stickyTTL           = 10 * time.Minute
+)
+
+// Config is what a Hub is built with. The zero value of a field means its
+// default.
+type Config struct {
+	Listen       []listen.Address
+	Source4      netip.Addr    // local address of the home-side sockets, default any
+	Source6      netip.Addr    //
+	Shards       int           // event loops, default GOMAXPROCS
+	InFlight     int           // Exchanges of a shard, default 65536
+	HomeSockets  int           // home-side source ports of a shard, default 256
+	RecvBuffer   int           // octets of a socket's receive buffer, default 4 MiB
+	DuplicateTTL time.Duration // how long an answer is kept for repetitions, default 10 s
+	DuplicateMem int           // octets of kept answers of a shard, default 64 MiB
+	RealmSeries  int           // realms with counters of their own, default 1000; the others share `other`
+	Seed         uint64        // turns the choice among equal homes; each hub in a row has its own
+}
+
+func (c *Config) defaults() {
+	def := func(p *int, v int) {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	def(&c.Shards, runtime.GOMAXPROCS(0))
+	def(&c.InFlight, 65536)
+	def(&c.HomeSockets, 256)
+	def(&c.RecvBuffer, 4<<20)
+	def(&c.DuplicateMem, 64<<20)
+	def(&c.RealmSeries, 1000)
+	if c.DuplicateTTL == 0 {
+		c.DuplicateTTL = 10 * time.Second
+	}
+}
+
+// Rooms are the parts a Hub works with but does not own: they are opened
+// before it and closed after it.
+type Rooms struct {
+	Log    *zap.Logger
+	Stats  *stat.Registry
+	Spool  *spool.Spool
+	Events *accounting.Events
+	// Identity keys the hashes of identities and events; it must outlive
+	// the process.
+	Identity []byte
+	Policy   *device.Table // nil: no route may enable the device policy
+}
+
+// Hub is the running proxy: its shards, the health of homes and the present
+// configuration.
+type Hub struct {
+	conf     Config
+	log      *zap.Logger
+	stats    *stat.Registry
+	ctr      *hubStats
+	spool    *spool.Spool
+	events   *accounting.Events
+	identity []byte
+	seed     maphash.Seed
+	policy   *device.Table
+
+	start  time.Time
+	shards []*Shard
+	homes  *home.Registry
+	sticky *home.Sticky
+	notes  chan note
+	later  later
+
+	snap       atomic.Pointer[Snapshot]
+	applying   sync.Mutex // guards generation and the order of snapshots
+	generation uint64
+}
+
+// New binds the sockets and compiles the configuration; nothing is read
+// before Run.
+func New(conf Config, set *realm.Set, rooms Rooms) (*Hub, error) {
+	conf.defaults()
+	h := &Hub{
+		conf: conf, log: rooms.Log, stats: rooms.Stats, spool: rooms.Spool,
+		events: rooms.Events, identity: rooms.Identity, policy: rooms.Policy,
+		start: time.Now(), seed: maphash.MakeSeed(),
+		homes: home.NewRegistry(conf.Seed), sticky: home.NewSticky(stickyConversations, stickyTTL),
+		notes: make(chan note, 1024),
+	}
+	h.ctr = newHubStats(h)
+	if err := h.Apply(set); err != nil {
+		return nil, err
+	}
+	fronts, err := listen.UDP(conf.Listen, conf.Shards, conf.RecvBuffer)
+	if err != nil {
+		return nil, err
+	}
+	var key [16]byte
+	if _, err := rand.Read(key[:]); err != nil {
+		return nil, fmt.Errorf("making the Proxy-State key: %w", err)
+	}
+	for i := range conf.Shards {
+		s, err := h.newShard(i, fronts[i], key[:])
+		if err != nil {
+			listen.Close(fronts)
+			return nil, err
+		}
+		h.shards = append(h.shards, s)
+	}
+	h.socketSeries()
+	return h, nil
+}
+
+func (h *Hub) newShard(i int, fronts []*listen.Front, key []byte) (*Shard, error) {
+	poller, err := udp.NewPoller()
+	if err != nil {
+		return nil, fmt.Errorf("opening a poller: %w", err)
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, fmt.Errorf("keying the Proxy-State: %w", err)
+	}
+	s := &Shard{
+		hub: h, index: i, poller: poller, fronts: fronts, ctr: h.ctr,
+		batch: udp.NewBatch(batchSize, radius.MaxLen+1),
+		slab:  slab{max: h.conf.InFlight},
+		dups:  dedup.New(dedup.Config{TTL: h.conf.DuplicateTTL, MaxEntries: 4 * h.conf.InFlight, ReplyBytes: h.conf.DuplicateMem}),
+		wheel: home.NewWheel(h.conf.InFlight, h.monotonic()), hasher: accounting.NewHasher(h.identity),
+		crypt: radius.NewCrypt(), tag: block, stats: h.stats.Shard(),
+	}
+	s.ids = home.NewIDs(home.IDsConfig{NeedSocket: s.openHomeSocket, MaxSockets: h.conf.HomeSockets, Seed: binary.BigEndian.Uint64(key[8:]) + uint64(i)})
+	for t, f := range fronts {
+		if err := poller.Add(f.Conn, uint32(t)); err != nil {
+			poller.Close()
+			return nil, fmt.Errorf("polling %s: %w", f.Addr, err)
+		}
+	}
+	return s, nil
+}
+
+// Run carries traffic until ctx ends, then stops the shards and waits for
+// them. Requests in flight are dropped: their clients repeat them to another
+// hub or to this one's successor.
+func (h *Hub) Run(ctx context.Context) error {
+	var shards, others sync.WaitGroup
+	background, stop := context.WithCancel(context.Background())
+	defer stop()
+	others.Go(func() { h.writeNotes(background) })
+	others.Go(func() { h.forwardLater(background) })
+	mon := home.NewMonitor(home.MonitorConfig{
+		View: func() *home.View { return h.Snapshot().Homes }, Now: h.monotonic,
+		OnChange: h.homeChanged, Seed: h.conf.Seed,
+	})
+	others.Go(func() { _ = mon.Run(background) })
+	for _, s := range h.shards {
+		shards.Go(s.run)
+	}
+	<-ctx.Done()
+	for _, s := range h.shards {
+		s.stop()
+	}
+	shards.Wait()
+	stop()
+	others.Wait()
+	for _, s := range h.shards {
+		s.close()
+	}
+	return nil
+}
+
+// Apply makes set the configuration of every packet read from now on.
+// Requests in flight end with the one they began with.
+func (h *Hub) Apply(set *realm.Set) error {
+	h.applying.Lock()
+	defer h.applying.Unlock()
+	snap, err := h.compile(set)
+	if err != nil {
+		return err
+	}
+	h.snap.Store(snap)
+	for _, s := range h.shards {
+		s.poller.Wake()
+	}
+	return nil
+}
+
+// Snapshot is the present configuration.
+func (h *Hub) Snapshot() *Snapshot { return h.snap.Load() }
+
+// Fronts are the addresses listened on, ports resolved, in the order of
+// Config.Listen.
+func (h *Hub) Fronts() []listen.Address {
+	var as []listen.Address
+	for _, f := range h.shards[0].fronts {
+		as = append(as, listen.Address{Service: f.Service, Addr: f.Addr})
+	}
+	return as
+}
+
+// monotonic is nanoseconds since the hub was made.
+func (h *Hub) monotonic() int64 { return int64(time.Since(h.start)) }
+
+func (h *Hub) source(v4 bool) netip.AddrPort {
+	a := h.conf.Source6
+	if v4 {
+		a = h.conf.Source4
+	}
+	if !a.IsValid() {
+		a = netip.IPv6Unspecified()
+		if v4 {
+			a = netip.IPv4Unspecified()
+		}
+	}
+	return netip.AddrPortFrom(a, 0)
+}

@@ -1,0 +1,134 @@
+package aaa
+
+import (
+	"bytes"
+	"hash/maphash"
+
+	"github.com/roamgate/roamgate/aaa/device"
+	"github.com/roamgate/roamgate/pkg/radius"
+)
+
+// vendor3GPP is the private enterprise number of 3GPP (TS 29.061).
+const (
+	vendor3GPP  = 10415
+	tgppIMSI    = 1
+	tgppRATType = 21
+)
+
+// query collects what the device policy decides on. The octets are borrowed
+// from p.
+func (s *Shard) query(ex *Exchange, p *radius.Packet, user, folded []byte) device.Query {
+	q := device.Query{
+		Route: ex.route, User: user, Realm: folded,
+		Client: ex.client.Spec, Now: s.now, Wall: s.wall / 1e9, Continues: p.Has(radius.State),
+	}
+	q.IMSI, _ = p.Vendor(vendor3GPP, tgppIMSI)
+	q.CallingStation, _ = p.First(radius.CallingStationID)
+	q.CUI, _ = p.First(radius.ChargeableUserID)
+	q.OperatorName, _ = p.First(radius.OperatorName)
+	q.NASPortType, q.HasNASPortType = p.Uint32(radius.NASPortType)
+	if rat, ok := p.Vendor(vendor3GPP, tgppRATType); ok && len(rat) == 1 {
+		q.RATType, q.HasRATType = rat[0], true
+	}
+	return q
+}
+
+// deviceHash keys the choice of a home: the same for every request of one
+// device, in every process, so that an EAP conversation stays with its home
+// even when the visited network alternates between hubs.
+func deviceHash(p *radius.Packet, name []byte) uint64 {
+	h := fnv(fnvBasis, name)
+	if station, ok := p.First(radius.CallingStationID); ok {
+		h = fnv(h, station)
+	}
+	return h
+}
+
+// fnvBasis is where FNV-1a begins.
+const fnvBasis = 14695981039346656037
+
+func fnv(h uint64, b []byte) uint64 {
+	for _, c := range b {
+		h = (h ^ uint64(c)) * 1099511628211
+	}
+	return h
+}
+
+// ownProxyState is the length of the Proxy-State this hub adds: a mark, a
+// nonce and a tag that only this process can make.
+const (
+	ownProxyState = 14
+	proxyMark     = 2
+	proxyNonce    = 4
+)
+
+var mark = [proxyMark]byte{'r', 'g'}
+
+// seal writes our Proxy-State for a nonce.
+func (s *Shard) seal(nonce uint32) []byte {
+	var block [16]byte
+	b := s.proxy[:]
+	copy(b, mark[:])
+	b[2], b[3], b[4], b[5] = byte(nonce>>24), byte(nonce>>16), byte(nonce>>8), byte(nonce)
+	copy(block[:], b[:proxyMark+proxyNonce])
+	s.tag.Encrypt(s.tagOut[:], block[:])
+	copy(b[proxyMark+proxyNonce:], s.tagOut[:8])
+	return b
+}
+
+// own says whether a Proxy-State is one this process made, and whether it
+// only looks like it.
+func (s *Shard) own(v []byte) (ours, forged bool) {
+	if len(v) != ownProxyState || v[0] != mark[0] || v[1] != mark[1] {
+		return false, false
+	}
+	nonce := uint32(v[2])<<24 | uint32(v[3])<<16 | uint32(v[4])<<8 | uint32(v[5])
+	ours = bytes.Equal(v, s.seal(nonce))
+	return ours, !ours
+}
+
+// loop looks for our own Proxy-State in a request: it would have been here
+// before.
+func (s *Shard) loop(p *radius.Packet) Reason {
+	if !p.Has(radius.ProxyState) {
+		return OK
+	}
+	for a, off, ok := p.Next(radius.HeaderLen); ok; a, off, ok = p.Next(off) {
+		if a.Type != radius.ProxyState {
+			continue
+		}
+		ours, forged := s.own(a.Value())
+		if ours {
+			return Loop
+		}
+		if forged {
+			s.stats.Add(s.ctr.local[ForgedProxyState], 1)
+		}
+	}
+	return OK
+}
+
+// firstHop tells a NAS from a proxy: a proxy adds Proxy-State.
+func (s *Shard) firstHop(p *radius.Packet) bool { return !p.Has(radius.ProxyState) }
+
+// checkNASAddress counts a NAS that names another address than it sends
+// from (RFC 3579 section 4.3.7). Behind address translation that is normal,
+// so it is a figure for the operator, not a refusal.
+func (s *Shard) checkNASAddress(ex *Exchange, p *radius.Packet) {
+	v4, ok4 := p.First(radius.NASIPAddress)
+	v6, ok6 := p.First(radius.NASIPv6Address)
+	if !ok4 && !ok6 {
+		return
+	}
+	src := &ex.from.IP
+	if ok4 && ex.from.V4 && bytes.Equal(v4, src[12:]) || ok6 && !ex.from.V4 && bytes.Equal(v6, src[:]) {
+		return
+	}
+	if ok4 != ex.from.V4 && ok6 == ex.from.V4 {
+		return // only the other family is named: nothing to compare
+	}
+	s.stats.Add(ex.snap.clientStats[ex.client.Index].nasAddr, 1)
+}
+
+// stateHash keys the memory of which home began a conversation.
+func (s *Shard) stateHash(state []byte) uint64 { return maphash.Bytes(s.hub.seed, state) }

@@ -1,0 +1,120 @@
+package aaa
+
+import (
+	"github.com/roamgate/roamgate/aaa/client"
+	"github.com/roamgate/roamgate/aaa/listen"
+	"github.com/roamgate/roamgate/pkg/radius"
+	"github.com/roamgate/roamgate/pkg/udp"
+)
+
+// drop counts a packet that is silently discarded.
+func (s *Shard) drop(c *client.Client, why Reason, from udp.Addr) {
+	s.stats.Add(s.snap.clientStats[c.Index].dropped[why], 1)
+	s.note(why, c.Spec.Name, from)
+}
+
+// refuse answers an Access-Request with an Access-Reject of our own: a
+// visited network that hears nothing takes the whole hub for dead. Inside
+// EAP the reject carries one EAP-Failure and no Reply-Message (RFC 3579
+// sections 2.6.3 and 2.6.5).
+func (s *Shard) refuse(slot uint32, ex *Exchange, why Reason) {
+	s.stats.Add(s.ctr.local[why], 1)
+	s.note(why, ex.client.Spec.Name, ex.from)
+	if ex.orphan {
+		s.end(slot)
+		return
+	}
+	req := s.parsed(ex)
+	f := s.fronts[ex.front]
+	w := &s.w
+	w.Start(f.Queue.Next(), radius.AccessReject, ex.id, true)
+	if _, id, _, ok := req.EAP(); ok {
+		w.AddEAPFailure(id)
+	} else {
+		s.addText(ex, why)
+	}
+	if cause := why.ErrorCause(); cause != 0 {
+		w.AddErrorCause(cause)
+	}
+	w.Raw(s.proxyStates(req))
+	s.answer(slot, ex, w.SignResponse(s.crypt, ex.client.Secret, &ex.auth), resultReject)
+}
+
+func (s *Shard) addText(ex *Exchange, why Reason) {
+	text := texts[why]
+	if why == RouteRejects {
+		text = ex.snap.rejects[ex.route.Index]
+	}
+	if len(text) > 0 {
+		s.w.Add(radius.ReplyMessage, text)
+	}
+}
+
+// texts are the reasons' texts as octets, made once.
+var texts = func() (t [numReasons][]byte) {
+	for r := range t {
+		t[r] = []byte(Reason(r).Text())
+	}
+	return t
+}()
+
+// identityRequest is EAP-Request/Identity without a prompt; the second octet
+// is its EAP identifier.
+var identityRequest = [5]byte{1, 0, 0, 5, 1}
+
+// eapStart knows a bare EAP-Start: a NAS that wants the server to ask for
+// the identity (RFC 3579 section 2.1).
+func (s *Shard) eapStart(p *radius.Packet) bool {
+	v, ok := p.First(radius.EAPMessage)
+	return ok && len(v) == 0
+}
+
+func (s *Shard) askIdentity(slot uint32, ex *Exchange) {
+	f := s.fronts[ex.front]
+	s.w.Start(f.Queue.Next(), radius.AccessChallenge, ex.id, true)
+	s.w.Add(radius.EAPMessage, identityRequest[:])
+	s.w.Raw(s.proxyStates(s.parsed(ex)))
+	s.answer(slot, ex, s.w.SignResponse(s.crypt, ex.client.Secret, &ex.auth), resultChallenge)
+}
+
+// status answers Status-Server for the hub itself; it is never forwarded
+// (RFC 5997 sections 2 and 4). The answer says nothing but "here".
+func (s *Shard) status(f *listen.Front, c *client.Client, from udp.Addr, local udp.LocalInfo) {
+	ctr := &s.snap.clientStats[c.Index]
+	s.stats.Add(ctr.requests[kindStatus], 1)
+	p := &s.pkt
+	switch {
+	case !p.Has(radius.MessageAuthenticator):
+		s.drop(c, StatusWithoutMessageAuthenticator, from)
+		return
+	case !s.crypt.CheckMessageAuthenticator(p, c.Secret):
+		s.drop(c, BadMessageAuthenticator, from)
+		return
+	case p.Has(radius.UserPassword), p.Has(radius.CHAPPassword), p.Has(radius.EAPMessage):
+		s.drop(c, StatusWithPassword, from)
+		return
+	case !s.statusBudget():
+		s.drop(c, StatusRate, from)
+		return
+	}
+	code, result := radius.AccessAccept, resultAccept
+	if f.Service == listen.Acct {
+		code, result = radius.AccountingResponse, resultAck
+	}
+	auth := *p.Authenticator()
+	s.w.Start(f.Queue.Next(), code, p.Identifier(), true)
+	s.w.Raw(s.proxyStates(p))
+	out := s.w.SignResponse(s.crypt, c.Secret, &auth)
+	f.Queue.Commit(len(out), from, local)
+	s.stats.Add(ctr.responses[kindStatus][result], 1)
+}
+
+// statusBudget bounds what probing can cost: the answer is worth one MD5
+// pair, a thousand a second of them are not.
+func (s *Shard) statusBudget() bool {
+	if sec := s.now / 1e9; sec != s.statusAt {
+		s.statusAt, s.statusN = sec, 0
+	}
+	s.statusN++
+	return s.statusN <= statusRate
+}

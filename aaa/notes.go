@@ -1,0 +1,65 @@
+package aaa
+
+import (
+	"context"
+
+	"go.uber.org/zap"
+
+	"github.com/roamgate/roamgate/aaa/home"
+	"github.com/roamgate/roamgate/pkg/udp"
+)
+
+// note is a packet worth a log line. A shard writes none itself: a blocked
+// log must not stop a packet.
+type note struct {
+	why  Reason
+	peer string
+	from udp.Addr
+	n    int64 // lines like this left out since the last one
+}
+
+// noteEvery is how often one reason is written, in ns.
+const noteEvery = 1e9
+
+// note leaves a log line for a dropped or refused packet: one a second for
+// each reason, with the number of those left out. It names the source and
+// the reason, never an attribute.
+func (s *Shard) note(why Reason, peer string, from udp.Addr) {
+	l := &s.logged[why]
+	if l.at != 0 && s.now-l.at < noteEvery {
+		l.n++
+		s.stats.Add(s.ctr.logSuppressed, 1)
+		return
+	}
+	select {
+	case s.hub.notes <- note{why, peer, from, l.n}:
+		l.at, l.n = s.now, 0
+	default:
+		l.n++
+		s.stats.Add(s.ctr.logSuppressed, 1)
+	}
+}
+
+func (h *Hub) writeNotes(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case n := <-h.notes:
+			h.log.Info("packet not passed on",
+				zap.String("reason", n.why.String()), zap.String("peer", n.peer),
+				zap.Stringer("from", n.from.AddrPort()), zap.Int64("suppressed", n.n))
+		}
+	}
+}
+
+func (h *Hub) homeChanged(hm *home.Home, k home.Kind, from, to home.Health, why home.Cause) {
+	write := h.log.Warn
+	if to == home.Up {
+		write = h.log.Info
+	}
+	write("home changed state", zap.String("home", hm.Spec.Name), zap.Stringer("kind", k),
+		zap.Stringer("from", from), zap.Stringer("to", to), zap.Stringer("cause", why))
+}
+
+func errField(err error) zap.Field { return zap.Error(err) }

@@ -1,0 +1,173 @@
+package aaa
+
+import (
+	"github.com/roamgate/roamgate/aaa/device"
+	"github.com/roamgate/roamgate/pkg/nai"
+	"github.com/roamgate/roamgate/pkg/radius"
+)
+
+// Reason says why a packet was dropped or answered here instead of by a
+// home. The set is closed: it is the value of the `reason` label.
+//
+// Reasons of radius, nai and device keep their own numbers inside their own
+// range, so that a room names what it found and nobody translates.
+type Reason uint16
+
+// Reasons found by the pipeline itself.
+const (
+	OK Reason = iota
+	UnknownClient
+	CodeNotServed
+	BadMessageAuthenticator
+	MissingMessageAuthenticator
+	EAPWithoutMessageAuthenticator
+	UnsignedProxyState
+	BadRequestAuthenticator
+	StatusWithoutMessageAuthenticator
+	StatusWithPassword
+	StatusRate
+	EAPWithPassword
+	Duplicate
+	ConflictingDuplicate
+	Displaced
+	Overload
+	SpoolUnavailable
+	NoUserName
+	SeveralUserNames
+	Loop
+	ForgedProxyState
+	NoRoute
+	RouteRejects
+	NoPool
+	HomesDown
+	HomeTimeout
+	NoIdentifier
+	ReplyTooLong
+	// Reasons for replies of homes.
+	UnknownHome
+	LateReply
+	BadResponseAuthenticator
+	ReplyMissingMessageAuthenticator
+	ReplyBadMessageAuthenticator
+	ReplyCode
+	// MissingProxyState: the home did not return our Proxy-State (counted,
+	// not refused: the authenticator already ties the reply to the request).
+	MissingProxyState
+	numOwn
+)
+
+const (
+	radiusReasons = Reason(64)
+	naiReasons    = Reason(128)
+	deviceReasons = Reason(192)
+	numReasons    = 256
+)
+
+var ownReasons = [numOwn]string{
+	OK:                                "ok",
+	UnknownClient:                     "unknown_client",
+	CodeNotServed:                     "code_not_served",
+	BadMessageAuthenticator:           "bad_message_authenticator",
+	MissingMessageAuthenticator:       "missing_message_authenticator",
+	EAPWithoutMessageAuthenticator:    "eap_without_message_authenticator",
+	UnsignedProxyState:                "unsigned_proxy_state",
+	BadRequestAuthenticator:           "bad_request_authenticator",
+	StatusWithoutMessageAuthenticator: "status_without_message_authenticator",
+	StatusWithPassword:                "status_with_password",
+	StatusRate:                        "status_rate",
+	EAPWithPassword:                   "eap_with_password",
+	Duplicate:                         "duplicate",
+	ConflictingDuplicate:              "conflicting_duplicate",
+	Displaced:                         "displaced",
+	Overload:                          "overload",
+	SpoolUnavailable:                  "spool_unavailable",
+	NoUserName:                        "no_user_name",
+	SeveralUserNames:                  "several_user_names",
+	Loop:                              "loop",
+	ForgedProxyState:                  "forged_proxy_state",
+	NoRoute:                           "no_route",
+	RouteRejects:                      "route_rejects",
+	NoPool:                            "no_pool",
+	HomesDown:                         "homes_down",
+	HomeTimeout:                       "home_timeout",
+	NoIdentifier:                      "no_identifier",
+	ReplyTooLong:                      "reply_too_long",
+	UnknownHome:                       "unknown_home",
+	LateReply:                         "late_reply",
+	BadResponseAuthenticator:          "bad_response_authenticator",
+	ReplyMissingMessageAuthenticator:  "reply_missing_message_authenticator",
+	ReplyBadMessageAuthenticator:      "reply_bad_message_authenticator",
+	ReplyCode:                         "reply_code",
+	MissingProxyState:                 "missing_proxy_state",
+}
+
+// String is the label value: lower case words joined by underscores.
+func (r Reason) String() string {
+	switch {
+	case r < numOwn:
+		return ownReasons[r]
+	case r >= deviceReasons:
+		return device.Reason(r - deviceReasons).String()
+	case r >= naiReasons:
+		return nai.Reason(r - naiReasons).String()
+	case r >= radiusReasons:
+		return radius.Reason(r - radiusReasons).String()
+	}
+	return "unknown"
+}
+
+// Reasons is the closed set, without OK.
+func Reasons() []Reason {
+	var rs []Reason
+	for r := OK + 1; r < numOwn; r++ {
+		rs = append(rs, r)
+	}
+	for _, r := range radius.Reasons() {
+		rs = append(rs, ofRadius(r))
+	}
+	for _, r := range nai.Reasons() {
+		rs = append(rs, ofNAI(r))
+	}
+	for r := device.OK + 1; r < device.NumReasons; r++ {
+		rs = append(rs, ofDevice(r))
+	}
+	return rs
+}
+
+func ofRadius(r radius.Reason) Reason { return radiusReasons + Reason(r) }
+func ofNAI(r nai.Reason) Reason       { return naiReasons + Reason(r) }
+func ofDevice(r device.Reason) Reason { return deviceReasons + Reason(r) }
+
+// Text is what a refused user's own network may read in Reply-Message: kind
+// words, no detail that helps an attacker.
+func (r Reason) Text() string {
+	switch r {
+	case NoRoute:
+		return "no roaming agreement for this realm"
+	case NoPool, HomesDown, HomeTimeout, NoIdentifier:
+		return "the home network does not answer"
+	case Overload, SpoolUnavailable:
+		return "try again later"
+	case Loop:
+		return "the request came back to this hub"
+	}
+	switch {
+	case r >= deviceReasons:
+		return device.Reason(r - deviceReasons).Text()
+	case r >= naiReasons, r == NoUserName, r == SeveralUserNames:
+		return "the user name is not a network access identifier"
+	}
+	return ""
+}
+
+// ErrorCause is the RFC 5176 section 3.5 value that goes with a reject, 0
+// for none.
+func (r Reason) ErrorCause() uint32 {
+	switch r {
+	case NoRoute, NoPool, HomesDown, HomeTimeout, NoIdentifier, Loop:
+		return 502 // Request Not Routable (Proxy)
+	case Overload, ofDevice(device.StoreAway):
+		return 506 // Resources Unavailable
+	}
+	return 0
+}

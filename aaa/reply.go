@@ -1,0 +1,286 @@
+package aaa
+
+import (
+	"encoding/binary"
+
+	"github.com/roamgate/roamgate/aaa/home"
+	"github.com/roamgate/roamgate/pkg/radius"
+	"github.com/roamgate/roamgate/pkg/udp"
+)
+
+// reply takes one datagram of a home-side socket. A packet that is not the
+// authentic answer to a request in flight changes nothing: no timer, no
+// identifier, no health.
+//
+// hot: 0 allocs
+func (s *Shard) reply(sock int, data []byte, from udp.Addr) {
+	idx, kind, ok := s.whose(from)
+	if !ok {
+		s.stats.Add(s.ctr.unknownHome, 1)
+		s.note(UnknownHome, "", from)
+		return
+	}
+	p := &s.pkt
+	if why := p.Parse(data); why != radius.OK {
+		s.badReply(idx, ofRadius(why), from)
+		return
+	}
+	slot, ok := s.ids.Find(sock, idx, kind, p.Identifier())
+	if !ok {
+		s.badReply(idx, LateReply, from)
+		return
+	}
+	ex := s.slab.at(slot)
+	hm := ex.snap.Homes.Home(idx)
+	if why := s.authenticReply(ex, hm, p); why != OK {
+		if why == BadResponseAuthenticator || why == ReplyBadMessageAuthenticator {
+			hm.State[kind].BadAuthenticator(s.now)
+		}
+		s.badReply(idx, why, from)
+		return
+	}
+	hm.State[kind].Answered(s.now)
+	ctr := ex.snap.homeStats[idx]
+	s.stats.Observe(ctr.seconds[kind], s.now-ex.sentAt)
+	s.stats.Add(ctr.responses[kind][resultOf(p.Code())], 1)
+	s.leaveHome(ex, true)
+	s.wheel.Cancel(slot)
+	if kind == home.Acct {
+		s.accounted(slot, ex, p, hm)
+		return
+	}
+	if p.Code() == radius.AccessChallenge {
+		if state, ok := p.First(radius.State); ok {
+			s.hub.sticky.Learn(s.stateHash(state), idx, s.now)
+		}
+	}
+	s.deliver(slot, ex, p, hm)
+}
+
+// whose finds the home of a reply's source, in older configurations too
+// while their Exchanges run.
+func (s *Shard) whose(from udp.Addr) (int32, home.Kind, bool) {
+	if idx, kind, ok := s.snap.Homes.FromAddr(from); ok {
+		return idx, kind, true
+	}
+	for _, d := range s.draining {
+		if idx, kind, ok := d.Homes.FromAddr(from); ok {
+			return idx, kind, true
+		}
+	}
+	return 0, 0, false
+}
+
+func (s *Shard) authenticReply(ex *Exchange, hm *home.Home, p *radius.Packet) Reason {
+	access := false
+	switch p.Code() {
+	case radius.AccessAccept, radius.AccessReject, radius.AccessChallenge:
+		access = true
+	case radius.AccountingResponse:
+	default:
+		return ReplyCode
+	}
+	if access != (ex.kind == home.Auth) {
+		return ReplyCode
+	}
+	if !s.crypt.CheckResponse(p, &ex.homeAuth, hm.Secret) {
+		return BadResponseAuthenticator
+	}
+	if p.Has(radius.MessageAuthenticator) {
+		if !s.crypt.CheckResponseMessageAuthenticator(p, &ex.homeAuth, hm.Secret) {
+			return ReplyBadMessageAuthenticator
+		}
+		return OK
+	}
+	if access && (hm.Spec.RequireMessageAuthenticator || p.Has(radius.EAPMessage)) {
+		return ReplyMissingMessageAuthenticator
+	}
+	return OK
+}
+
+// deliver writes the home's answer for the client, with the device policy
+// applied, and ends the Exchange.
+func (s *Shard) deliver(slot uint32, ex *Exchange, p *radius.Packet, hm *home.Home) {
+	ctr := ex.snap.homeStats[hm.Index]
+	s.checkProxyState(p, ctr)
+	if ex.orphan {
+		s.end(slot)
+		return
+	}
+	extra, drop := s.filter(ex, p, ctr)
+	f := s.fronts[ex.front]
+	req := s.parsed(ex)
+	out, why := s.crypt.ForwardResponse(&s.w, f.Queue.Next(), p, ex.id, &ex.homeAuth, &ex.auth,
+		hm.Secret, ex.client.Secret, s.proxyStates(req), extra, drop)
+	if why != radius.OK {
+		// What the client must get back does not fit: better a clear no.
+		s.refuse(slot, ex, ReplyTooLong)
+		return
+	}
+	s.answer(slot, ex, out, resultOf(p.Code()))
+}
+
+// answer sends bytes already built in the front's queue, keeps them for
+// retransmissions, and ends an Exchange of authentication.
+func (s *Shard) answer(slot uint32, ex *Exchange, out []byte, result int) {
+	f := s.fronts[ex.front]
+	f.Queue.Commit(len(out), ex.from, ex.local)
+	s.dups.Answer(ex.entry, out, s.now)
+	ctr := &ex.snap.clientStats[ex.client.Index]
+	s.stats.Add(ctr.responses[ex.kind][result], 1)
+	if ex.route != nil {
+		s.stats.Add(ex.snap.realmStats[ex.route.Index].responses[result], 1)
+	}
+	s.stats.Observe(s.ctr.seconds[ex.kind], s.now-ex.began)
+	ex.answered = true
+	if ex.kind == home.Auth {
+		s.end(slot)
+	}
+}
+
+// proxyStates collects the Proxy-State attributes of the client's request:
+// they go back whole and in order, whatever the home did with them (RFC 2865
+// section 5.33).
+func (s *Shard) proxyStates(req *radius.Packet) []byte {
+	n := 0
+	if !req.Has(radius.ProxyState) {
+		return nil
+	}
+	for a, off, ok := req.Next(radius.HeaderLen); ok; a, off, ok = req.Next(off) {
+		if a.Type == radius.ProxyState {
+			n += copy(s.states[n:], a.Raw)
+		}
+	}
+	return s.states[:n]
+}
+
+// checkProxyState counts homes that do not return what RFC 2865 section
+// 5.33 asks them to.
+func (s *Shard) checkProxyState(p *radius.Packet, ctr *homeStats) {
+	for a, off, ok := p.Next(radius.HeaderLen); ok; a, off, ok = p.Next(off) {
+		if a.Type == radius.ProxyState {
+			if ours, _ := s.own(a.Value()); ours {
+				return
+			}
+		}
+	}
+	s.stats.Add(ctr.bad[MissingProxyState], 1)
+}
+
+// badReply counts a packet of a home that is not used.
+func (s *Shard) badReply(idx int32, why Reason, from udp.Addr) {
+	name := ""
+	if ctr := s.homeCounters(idx); ctr != nil {
+		s.stats.Add(ctr.bad[why], 1)
+		name = ctr.name
+	}
+	s.note(why, name, from)
+}
+
+func (s *Shard) homeCounters(idx int32) *homeStats {
+	if c := s.snap.homeCounters(idx); c != nil {
+		return c
+	}
+	for _, d := range s.draining {
+		if c := d.homeCounters(idx); c != nil {
+			return c
+		}
+	}
+	return nil
+}
+
+func resultOf(c radius.Code) int {
+	switch c {
+	case radius.AccessAccept:
+		return resultAccept
+	case radius.AccessReject:
+		return resultReject
+	case radius.AccessChallenge:
+		return resultChallenge
+	}
+	return resultAck
+}
+
+// Service-Type values that would hand out control of the visited network's
+// equipment (RFC 2865 section 5.6). A roaming home has no business there.
+const (
+	serviceAdministrative    = 6
+	serviceNASPrompt         = 7
+	serviceCallbackNASPrompt = 9
+	serviceCallbackAdmin     = 11
+)
+
+// passwordRetry is allowed in an Access-Reject (RFC 2869 section 5.15).
+const passwordRetry radius.Type = 75
+
+// minInterim is the floor of RFC 2869 section 5.16.
+const minInterim = 60
+
+// filter decides what of the home's answer the client does not get, and
+// what the device policy adds. What a profile sets replaces what the home
+// said; of two Session-Timeouts the shorter wins.
+func (s *Shard) filter(ex *Exchange, p *radius.Packet, ctr *homeStats) (extra []byte, drop *radius.Drop) {
+	if p.Code() == radius.AccessReject {
+		return nil, &rejectDrops
+	}
+	if p.Code() != radius.AccessAccept {
+		return nil, nil
+	}
+	s.drops = radius.Drop{}
+	var timeout, interim uint32
+	if pr := ex.profile; pr != nil {
+		s.drops = pr.Drop
+		extra = append(s.extra[:0], pr.Extra...)
+		timeout, interim = pr.SessionTimeout, pr.InterimInterval
+	}
+	if v, ok := p.Uint32(radius.ServiceType); ok && isControl(v) {
+		s.drops.Set(radius.ServiceType)
+		s.stats.Add(ctr.filtered, 1)
+	}
+	if v, ok := p.Uint32(radius.AcctInterimInterval); ok && v < minInterim && interim == 0 {
+		interim = minInterim
+		s.stats.Add(ctr.filtered, 1)
+	}
+	if v, ok := p.Uint32(radius.SessionTimeout); ok && timeout > v {
+		timeout = 0
+	}
+	extra = s.replace(extra, radius.SessionTimeout, timeout)
+	return s.replace(extra, radius.AcctInterimInterval, interim), &s.drops
+}
+
+// isControl says whether a Service-Type would open the visited network's
+// equipment instead of its service.
+func isControl(v uint32) bool {
+	switch v {
+	case serviceAdministrative, serviceNASPrompt, serviceCallbackNASPrompt, serviceCallbackAdmin:
+		return true
+	}
+	return false
+}
+
+// replace leaves t out of the home's answer and adds it with v; 0 does
+// nothing.
+func (s *Shard) replace(extra []byte, t radius.Type, v uint32) []byte {
+	if v == 0 {
+		return extra
+	}
+	s.drops.Set(t)
+	if extra == nil {
+		extra = s.extra[:0]
+	}
+	return binary.BigEndian.AppendUint32(append(extra, byte(t), 6), v)
+}
+
+// rejectDrops leaves only those attributes in an Access-Reject that do not
+// describe a service (RFC 5080 section 2.6.1). Vendor-Specific stays for
+// MS-CHAP-Error (RFC 2548 section 2.1.5).
+var rejectDrops = func() (d radius.Drop) {
+	for t := radius.Type(1); t <= 240; t++ {
+		switch t {
+		case radius.ReplyMessage, radius.VendorSpecific, passwordRetry, radius.EAPMessage, radius.ErrorCause:
+		default:
+			d.Set(t)
+		}
+	}
+	return d
+}()

@@ -1,0 +1,270 @@
+package aaa
+
+import (
+	"hash/maphash"
+
+	"github.com/roamgate/roamgate/aaa/client"
+	"github.com/roamgate/roamgate/aaa/dedup"
+	"github.com/roamgate/roamgate/aaa/device"
+	"github.com/roamgate/roamgate/aaa/home"
+	"github.com/roamgate/roamgate/aaa/listen"
+	"github.com/roamgate/roamgate/pkg/nai"
+	"github.com/roamgate/roamgate/pkg/radius"
+	"github.com/roamgate/roamgate/pkg/udp"
+	"github.com/roamgate/roamgate/realm"
+)
+
+// receive takes one datagram of a front door. The order is a contract:
+// source, lengths, code, authenticity, duplicates; only then is any
+// attribute believed.
+//
+// hot: 0 allocs
+func (s *Shard) receive(f *listen.Front, data []byte, from udp.Addr, local udp.LocalInfo) {
+	c := s.snap.Clients.Lookup(from.Addr())
+	if c == nil {
+		s.stats.Add(s.ctr.unknownClient, 1)
+		s.note(UnknownClient, "", from)
+		return
+	}
+	if why := s.pkt.Parse(data); why != radius.OK {
+		s.drop(c, ofRadius(why), from)
+		return
+	}
+	switch code := s.pkt.Code(); {
+	case code == radius.StatusServer:
+		s.status(f, c, from, local)
+	case code == radius.AccessRequest && f.Service == listen.Auth:
+		s.stats.Add(s.snap.clientStats[c.Index].requests[kindAuth], 1)
+		if why := s.authentic(c); why != OK {
+			s.drop(c, why, from)
+			return
+		}
+		s.claim(f, c, home.Auth, data, from, local)
+	case code == radius.AccountingRequest && f.Service == listen.Acct:
+		s.stats.Add(s.snap.clientStats[c.Index].requests[kindAcct], 1)
+		if why := s.authenticAccounting(c); why != OK {
+			s.drop(c, why, from)
+			return
+		}
+		s.claim(f, c, home.Acct, data, from, local)
+	default:
+		s.drop(c, CodeNotServed, from)
+	}
+}
+
+// authentic verifies an Access-Request before anything in it is used
+// (RFC 3579 section 3.2, and the two switches against forged replies).
+func (s *Shard) authentic(c *client.Client) Reason {
+	p := &s.pkt
+	if p.Has(radius.MessageAuthenticator) {
+		if !s.crypt.CheckMessageAuthenticator(p, c.Secret) {
+			return BadMessageAuthenticator
+		}
+	} else {
+		ctr := &s.snap.clientStats[c.Index]
+		s.stats.Add(ctr.unsigned, 1)
+		proxied := p.Has(radius.ProxyState)
+		if proxied {
+			s.stats.Add(ctr.unsignedP, 1)
+		}
+		switch {
+		case p.Has(radius.EAPMessage):
+			return EAPWithoutMessageAuthenticator
+		case c.Spec.RequireMessageAuthenticator:
+			return MissingMessageAuthenticator
+		case proxied && c.Spec.LimitProxyState:
+			return UnsignedProxyState
+		}
+	}
+	if p.Has(radius.EAPMessage) && (p.Has(radius.UserPassword) || p.Has(radius.CHAPPassword)) {
+		return EAPWithPassword
+	}
+	return OK
+}
+
+func (s *Shard) authenticAccounting(c *client.Client) Reason {
+	if !s.crypt.CheckRequestAuthenticator(&s.pkt, c.Secret) {
+		return BadRequestAuthenticator
+	}
+	if s.pkt.Has(radius.MessageAuthenticator) && !s.crypt.CheckMessageAuthenticator(&s.pkt, c.Secret) {
+		return BadMessageAuthenticator
+	}
+	return OK
+}
+
+// claim asks the duplicate cache whether the request is new, and if so gives
+// it an Exchange.
+func (s *Shard) claim(f *listen.Front, c *client.Client, kind home.Kind, data []byte, from udp.Addr, local udp.LocalInfo) {
+	p := &s.pkt
+	slot := s.slab.take()
+	if slot == noSlot || (s.slab.max-s.slab.used < s.slab.max/reserve && !s.urgent(kind)) {
+		if slot != noSlot {
+			s.giveBack(slot)
+		}
+		s.drop(c, Overload, from)
+		return
+	}
+	k := dedup.Key{From: from, Listener: f.Index, Code: uint8(p.Code()), ID: p.Identifier()}
+	m := dedup.Mark{Auth: *p.Authenticator(), Body: maphash.Bytes(s.hub.seed, p.Bytes())}
+	outcome, entry, other, reply := s.dups.Claim(k, m, slot, s.now)
+	if outcome != dedup.Claimed {
+		s.giveBack(slot)
+		s.repeated(f, c, outcome, other, reply, from, local)
+		return
+	}
+	if other != dedup.NoSlot {
+		// A new request under the same identifier: the client has given the
+		// old one up (RFC 5080 section 2.2.2).
+		s.slab.at(other).orphan = true
+		s.stats.Add(s.snap.clientStats[c.Index].dropped[Displaced], 1)
+	}
+	ex := s.begin(slot)
+	ex.stage, ex.kind, ex.front, ex.id = stageWaiting, kind, f.Index, p.Identifier()
+	ex.from, ex.local, ex.entry, ex.client = from, local, entry, c
+	ex.auth = *p.Authenticator()
+	s.slab.keep(ex, p.Bytes())
+	if kind == home.Auth {
+		s.route(slot, ex)
+	} else {
+		s.account(slot, ex)
+	}
+}
+
+// giveBack returns a slot that no Exchange has begun in.
+func (s *Shard) giveBack(slot uint32) {
+	s.slab.at(slot).stage = stageParked
+	s.slab.put(slot)
+}
+
+// urgent requests belong to a conversation that already holds memory
+// elsewhere, or are money (RFC 5080 section 2.2.3).
+func (s *Shard) urgent(kind home.Kind) bool {
+	return kind == home.Acct || s.pkt.Has(radius.State)
+}
+
+// repeated deals with a request that is not new.
+func (s *Shard) repeated(f *listen.Front, c *client.Client, o dedup.Outcome, other uint32, reply []byte, from udp.Addr, local udp.LocalInfo) {
+	ctr := &s.snap.clientStats[c.Index]
+	switch o {
+	case dedup.Answered:
+		s.stats.Add(ctr.replayed, 1)
+		f.Queue.Send(reply, from, local)
+	case dedup.Pending:
+		s.stats.Add(ctr.pending, 1)
+		ex := s.slab.at(other)
+		if ex.pool != nil && ex.pool.Spec.Retransmit == realm.RetransmitClient && ex.homeIdx >= 0 {
+			s.transmit(other, ex)
+			s.stats.Add(ex.snap.homeStats[ex.homeIdx].retransmits[ex.kind], 1)
+		}
+	default:
+		s.stats.Add(ctr.conflict, 1)
+		s.drop(c, ConflictingDuplicate, from)
+	}
+}
+
+// route finds where an Access-Request goes. s.pkt is the request.
+func (s *Shard) route(slot uint32, ex *Exchange) {
+	p := &s.pkt
+	if why := s.loop(p); why != OK {
+		s.refuse(slot, ex, why)
+		return
+	}
+	if s.firstHop(p) {
+		s.checkNASAddress(ex, p)
+	}
+	name, ok := p.First(radius.UserName)
+	if !ok {
+		if s.eapStart(p) {
+			s.askIdentity(slot, ex)
+			return
+		}
+		s.refuse(slot, ex, NoUserName)
+		return
+	}
+	if p.Count(radius.UserName) > 1 {
+		s.refuse(slot, ex, SeveralUserNames)
+		return
+	}
+	user, rlm, why := nai.Split(name)
+	if why != nai.OK {
+		s.refuse(slot, ex, ofNAI(why))
+		return
+	}
+	r, folded := s.lookup(ex.snap, rlm)
+	if r == nil {
+		s.refuse(slot, ex, NoRoute)
+		return
+	}
+	ex.route = r
+	s.stats.Add(ex.snap.realmStats[r.Index].requests[home.Auth], 1)
+	switch {
+	case r.Reject != "":
+		s.refuse(slot, ex, RouteRejects)
+	case r.Auth < 0:
+		s.refuse(slot, ex, NoPool)
+	default:
+		ex.pool = ex.snap.Homes.Pool(r.Auth, home.Auth)
+		ex.stateful = p.Has(radius.State)
+		ex.key = deviceHash(p, name)
+		s.permit(slot, ex, p, user, folded, false)
+	}
+}
+
+// lookup finds the rule of a realm, the one for no realm where rlm is nil.
+// The folded realm stays good until the next lookup.
+func (s *Shard) lookup(snap *Snapshot, rlm []byte) (*realm.Route, []byte) {
+	if rlm == nil {
+		return snap.Set.Table.None(), nil
+	}
+	folded := nai.Fold(&s.fold, rlm)
+	return snap.Set.Table.Lookup(folded), folded
+}
+
+// permit asks the device policy. A miss parks the Exchange until the policy
+// is fetched; the realm's own rules for devices that are unknown, or that
+// nobody can look up now, are applied by device.Table.
+func (s *Shard) permit(slot uint32, ex *Exchange, p *radius.Packet, user, folded []byte, fetched bool) {
+	if !ex.route.Policy.Enabled || s.hub.policy == nil {
+		s.forwardAuth(slot, ex, p)
+		return
+	}
+	q := s.query(ex, p, user, folded)
+	q.Waited = fetched
+	d := s.hub.policy.Decide(&q)
+	if d.Outcome == device.Miss {
+		if s.hub.policy.Fetch(d.Key, &q, s, s.slab.token(slot)) {
+			ex.stage = stageParked
+			return
+		}
+		q.Waited = true
+		d = s.hub.policy.Decide(&q)
+	}
+	if d.Outcome != device.Allow {
+		s.refuse(slot, ex, ofDevice(d.Reason))
+		return
+	}
+	ex.profile = d.Profile
+	s.forwardAuth(slot, ex, p)
+}
+
+// resume goes on with an Exchange whose policy has been fetched.
+func (s *Shard) resume(slot uint32, ex *Exchange) {
+	ex.stage = stageWaiting
+	p := s.parsed(ex)
+	name, _ := p.First(radius.UserName)
+	user, rlm, _ := nai.Split(name)
+	var folded []byte
+	if rlm != nil {
+		folded = nai.Fold(&s.fold, rlm)
+	}
+	s.permit(slot, ex, p, user, folded, true)
+}
+
+// parsed gives the request of an Exchange as a packet. It was accepted once,
+// so it parses again.
+func (s *Shard) parsed(ex *Exchange) *radius.Packet {
+	if why := s.again.Parse(ex.buf); why != radius.OK {
+		panic("aaa: kept request no longer parses: " + why.String())
+	}
+	return &s.again
+}

@@ -1,0 +1,339 @@
+package aaa
+
+import (
+	"crypto/cipher"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/roamgate/roamgate/aaa/dedup"
+	"github.com/roamgate/roamgate/aaa/home"
+	"github.com/roamgate/roamgate/aaa/listen"
+	"github.com/roamgate/roamgate/accounting"
+	"github.com/roamgate/roamgate/accounting/spool"
+	"github.com/roamgate/roamgate/pkg/radius"
+	"github.com/roamgate/roamgate/pkg/stat"
+	"github.com/roamgate/roamgate/pkg/udp"
+)
+
+const (
+	batchSize  = 64
+	rounds     = 4           // batches read from one socket before the others get their turn
+	publish    = 100e6       // ns between two publications of the counters
+	homeTag    = uint32(1e6) // poller tags from here on are home sockets
+	idleWait   = 100 * time.Millisecond
+	reserve    = 8 // 1/reserve of the slab is kept for running conversations
+	statusRate = 100
+)
+
+// Shard is one event loop: its sockets, its Exchanges, its counters. All
+// methods but those of mail belong to the shard's goroutine.
+type Shard struct {
+	hub   *Hub
+	index int
+
+	poller *udp.Poller
+	batch  *udp.Batch
+	fronts []*listen.Front
+	homes  []homeSocket
+
+	snap     *Snapshot
+	draining []*Snapshot // older ones whose Exchanges still run
+
+	slab   slab
+	dups   *dedup.Cache
+	ids    *home.IDs
+	wheel  *home.Wheel
+	crypt  *radius.Crypt
+	hasher *accounting.Hasher
+	tag    cipher.Block // keys our Proxy-State
+	pkt    radius.Packet
+	again  radius.Packet // the request of an Exchange, parsed once more
+	w      radius.Writer
+	stats  *stat.Shard
+	ctr    *hubStats
+	scratch
+	now       int64
+	wall      int64 // unix ns
+	published int64
+
+	recs     *spool.Batch
+	spare    []*spool.Batch
+	statusAt int64 // second of the Status-Server budget
+	statusN  int
+
+	logged [numReasons]struct{ at, n int64 }
+
+	mail mail
+}
+
+// scratch is memory reused from packet to packet.
+type scratch struct {
+	fold      [253]byte
+	proxy     [ownProxyState]byte
+	tagOut    [16]byte
+	extra     [512]byte
+	drops     radius.Drop
+	states    [radius.MaxLen]byte
+	recordBuf []byte
+	forward   []uint64
+	event     accounting.Event
+	header    accounting.Header
+}
+
+// homeSocket is one source port toward the homes.
+type homeSocket struct {
+	conn  *udp.Conn
+	queue *udp.Queue
+	v4    bool
+	dirty bool
+}
+
+// mail is what other goroutines have left for the shard.
+type mail struct {
+	mu     sync.Mutex
+	policy []uint64
+	spooled,
+	reading []*spool.Batch
+	tokens []uint64
+	replay []replayed
+	todo   []replayed
+	stop   bool
+}
+
+// replayed is an accounting record that still has to reach its home.
+type replayed struct {
+	seq uint64
+	raw []byte
+}
+
+// PolicyReady wakes the Exchange whose device policy has been fetched. It
+// is safe for concurrent use.
+func (s *Shard) PolicyReady(token uint64) {
+	s.mail.mu.Lock()
+	s.mail.policy = append(s.mail.policy, token)
+	s.mail.mu.Unlock()
+	s.poller.Wake()
+}
+
+// SpoolDone hands a batch back whose commit has ended. It is safe for
+// concurrent use.
+func (s *Shard) SpoolDone(b *spool.Batch) {
+	s.mail.mu.Lock()
+	s.mail.spooled = append(s.mail.spooled, b)
+	s.mail.mu.Unlock()
+	s.poller.Wake()
+}
+
+// Replay asks the shard to forward a spooled record to its home. raw is
+// kept. It is safe for concurrent use.
+func (s *Shard) Replay(seq uint64, raw []byte) {
+	s.mail.mu.Lock()
+	s.mail.replay = append(s.mail.replay, replayed{seq, raw})
+	s.mail.mu.Unlock()
+	s.poller.Wake()
+}
+
+func (s *Shard) stop() {
+	s.mail.mu.Lock()
+	s.mail.stop = true
+	s.mail.mu.Unlock()
+	s.poller.Wake()
+}
+
+// run is the event loop. It ends after stop.
+func (s *Shard) run() {
+	for {
+		tags, _, err := s.poller.Wait(s.patience())
+		if err != nil {
+			s.hub.log.Error("polling sockets", errField(err))
+			return
+		}
+		s.clock(s.hub.monotonic(), time.Now().UnixNano())
+		if !s.step(tags) {
+			return
+		}
+	}
+}
+
+// patience is how long the poller may sleep.
+func (s *Shard) patience() time.Duration {
+	next, ok := s.wheel.Next()
+	if !ok {
+		return idleWait
+	}
+	return min(max(time.Duration(next-s.hub.monotonic()), 0), idleWait)
+}
+
+func (s *Shard) clock(now, wall int64) { s.now, s.wall = now, wall }
+
+// step does one round: answers of homes first, since each frees memory
+// somewhere and a client already waits for it (RFC 5080 section 2.2.3), then
+// what other goroutines left, then requests, then timers.
+func (s *Shard) step(tags []uint32) bool {
+	s.adopt()
+	for _, t := range tags {
+		if t >= homeTag {
+			s.readHome(int(t - homeTag))
+		}
+	}
+	if !s.readMail() {
+		return false
+	}
+	for _, t := range tags {
+		if t < homeTag {
+			s.readFront(s.fronts[t])
+		}
+	}
+	s.wheel.Advance(s.now, s.expire)
+	s.dups.Expire(s.now)
+	s.flush()
+	return true
+}
+
+// adopt takes a newer configuration over.
+func (s *Shard) adopt() {
+	next := s.hub.snap.Load()
+	if next == s.snap {
+		return
+	}
+	if s.snap != nil && s.snap.uses[s.index].n > 0 {
+		s.draining = append(s.draining, s.snap)
+	}
+	s.snap = next
+}
+
+func (s *Shard) readFront(f *listen.Front) {
+	for range rounds {
+		n, err := f.Conn.Recv(s.batch)
+		if err != nil {
+			s.stats.Add(s.ctr.socketErrors, 1)
+		}
+		for i := range n {
+			s.receive(f, s.batch.Data(i), s.batch.Addr(i), s.batch.Local(i))
+		}
+		if n < batchSize {
+			return
+		}
+		s.flush()
+	}
+}
+
+func (s *Shard) readHome(i int) {
+	sock := &s.homes[i]
+	for range rounds {
+		n, err := sock.conn.Recv(s.batch)
+		if err != nil {
+			s.stats.Add(s.ctr.socketErrors, 1)
+		}
+		for j := range n {
+			s.reply(i, s.batch.Data(j), s.batch.Addr(j))
+		}
+		if n < batchSize {
+			return
+		}
+	}
+}
+
+// readMail does what other goroutines asked for; false means stop.
+func (s *Shard) readMail() bool {
+	m := &s.mail
+	m.mu.Lock()
+	m.policy, m.tokens = m.tokens[:0], m.policy
+	m.spooled, m.reading = m.reading[:0], m.spooled
+	m.replay, m.todo = m.todo[:0], m.replay
+	stop := m.stop
+	m.mu.Unlock()
+	for i, b := range m.reading {
+		s.spooled(b)
+		m.reading[i] = nil
+	}
+	for _, t := range m.tokens {
+		if slot, ex := s.slab.resolve(t); ex != nil && ex.stage == stageParked {
+			s.resume(slot, ex)
+		}
+	}
+	for i, r := range m.todo {
+		s.replayRecord(r)
+		m.todo[i].raw = nil
+	}
+	return !stop
+}
+
+// flush hands records to the committer and sends what has been built.
+func (s *Shard) flush() {
+	if s.recs != nil && s.recs.Len() > 0 {
+		b := s.recs
+		s.recs = nil
+		if !s.hub.spool.Submit(b, s) {
+			s.refused(b)
+		}
+	}
+	if len(s.forward) > 0 {
+		s.hub.spool.Forwarded(s.forward)
+		s.forward = s.forward[:0]
+	}
+	for _, f := range s.fronts {
+		f.Queue.Flush()
+	}
+	for i := range s.homes {
+		if s.homes[i].dirty {
+			s.homes[i].queue.Flush()
+			s.homes[i].dirty = false
+		}
+	}
+	if s.now-s.published >= publish {
+		s.published = s.now
+		s.stats.Publish()
+	}
+}
+
+// begin ties a new Exchange to the present configuration.
+func (s *Shard) begin(slot uint32) *Exchange {
+	ex := s.slab.at(slot)
+	ex.snap, ex.began = s.snap, s.now
+	s.snap.uses[s.index].n++
+	return ex
+}
+
+// end frees an Exchange. Its duplicate cache entry has been answered or
+// forgotten before.
+func (s *Shard) end(slot uint32) {
+	ex := s.slab.at(slot)
+	s.wheel.Cancel(slot)
+	s.leaveHome(ex, false)
+	use := &ex.snap.uses[s.index]
+	if use.n--; use.n == 0 && ex.snap != s.snap {
+		s.draining = slices.DeleteFunc(s.draining, func(d *Snapshot) bool { return d == ex.snap })
+	}
+	s.slab.put(slot)
+}
+
+// openHomeSocket gives the identifiers another source port.
+func (s *Shard) openHomeSocket(v4 bool) (int, bool) {
+	if len(s.homes) >= s.hub.conf.HomeSockets {
+		return 0, false
+	}
+	c, err := udp.Listen(s.hub.source(v4), udp.Options{RecvBuffer: s.hub.conf.RecvBuffer})
+	if err != nil {
+		s.stats.Add(s.ctr.socketErrors, 1)
+		return 0, false
+	}
+	i := len(s.homes)
+	if err := s.poller.Add(c, homeTag+uint32(i)); err != nil {
+		_ = c.Close()
+		return 0, false
+	}
+	s.homes = append(s.homes, homeSocket{conn: c, queue: udp.NewQueue(c, batchSize), v4: v4})
+	return i, true
+}
+
+func (s *Shard) close() {
+	for _, h := range s.homes {
+		_ = h.conn.Close()
+	}
+	for _, f := range s.fronts {
+		_ = f.Conn.Close()
+	}
+	s.poller.Close()
+}

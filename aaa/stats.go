@@ -1,0 +1,70 @@
+package aaa
+
+import (
+	"github.com/roamgate/roamgate/aaa/listen"
+	"github.com/roamgate/roamgate/accounting"
+	"github.com/roamgate/roamgate/pkg/stat"
+)
+
+// hubStats are the counters that belong to no client and no home.
+type hubStats struct {
+	unknownClient stat.ID
+	unknownHome   stat.ID
+	socketErrors  stat.ID
+	failovers     stat.ID
+	logSuppressed stat.ID
+	forwarded     stat.ID
+	local         [numReasons]stat.ID
+	seconds       [2]stat.ID
+	records       [256]stat.ID // by accounting.Kind
+	quarantined   [256]stat.ID // by accounting.Reason
+	events        [4]stat.ID   // by accounting.Outcome
+}
+
+func newHubStats(h *Hub) *hubStats {
+	reg, c := h.stats, &hubStats{}
+	c.unknownClient = reg.Counter("roamgate_unknown_client_packets_total", "Datagrams from addresses of no client; silently discarded (RFC 2865 section 3).")
+	c.unknownHome = reg.Counter("roamgate_unknown_home_packets_total", "Datagrams on home-side sockets from addresses of no home.")
+	c.socketErrors = reg.Counter("roamgate_udp_socket_errors_total", "Errors of receiving or of opening home-side sockets.")
+	c.failovers = reg.Counter("roamgate_failovers_total", "Requests in flight that were moved to another home of their pool.")
+	c.logSuppressed = reg.Counter("roamgate_log_suppressed_total", "Log lines about single packets that were left out: one a second and reason is written.")
+	c.forwarded = reg.Counter("roamgate_acct_forwarded_later_total", "Acknowledged accounting records that reached their home from the spool.")
+	for _, r := range Reasons() {
+		c.local[r] = reg.CounterSparse("roamgate_local_answers_total", "Decisions of the hub itself in the place of a home's answer.", "reason", r.String())
+	}
+	for k := range c.seconds {
+		c.seconds[k] = reg.Histogram("roamgate_request_duration_seconds", "Time from a request's arrival until its first answer.", stat.LatencyBounds, "kind", kindNames[k])
+	}
+	for _, k := range []accounting.Kind{accounting.Start, accounting.Stop, accounting.Interim, accounting.On, accounting.Off, accounting.Quarantined} {
+		c.records[k] = reg.Counter("roamgate_acct_records_total", "Accounting records handed to the spool.", "kind", k.String())
+	}
+	for _, r := range accounting.Reasons() {
+		c.quarantined[r] = reg.CounterSparse("roamgate_acct_quarantined_total", "Accounting records kept but never billed.", "reason", r.String())
+	}
+	for o := range c.events {
+		c.events[o] = reg.Counter("roamgate_acct_events_total", "Accounting requests by what the event ring said: new, duplicate of a durable record, in conflict with one, or still on its way to the disk.", "outcome", accounting.Outcome(o).String())
+	}
+	return c
+}
+
+// socketSeries exports what the sockets count themselves.
+func (h *Hub) socketSeries() {
+	for i, f := range h.shards[0].fronts {
+		name := f.Service.String() + " " + f.Addr.String()
+		sum := func(of func(*listen.Front) uint64) func() float64 {
+			return func() float64 {
+				var n uint64
+				for _, s := range h.shards {
+					n += of(s.fronts[i])
+				}
+				return float64(n)
+			}
+		}
+		h.stats.CounterFunc("roamgate_udp_kernel_drops_total", "Datagrams the kernel dropped because the receive buffer was full.",
+			sum(func(f *listen.Front) uint64 { return f.Conn.Drops() }), "listener", name)
+		h.stats.CounterFunc("roamgate_udp_sent_packets_total", "Answers sent.",
+			sum(func(f *listen.Front) uint64 { return f.Queue.Sent() }), "listener", name)
+		h.stats.CounterFunc("roamgate_udp_send_errors_total", "Answers the kernel did not take.",
+			sum(func(f *listen.Front) uint64 { return f.Queue.Errors() }), "listener", name)
+	}
+}
