@@ -44,7 +44,7 @@ install_missing() {
 # The package lists are read again only when they are absent or too old to
 # install from.
 for p in "${missing[@]}"; do
-	LC_ALL=C apt-cache policy "$p" 2>/dev/null | grep -q 'Candidate: [0-9]' || { run apt-get -q update; break; }
+	[[ $(LC_ALL=C apt-cache policy "$p" 2>/dev/null) == *"Candidate: "[0-9]* ]] || { run apt-get -q update; break; }
 done
 install_missing || { run apt-get -q update; install_missing; } || fail "apt-get could not install ${missing[*]}"
 
