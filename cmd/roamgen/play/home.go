@@ -134,6 +134,7 @@ type homeShard struct {
 	random  random
 	now     int64
 	recent  map[source]*[256]remembered
+	outcome *uint64 // the count of the Access-Request at hand
 
 	mu     sync.Mutex // guards counts; held by the loop while it works a batch
 	counts HomeCounts
@@ -147,8 +148,9 @@ type source struct {
 
 // remembered is the last request of a source with an identifier.
 type remembered struct {
-	auth [16]byte
-	code radius.Code
+	auth     [16]byte
+	code     radius.Code
+	answered bool
 }
 
 const maxSources = 1 << 16

@@ -53,7 +53,7 @@ func (s *homeShard) round(device uint64) (int, bool) {
 }
 
 func (s *homeShard) challenge(bad Bad, device uint64, round int, eapID uint8) {
-	s.counts.Challenges++
+	s.outcome = &s.counts.Challenges
 	s.start(radius.AccessChallenge, bad, true)
 	state := append(s.plain[:0], 'r', 'g')
 	state = binary.BigEndian.AppendUint32(state, s.tag)
@@ -72,17 +72,20 @@ func appendEAP(dst []byte, code, id uint8, body []byte) []byte {
 	return append(append(dst, code, id, byte(n>>8), byte(n)), body...)
 }
 
+// reject carries a Reply-Message or an EAP-Failure, not both (RFC 3579
+// section 2.6.5).
 func (s *homeShard) reject(bad Bad, isEAP bool, eapID uint8, why string) {
-	s.counts.Rejects++
+	s.outcome = &s.counts.Rejects
 	s.start(radius.AccessReject, bad, true)
 	if isEAP {
 		s.writer.Add(radius.EAPMessage, appendEAP(s.plain[:0], eapFailure, eapID, nil))
+		return
 	}
 	s.writer.Add(radius.ReplyMessage, append(s.plain[:0], why...))
 }
 
 func (s *homeShard) accept(bad Bad, device uint64, isEAP bool, eapID uint8) {
-	s.counts.Accepts++
+	s.outcome = &s.counts.Accepts
 	s.start(radius.AccessAccept, bad, true)
 	w := &s.writer
 	if isEAP {

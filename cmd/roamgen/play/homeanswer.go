@@ -24,7 +24,8 @@ func (s *homeShard) receive(door uint8, i int) {
 		return
 	}
 	s.counts.Requests[kind]++
-	if s.repeated(door, i) {
+	last, repeated := s.remember(door, i)
+	if repeated {
 		s.counts.Duplicates[kind]++
 	} else {
 		s.counts.Unique[kind]++
@@ -35,9 +36,14 @@ func (s *homeShard) receive(door uint8, i int) {
 		return
 	}
 	bad := s.script.decide(&s.random)
+	s.outcome = nil
 	s.answer(door, kind, bad)
 	s.send(door, i, bad)
 	s.counts.Answered[kind]++
+	if s.outcome != nil && !last.answered {
+		*s.outcome++
+	}
+	last.answered = true
 	if bad == BadNone {
 		return
 	}
@@ -104,9 +110,9 @@ func misplaced(p *radius.Packet) bool {
 	return p.Bytes()[radius.HeaderLen] != byte(radius.MessageAuthenticator)
 }
 
-// repeated reports a request already seen: same source, identifier and
-// authenticator (RFC 2865 section 3).
-func (s *homeShard) repeated(door uint8, i int) bool {
+// remember reports a request already seen: same source, identifier and
+// authenticator (RFC 2865 section 3), and lends what is known of it.
+func (s *homeShard) remember(door uint8, i int) (last *remembered, repeated bool) {
 	at := source{s.batch.Addr(i), door}
 	ids := s.recent[at]
 	if ids == nil {
@@ -116,13 +122,13 @@ func (s *homeShard) repeated(door uint8, i int) bool {
 		ids = new([256]remembered)
 		s.recent[at] = ids
 	}
-	seen := remembered{*s.request.Authenticator(), s.request.Code()}
-	last := &ids[s.request.Identifier()]
-	if *last == seen {
-		return true
+	p := &s.request
+	last = &ids[p.Identifier()]
+	if last.auth == *p.Authenticator() && last.code == p.Code() {
+		return last, true
 	}
-	*last = seen
-	return false
+	*last = remembered{auth: *p.Authenticator(), code: p.Code()}
+	return last, false
 }
 
 func (s *homeShard) track(kind Kind) {

@@ -9,11 +9,12 @@ type HomeCounts struct {
 	Duplicates PerKind `json:"duplicates"` // Requests - Unique
 	Answered   PerKind `json:"answered"`   // good answers sent or held
 	Dropped    PerKind `json:"dropped"`    // left unanswered by the script
-	Accepts    uint64  `json:"accepts"`
-	Rejects    uint64  `json:"rejects"`
-	Challenges uint64  `json:"challenges"`
-	BadAnswers uint64  `json:"bad_answers"` // sent by the script
-	Flaws      Flaws   `json:"flaws"`
+	// Accepts, Rejects and Challenges count unique requests once answered.
+	Accepts    uint64 `json:"accepts"`
+	Rejects    uint64 `json:"rejects"`
+	Challenges uint64 `json:"challenges"`
+	BadAnswers uint64 `json:"bad_answers"` // sent by the script
+	Flaws      Flaws  `json:"flaws"`
 	// NAI counts unique Access-Requests by User-Name, Events unique
 	// accounting requests by EventKey; both only with HomeConfig.Track.
 	NAI    map[string]uint64 `json:"nai,omitempty"`

@@ -1,0 +1,231 @@
+package play
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// HubFiles is a configuration of roamgate for a demo, test or benchmark. It
+// is written here and nowhere else, so that a change of the files' shape is
+// one change; package realm/file and cmd/roamgate describe the files.
+type HubFiles struct {
+	Auth, Acct, Admin netip.AddrPort
+	LogLevel          string        // info if unset
+	Poll              time.Duration // of the routing files, 200 ms if unset
+	Redis             string        // host:port, empty for the embedded policy and queue
+	More              string        // YAML appended to roamgate.yaml
+
+	Clients  []HubClient
+	Homes    []HubHome
+	Pools    []HubPool
+	Realms   []HubRealm
+	Profiles []HubProfile
+	Devices  []HubDevice // written where there is no Redis
+}
+
+// HubClient is a visited network as the hub knows it.
+type HubClient struct {
+	Name, Address, Secret, Operator, Country string
+}
+
+// HubHome is a home server as the hub knows it.
+type HubHome struct {
+	Name         string
+	Auth, Acct   netip.AddrPort
+	Secret       string
+	StatusServer bool
+}
+
+// HubPool is an ordered choice of homes; Priority gives the first names the
+// priority 1, the next 2 and so on, otherwise they share the load.
+type HubPool struct {
+	Name     string
+	Homes    []string
+	Priority bool
+	More     string // YAML lines of the pool, such as "retransmit: client"
+}
+
+// HubRealm is a routing entry; Reject, or the two pools.
+type HubRealm struct {
+	Realm            []string
+	Auth, Accounting string
+	Acknowledge      string // home or durable
+	Reject           string
+	Policy           bool
+	UnknownDevice    string // allow or reject
+}
+
+// HubProfile is a device policy; Lines are its YAML lines.
+type HubProfile struct {
+	Name  string
+	Lines []string
+}
+
+// HubDevice refers a device to a profile. Identity is as the policy file
+// names devices: "imsi: ...", "mac: ..." or "nai: ...".
+type HubDevice struct{ Identity, Profile string }
+
+// Write fills dir and gives the path of the main file.
+func (h *HubFiles) Write(dir string) (string, error) {
+	main := filepath.Join(dir, "roamgate.yaml")
+	files := map[string]string{
+		main: h.mainFile(),
+		filepath.Join(dir, "realms", "clients.yaml"): h.clientsFile(),
+		filepath.Join(dir, "realms", "homes.yaml"):   h.homesFile(),
+		filepath.Join(dir, "realms", "realms.yaml"):  h.realmsFile(),
+	}
+	for name, secret := range h.secrets() {
+		files[filepath.Join(dir, "realms", name)] = secret + "\n"
+	}
+	if h.Redis == "" && len(h.Profiles) > 0 {
+		files[filepath.Join(dir, "devices.yaml")] = h.devicesFile()
+	}
+	for _, d := range []string{"realms", filepath.Join("realms", "secrets"), "spool"} {
+		if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
+			return "", fmt.Errorf("making the hub's directories: %w", err)
+		}
+	}
+	for path, text := range files {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			return "", fmt.Errorf("writing the hub's configuration: %w", err)
+		}
+	}
+	return main, nil
+}
+
+// secrets gives each peer a file of its own, relative to the routing files.
+func (h *HubFiles) secrets() map[string]string {
+	m := map[string]string{}
+	for _, c := range h.Clients {
+		m[secretFile(c.Name)] = c.Secret
+	}
+	for _, c := range h.Homes {
+		m[secretFile(c.Name)] = c.Secret
+	}
+	return m
+}
+
+func secretFile(peer string) string { return "secrets/" + peer }
+
+func (h *HubFiles) mainFile() string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	poll, level := h.Poll, h.LogLevel
+	setDefault(&poll, 200*time.Millisecond)
+	setDefault(&level, "info")
+	line("listen:")
+	line("  auth: [%q]", h.Auth)
+	line("  acct: [%q]", h.Acct)
+	line("admin:\n  listen: %q", h.Admin)
+	line("routing:\n  directory: realms\n  poll: %s", poll)
+	line("spool:\n  directory: spool\n  min_free: 64MiB")
+	line("log:\n  format: json\n  level: %s", level)
+	switch {
+	case h.Redis != "":
+		line("redis:\n  address: %q", h.Redis)
+	case len(h.Profiles) > 0:
+		line("policy:\n  file: devices.yaml")
+	}
+	b.WriteString(h.More)
+	return b.String()
+}
+
+func (h *HubFiles) clientsFile() string {
+	var b strings.Builder
+	fmt.Fprintln(&b, "# Visited networks: who may ask.\nclients:")
+	for _, c := range h.Clients {
+		fmt.Fprintf(&b, "  - name: %s\n    address: [%s]\n    secret_file: %s\n", c.Name, c.Address, secretFile(c.Name))
+		optional(&b, "    operator: %q\n", c.Operator)
+		optional(&b, "    country: %s\n", c.Country)
+	}
+	return b.String()
+}
+
+func (h *HubFiles) homesFile() string {
+	var b strings.Builder
+	fmt.Fprintln(&b, "# Home servers, and the pools that choose among them.\nhomes:")
+	for _, c := range h.Homes {
+		fmt.Fprintf(&b, "  - name: %s\n    auth: %q\n    acct: %q\n    secret_file: %s\n    status_server: %t\n",
+			c.Name, c.Auth, c.Acct, secretFile(c.Name), c.StatusServer)
+	}
+	fmt.Fprintln(&b, "pools:")
+	for _, p := range h.Pools {
+		fmt.Fprintf(&b, "  - name: %s\n    homes:\n", p.Name)
+		for i, home := range p.Homes {
+			priority := 1
+			if p.Priority {
+				priority = i + 1
+			}
+			fmt.Fprintf(&b, "      - {home: %s, priority: %d}\n", home, priority)
+		}
+		optional(&b, "    %s\n", p.More)
+	}
+	return b.String()
+}
+
+func (h *HubFiles) realmsFile() string {
+	var b strings.Builder
+	fmt.Fprintln(&b, "# Where each realm goes. Edit me while the hub runs.\nrealms:")
+	for _, r := range h.Realms {
+		quoted := make([]string, len(r.Realm))
+		for i, name := range r.Realm {
+			quoted[i] = fmt.Sprintf("%q", name)
+		}
+		fmt.Fprintf(&b, "  - realm: [%s]\n", strings.Join(quoted, ", "))
+		optional(&b, "    reject: %q\n", r.Reject)
+		optional(&b, "    auth: %s\n", r.Auth)
+		optional(&b, "    accounting: %s\n", r.Accounting)
+		optional(&b, "    acknowledge: %s\n", r.Acknowledge)
+		if r.Policy {
+			fmt.Fprintf(&b, "    policy:\n      enabled: true\n")
+			optional(&b, "      unknown_device: %s\n", r.UnknownDevice)
+		}
+	}
+	return b.String()
+}
+
+func (h *HubFiles) devicesFile() string {
+	var b strings.Builder
+	fmt.Fprintln(&b, "# What homes allow their devices abroad.\nprofiles:")
+	for _, p := range h.Profiles {
+		fmt.Fprintf(&b, "  - name: %s\n", p.Name)
+		for _, l := range p.Lines {
+			fmt.Fprintf(&b, "    %s\n", l)
+		}
+	}
+	fmt.Fprintln(&b, "devices:")
+	for _, d := range h.Devices {
+		fmt.Fprintf(&b, "  - {%s, profile: %s}\n", d.Identity, d.Profile)
+	}
+	return b.String()
+}
+
+func optional(b *strings.Builder, format, value string) {
+	if value != "" {
+		fmt.Fprintf(b, format, value)
+	}
+}
+
+// FreePort gives a port of 127.0.0.1 that neither UDP nor TCP holds now. It
+// may be taken by another process before its use; callers try again.
+func FreePort() (netip.AddrPort, error) {
+	for range 16 {
+		tcp, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return netip.AddrPort{}, fmt.Errorf("looking for a free port: %w", err)
+		}
+		at := tcp.Addr().(*net.TCPAddr).AddrPort()
+		udp, err := net.ListenPacket("udp", at.String())
+		_ = tcp.Close()
+		if err == nil {
+			return at, udp.Close()
+		}
+	}
+	return netip.AddrPort{}, errors.New("looking for a free port: all tries were taken")
+}

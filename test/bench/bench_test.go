@@ -1,0 +1,74 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// A load process plays a turn against its own home and everything adds up.
+func TestLoadAtHome(t *testing.T) {
+	for _, work := range []string{"pap", "eap", "accounting"} {
+		t.Run(work, func(t *testing.T) {
+			orders, ordersEnd := io.Pipe()
+			resultsEnd, results := io.Pipe()
+			done := make(chan error, 2)
+			go func() { done <- load(orders, results) }()
+			d := json.NewDecoder(resultsEnd)
+			var home homePorts
+			require.NoError(t, d.Decode(&home))
+			require.NoError(t, json.NewEncoder(ordersEnd).Encode(order{
+				Auth: home.Auth, Acct: home.Acct, Secret: homeSecret, Work: work,
+				Duration: 50 * time.Millisecond, Window: 16, Sockets: 2,
+			}))
+			var got outcome
+			require.NoError(t, d.Decode(&got))
+			require.NoError(t, ordersEnd.Close())
+			require.NoError(t, <-done)
+			assert.Empty(t, got.Error)
+			assert.True(t, got.AddsUp)
+			assert.NotZero(t, got.Finished)
+			assert.Zero(t, got.Bad)
+		})
+	}
+}
+
+func TestOwnCPUTimeAndMemory(t *testing.T) {
+	before, err := cpuTime(os.Getpid())
+	require.NoError(t, err)
+	assert.NotZero(t, before)
+	rss, err := peakRSS(os.Getpid())
+	require.NoError(t, err)
+	assert.Greater(t, rss, int64(1<<20))
+	_, err = cpuTime(1 << 30)
+	assert.Error(t, err)
+}
+
+func TestRatioIsTakenWithinARound(t *testing.T) {
+	one := func(cpu time.Duration) turn {
+		return turn{outcome: outcome{Finished: 1000, Sent: 1000, Took: time.Second}, cpu: cpu}
+	}
+	a := &proxy{name: "roamgate", turns: []turn{one(10 * time.Millisecond), one(40 * time.Millisecond)}}
+	b := &proxy{name: "radsecproxy", turns: []turn{one(20 * time.Millisecond), one(80 * time.Millisecond)}}
+	assert.Equal(t, "0.50 (0.50-0.50)", ratio(a, b))
+	assert.Equal(t, "-", ratio(a, nil))
+	assert.Equal(t, "25.0 (10.0-40.0)", spread(a.each((*turn).perTransaction), 1))
+	text := report(options{rounds: 2}, []*proxy{a, b})
+	assert.Contains(t, text, "| roamgate | 25.0 (10.0-40.0) | 0.50 (0.50-0.50) | 1000 |")
+}
+
+func TestOptions(t *testing.T) {
+	o, err := parseOptions([]string{"--proxies", "forwarder", "--rounds", "2"})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"forwarder"}, o.proxies)
+	_, err = parseOptions([]string{"--nonsense"})
+	assert.Error(t, err)
+}

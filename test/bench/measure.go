@@ -1,0 +1,69 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// turn is one measured turn of a proxy.
+type turn struct {
+	outcome
+	cpu time.Duration // of the proxy
+	rss int64         // its peak so far, octets
+}
+
+// perTransaction is the proxy's CPU time for a finished transaction.
+func (t *turn) perTransaction() float64 {
+	return float64(t.cpu.Nanoseconds()) / 1e3 / float64(t.Finished)
+}
+
+func (t *turn) perSecond() float64 { return float64(t.Finished) / t.Took.Seconds() }
+
+func (t turn) String() string {
+	return fmt.Sprintf("%6.2f µs/tx  %7.0f tx/s  p50 %s p99 %s p99.9 %s  lost %d repeated %d bad %d",
+		t.perTransaction(), t.perSecond(), short(t.P50), short(t.P99), short(t.P999), t.Lost, t.Repeated, t.Bad)
+}
+
+func short(d time.Duration) string { return fmt.Sprintf("%.2fms", float64(d)/1e6) }
+
+// cpuTime sums what all threads of a process have run. Threads that ended
+// take their time with them; event-loop programs end none.
+func cpuTime(pid int) (time.Duration, error) {
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	if err != nil || len(files) == 0 {
+		return 0, fmt.Errorf("reading the CPU time of process %d: no threads", pid)
+	}
+	var sum int64
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			continue // the thread has just ended
+		}
+		first, _, _ := strings.Cut(string(b), " ")
+		ns, err := strconv.ParseInt(first, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("parsing %s: %w", f, err)
+		}
+		sum += ns
+	}
+	return time.Duration(sum), nil
+}
+
+// peakRSS is VmHWM.
+func peakRSS(pid int) (int64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, fmt.Errorf("reading the memory of process %d: %w", pid, err)
+	}
+	for line := range strings.Lines(string(b)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kib, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			return kib << 10, err
+		}
+	}
+	return 0, fmt.Errorf("reading the memory of process %d: no VmHWM", pid)
+}
