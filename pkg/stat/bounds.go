@@ -1,6 +1,7 @@
 package stat
 
 import (
+	"math"
 	"slices"
 	"strings"
 )
@@ -10,10 +11,10 @@ var LatencyBounds = []float64{
 	0.0005, 0.001, 0.002, 0.005, 0.010, 0.025, 0.050, 0.100, 0.250, 0.500, 1, 2.5, 5, 10, 30,
 }
 
-// unit is what one observed integer is in the unit of the bounds.
-func (f *Family) unit() float64 {
+// scale is how many observed integers make one in the unit of the bounds.
+func (f *Family) scale() float64 {
 	if strings.HasSuffix(f.Name, "_seconds") {
-		return 1e-9
+		return 1e9
 	}
 	return 1
 }
@@ -23,7 +24,7 @@ func (f *Family) unit() float64 {
 func (r *Registry) boundSet(f *Family) uint32 {
 	set := make([]int64, len(f.Bounds))
 	for i, b := range f.Bounds {
-		set[i] = int64(b/f.unit() + 0.5)
+		set[i] = int64(math.Round(b * f.scale()))
 	}
 	for i := 1; i < len(r.sets); i++ {
 		if slices.Equal(r.sets[i], set) {

@@ -84,7 +84,7 @@ func (r *Registry) histogram(m *sample, s *series) {
 		m.buckets[i] = total
 	}
 	m.value = float64(total)
-	m.sum = float64(r.word(s, n+1)) * s.family.unit()
+	m.sum = float64(r.word(s, n+1)) / s.family.scale()
 }
 
 func (r *Registry) word(s *series, i uint32) uint64 {

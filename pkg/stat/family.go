@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -63,7 +64,7 @@ type series struct {
 	read    func() float64
 	base    []uint64 // what the words held when the series took them over
 	retired bool
-	since   uint64 // Registry.retirements when it was retired
+	since   time.Time // when it was retired
 }
 
 // check panics: a bad name is a mistake in the program and every start of the

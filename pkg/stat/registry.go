@@ -34,16 +34,15 @@ var folded = Family{
 
 // Registry holds every series. It is a prometheus.Collector.
 type Registry struct {
-	mu          sync.RWMutex // guards all below; scrapes share it, the hot path never takes it
-	families    map[string]*family
-	next        uint32 // first free word
-	sets        [][]int64
-	lines       int
-	limit       int
-	retirements uint64
-	free        map[uint32][]*series // retired series by number of words, oldest first
-	shards      []*Shard
-	shared      *Shard // published side only, for the atomic types
+	mu       sync.RWMutex // guards all below; scrapes share it, the hot path never takes it
+	families map[string]*family
+	next     uint32 // first free word
+	sets     [][]int64
+	lines    int
+	limit    int
+	free     map[uint32][]*series // retired series by number of words, oldest first
+	shards   []*Shard
+	shared   *Shard // published side only, for the atomic types
 
 	bounds atomic.Pointer[[][]int64] // sets as the shards see them
 	words  atomic.Uint32             // next as the shards see it

@@ -1,11 +1,14 @@
 package stat
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
-// reuseAfter is how many later calls of Retire a series must stay away before
-// another takes over its words. The shards have long dropped the snapshot
-// that knew its ID by then, so no late count lands on the newcomer.
-const reuseAfter = 2
+// reuseAfter is how long a series must stay away before another takes over
+// its words. The shards have long dropped the snapshot that knew its ID by
+// then, so no late count lands on the newcomer.
+const reuseAfter = 10 * time.Minute
 
 // Retire takes every series that carries all of the labels (k, v, k, v) out
 // of the scrapes, for the homes and clients that a reload has removed. IDs
@@ -19,7 +22,7 @@ func (r *Registry) Retire(labels ...string) (n int) {
 	kv := sortLabels("", labels)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.retirements++
+	now := time.Now()
 	for _, f := range r.families {
 		if !slices.Contains(f.Labels, kv[0]) {
 			continue
@@ -29,19 +32,19 @@ func (r *Registry) Retire(labels ...string) (n int) {
 				continue
 			}
 			n++
-			r.retire(key, s)
+			r.retire(key, s, now)
 		}
 	}
 	return n
 }
 
-func (r *Registry) retire(key string, s *series) {
+func (r *Registry) retire(key string, s *series, now time.Time) {
 	r.lines -= s.family.lines()
 	if s.read != nil {
 		delete(s.family.series, key) // holds the closure of an old table
 		return
 	}
-	s.retired, s.since = true, r.retirements
+	s.retired, s.since = true, now
 	w := s.family.words()
 	r.free[w] = append(r.free[w], s)
 }
@@ -51,7 +54,7 @@ func (r *Registry) takeFree(words uint32) *series {
 	list := r.free[words]
 	for len(list) > 0 {
 		s := list[0]
-		if s.retired && r.retirements-s.since < reuseAfter {
+		if s.retired && time.Since(s.since) < reuseAfter {
 			break
 		}
 		list = list[1:]
