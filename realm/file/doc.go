@@ -1,0 +1,27 @@
+// Package file reads the operators' routing files: a directory of *.yaml and
+// *.yml files that name clients, home servers, pools and realms. It turns them
+// into one immutable realm.Set, says everything that is wrong with them at once
+// with file:line:column, says what a new version changes, and watches the
+// directory for the next version.
+//
+// It runs beside the packet walk and never in it: Load and Watcher work on
+// their own goroutine and hand over a finished Set. A Set with any problem of
+// severity Error is never handed over; the old one stays. A Set shares no
+// memory with the files' content, and no message contains a secret, a path of
+// a secret or an excerpt of a file.
+//
+// Files are read in name order, not recursively; hidden files and names that
+// begin with '#' are skipped. All files form one name space: the order of
+// files and entries does not matter to references. The accepted YAML is the
+// plain part of it: mappings, lists and scalars in block or flow form. What
+// makes files surprising or dangerous is refused with a hint: anchors, aliases,
+// merge keys, tags, several documents. Scalars have the type that the key
+// wants, so country: NO is Norway. configs/realms describes every key.
+//
+// Decode and Parse offer the same strict reading for any other file, such as
+// the hub's main configuration.
+//
+// Realm names are NAI realms (RFC 7542 section 2.2); Operator-Name is RFC 5580
+// section 4.1; timers are RFC 5080 section 2.2.1. The package resolves no
+// names, opens no sockets and does not ask homes whether they live.
+package file

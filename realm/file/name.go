@@ -1,0 +1,151 @@
+package file
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/roamgate/roamgate/realm"
+)
+
+const (
+	maxName  = 64  // of a client, home or pool
+	maxRealm = 253 // RFC 7542 section 2.2: what a User-Name can hold
+	maxLabel = 63
+	maxText  = 253 // value of one attribute
+)
+
+// badName says why a name of a client, home or pool cannot be used. Names
+// become labels of metrics and words of commands.
+func badName(s string) string {
+	if s == "" {
+		return "the name is empty"
+	}
+	if len(s) > maxName {
+		return "the name is longer than 64 octets"
+	}
+	for i := range len(s) {
+		if c := s[i]; !isKeyByte(c) && c != '.' {
+			return "the name has a character other than letters, digits, dot, dash and underscore"
+		}
+	}
+	return ""
+}
+
+// foldRealm checks the realm of a route and folds it for the table. text is
+// empty if it is good.
+func foldRealm(s string) (folded, text, hint string) {
+	folded = foldASCII(s)
+	if folded == realm.NameNone || folded == realm.NameDefault {
+		return folded, "", ""
+	}
+	name, wild := strings.CutPrefix(folded, "*.")
+	switch {
+	case name == "":
+		return "", "the realm is empty", `write none for a User-Name without a realm`
+	case len(folded) > maxRealm:
+		return "", "the realm is longer than 253 octets", ""
+	case folded == "*":
+		return "", "a star alone is no realm", "write default"
+	case strings.ContainsAny(name, "~^$\\()[]/|+"):
+		return "", "regular expressions are not understood", `a name, or "*.suffix" for every realm below it`
+	case strings.Contains(name, "*"):
+		return "", "a star stands only as the whole first label", `write "*.suffix"`
+	case strings.Contains(name, "@"):
+		return "", "an @ is no part of a realm", "write only what follows it"
+	}
+	if text, hint = badLabels(name); text != "" {
+		return "", text, hint
+	}
+	if !wild && !strings.Contains(name, ".") {
+		hint = "complete the domain"
+		if n := nearest(name, []string{realm.NameNone, realm.NameDefault}); n != "" {
+			hint = "did you mean " + n + "?"
+		} else if name == "null" || name == "local" {
+			hint = "write none for a User-Name without a realm"
+		}
+		return "", "a realm has at least two labels (RFC 7542)", hint
+	}
+	return folded, "", ""
+}
+
+func badLabels(name string) (text, hint string) {
+	for label := range strings.SplitSeq(name, ".") {
+		switch {
+		case label == "":
+			return "the realm has an empty label", "remove the dot too many"
+		case len(label) > maxLabel:
+			return "a label of the realm is longer than 63 octets", ""
+		case label[0] == '-' || label[len(label)-1] == '-':
+			return "a label of the realm begins or ends with a dash", ""
+		}
+		for i := 0; i < len(label); {
+			c, size := utf8.DecodeRuneInString(label[i:])
+			i += size
+			switch {
+			case c < utf8.RuneSelf && (!isKeyByte(byte(c)) || c == '_'):
+				return "the realm has a character that no realm has (RFC 7542)", "letters, digits and dashes"
+			case c >= utf8.RuneSelf && !unicode.IsLetter(c) && !unicode.IsMark(c) && !unicode.IsDigit(c):
+				return "the realm has a character that no realm has (RFC 7542)", "letters, digits and dashes"
+			}
+		}
+	}
+	return "", ""
+}
+
+// foldASCII is the fold of pkg/nai: ASCII to lower case, nothing else. The
+// result is a copy, so that no table keeps a file's content alive.
+func foldASCII(s string) string {
+	var b strings.Builder
+	b.Grow(len(s))
+	for i := range len(s) {
+		c := s[i]
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
+}
+
+// badText says why a text cannot stand in an attribute that people read.
+func badText(s string) string {
+	if len(s) > maxText {
+		return "the text is longer than 253 octets"
+	}
+	for _, c := range s {
+		if unicode.IsControl(c) {
+			return "the text has a control character"
+		}
+	}
+	return ""
+}
+
+// badOperator checks an Operator-Name (RFC 5580 section 4.1): a namespace
+// digit, then a name of that space.
+func badOperator(s string) (text, hint string) {
+	if len(s) < 2 || len(s) > maxText {
+		return "an operator has 2 to 253 octets", "such as 1airport.example"
+	}
+	name := s[1:]
+	bad := badText(name) != ""
+	for i := range len(name) {
+		bad = bad || name[i] <= ' '
+	}
+	switch s[0] {
+	case '0', '3', '4': // TADIG, ICC, WBA
+	case '1':
+		_, realmText, _ := foldRealm(name)
+		bad = bad || realmText != "" || strings.HasPrefix(name, "*")
+	case '2':
+		bad = bad || len(name) < 5 || len(name) > 6 || strings.Trim(name, "0123456789") != ""
+	default:
+		return "the operator begins with no namespace digit (RFC 5580)",
+			"0 TADIG, 1 realm, 2 MCC and MNC, 3 ICC, 4 WBA: such as 1airport.example"
+	}
+	if bad {
+		return "the operator does not fit its namespace digit (RFC 5580)",
+			"0 TADIG, 1 realm, 2 MCC and MNC, 3 ICC, 4 WBA: such as 1airport.example"
+	}
+	return "", ""
+}

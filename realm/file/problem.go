@@ -1,0 +1,153 @@
+package file
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/roamgate/roamgate/realm"
+)
+
+// Severity says what a Problem means for the files.
+type Severity uint8
+
+const (
+	Info    Severity = iota // good to know
+	Warning                 // works, but an operator should look
+	Error                   // the files are not used
+)
+
+// String gives the word of the check command's lines.
+func (s Severity) String() string {
+	switch s {
+	case Info:
+		return "info"
+	case Warning:
+		return "warning"
+	}
+	return "error"
+}
+
+// Problem is one thing to say about the files.
+type Problem struct {
+	Pos      realm.Pos // Line 0: the file or directory as a whole
+	Severity Severity
+	Text     string // what is wrong, without a final period
+	Hint     string // what to do about it, may be empty
+}
+
+// String gives file:line:col: severity: text (hint).
+func (p Problem) String() string {
+	var b strings.Builder
+	switch {
+	case p.Pos.File == "":
+	case p.Pos.Line == 0:
+		b.WriteString(p.Pos.File + ": ")
+	default:
+		b.WriteString(p.Pos.String() + ": ")
+	}
+	b.WriteString(p.Severity.String() + ": " + p.Text)
+	if p.Hint != "" {
+		b.WriteString(" (" + p.Hint + ")")
+	}
+	return b.String()
+}
+
+// Problems is a list of problems in the order of their positions. It is an
+// error value; use Err to get nil when nothing in it is of severity Error.
+type Problems []Problem
+
+// Error gives one line for each problem.
+func (ps Problems) Error() string {
+	lines := make([]string, len(ps))
+	for i, p := range ps {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Count returns how many problems are of the severity.
+func (ps Problems) Count(s Severity) int {
+	n := 0
+	for _, p := range ps {
+		if p.Severity == s {
+			n++
+		}
+	}
+	return n
+}
+
+// Failed reports whether any problem is of severity Error.
+func (ps Problems) Failed() bool { return ps.Count(Error) > 0 }
+
+// Err returns ps if it Failed, else nil.
+func (ps Problems) Err() error {
+	if ps.Failed() {
+		return ps
+	}
+	return nil
+}
+
+const (
+	maxProblems = 200    // shown
+	maxHeld     = 20_000 // kept of each severity until they are sorted
+	maxQuoted   = 64     // octets of a file's text inside a message
+)
+
+// report collects the problems of one load, bounded however wrong the files
+// are.
+type report struct {
+	held [Error + 1][]Problem
+	more [Error + 1]int
+}
+
+func (r *report) add(pos realm.Pos, s Severity, hint, format string, args ...any) {
+	if len(r.held[s]) >= maxHeld {
+		r.more[s]++
+		return
+	}
+	r.held[s] = append(r.held[s], Problem{Pos: pos, Severity: s, Text: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+func (r *report) failed() bool { return len(r.held[Error]) > 0 }
+
+// problems sorts what was collected. Where there is too much to read, errors
+// are kept before warnings and warnings before the rest.
+func (r *report) problems() Problems {
+	var ps Problems
+	hidden, worst := 0, Info
+	for s := int(Error); s >= 0; s-- {
+		slices.SortStableFunc(r.held[s], byPosition)
+		take := min(len(r.held[s]), maxProblems-len(ps))
+		ps = append(ps, r.held[s][:take]...)
+		if left := len(r.held[s]) - take + r.more[s]; left > 0 {
+			hidden += left
+			worst = max(worst, Severity(s))
+		}
+	}
+	slices.SortStableFunc(ps, byPosition)
+	if hidden > 0 {
+		ps = append(ps, Problem{Severity: worst, Text: fmt.Sprintf("and %d more", hidden)})
+	}
+	return ps
+}
+
+func byPosition(a, b Problem) int {
+	return cmp.Or(
+		strings.Compare(a.Pos.File, b.Pos.File),
+		cmp.Compare(a.Pos.Line, b.Pos.Line),
+		cmp.Compare(a.Pos.Col, b.Pos.Col),
+		cmp.Compare(b.Severity, a.Severity),
+		strings.Compare(a.Text, b.Text),
+	)
+}
+
+// quote shows text of a file in a message: bounded, and with nothing in it
+// that moves a terminal's cursor.
+func quote(s string) string {
+	if len(s) > maxQuoted {
+		s = strings.ToValidUTF8(s[:maxQuoted], "") + "..."
+	}
+	return fmt.Sprintf("%q", s)
+}

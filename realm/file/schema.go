@@ -1,0 +1,167 @@
+package file
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/roamgate/roamgate/realm"
+)
+
+// entries is one file as its operator wrote it.
+type entries struct {
+	Clients []clientEntry `yaml:"clients"`
+	Homes   []homeEntry   `yaml:"homes"`
+	Pools   []poolEntry   `yaml:"pools"`
+	Realms  []realmEntry  `yaml:"realms"`
+}
+
+type clientEntry struct {
+	Pos        realm.Pos          `yaml:",pos"`
+	Name       at[string]         `yaml:"name,required"`
+	Address    []at[netip.Prefix] `yaml:"address"`
+	SecretFile at[string]         `yaml:"secret_file"`
+	SecretEnv  at[string]         `yaml:"secret_env"`
+	RequireMA  at[bool]           `yaml:"require_message_authenticator"`
+	LimitProxy at[bool]           `yaml:"limit_proxy_state"`
+	Operator   at[string]         `yaml:"operator"`
+	Country    at[string]         `yaml:"country"`
+}
+
+func (e *clientEntry) SetDefaults() { e.RequireMA.v, e.LimitProxy.v = true, true }
+
+func (clientEntry) KeyHint(key string) (text, hint string) { return peerHint(key) }
+
+type homeEntry struct {
+	Pos          realm.Pos          `yaml:",pos"`
+	Name         at[string]         `yaml:"name,required"`
+	Address      at[netip.Addr]     `yaml:"address"`
+	AuthPort     port               `yaml:"auth_port"`
+	AcctPort     port               `yaml:"acct_port"`
+	Auth         at[netip.AddrPort] `yaml:"auth"`
+	Acct         at[netip.AddrPort] `yaml:"acct"`
+	SecretFile   at[string]         `yaml:"secret_file"`
+	SecretEnv    at[string]         `yaml:"secret_env"`
+	RequireMA    at[bool]           `yaml:"require_message_authenticator"`
+	StatusServer bool               `yaml:"status_server"`
+	Disabled     bool               `yaml:"disabled"`
+}
+
+func (e *homeEntry) SetDefaults() {
+	e.RequireMA.v = true
+	e.AuthPort.n, e.AcctPort.n = 1812, 1813
+}
+
+func (homeEntry) KeyHint(key string) (text, hint string) {
+	if key == "port" {
+		return "which port is not said", "write auth_port and acct_port"
+	}
+	return peerHint(key)
+}
+
+// peerHint knows the keys that people bring along from elsewhere.
+func peerHint(key string) (text, hint string) {
+	switch key {
+	case "secret", "password", "shared_secret":
+		return "a secret in the file is refused",
+			"write it into a file of its own and name that with secret_file, or use secret_env"
+	case "ipaddr", "ip", "host", "addresses":
+		return "unknown key " + quote(key), "did you mean address?"
+	}
+	return "", ""
+}
+
+// port is a port number or none.
+type port struct {
+	n    uint16 // 0: none
+	line uint32
+	col  uint32
+}
+
+func (p *port) decodeNode(d *decoder, i int, key string) {
+	p.line, p.col = d.tree[i].line, d.tree[i].col
+	if d.tree[i].kind == kindScalar && d.tree[i].text == "none" {
+		p.n = 0
+		return
+	}
+	var n at[uint16]
+	n.decodeNode(d, i, key)
+	if n.v == 0 && d.tree[i].text == "0" {
+		d.fail(i, "write none to switch it off", "%s: 0 is no port", key)
+	}
+	if n.v != 0 {
+		p.n = n.v
+	}
+}
+
+type poolEntry struct {
+	Pos        realm.Pos     `yaml:",pos"`
+	Name       at[string]    `yaml:"name,required"`
+	Homes      []memberEntry `yaml:"homes"`
+	Retransmit at[string]    `yaml:"retransmit"`
+	Timers     timersEntry   `yaml:"timers"`
+}
+
+func (e *poolEntry) SetDefaults() {
+	e.Timers = timersEntry{
+		IRT: at[time.Duration]{v: 2 * time.Second},
+		MRT: at[time.Duration]{v: 16 * time.Second},
+		MRD: at[time.Duration]{v: 30 * time.Second},
+		MRC: at[int]{v: 5},
+	}
+}
+
+type timersEntry struct {
+	IRT at[time.Duration] `yaml:"irt"`
+	MRT at[time.Duration] `yaml:"mrt"`
+	MRD at[time.Duration] `yaml:"mrd"`
+	MRC at[int]           `yaml:"mrc"`
+}
+
+// memberEntry is the name of a home, or keys of which home is one.
+type memberEntry struct {
+	memberKeys
+}
+
+type memberKeys struct {
+	Home     at[string] `yaml:"home,required"`
+	Priority at[int]    `yaml:"priority"`
+	Weight   at[int]    `yaml:"weight"`
+}
+
+func (m *memberEntry) SetDefaults() { m.Priority.v, m.Weight.v = 1, 1 }
+
+func (m *memberEntry) decodeNode(d *decoder, i int, key string) {
+	if d.tree[i].kind == kindScalar {
+		m.Home.decodeNode(d, i, key)
+		return
+	}
+	d.into(i, &m.memberKeys, key)
+}
+
+type realmEntry struct {
+	Pos         realm.Pos    `yaml:",pos"`
+	Realm       []at[string] `yaml:"realm"`
+	Auth        at[string]   `yaml:"auth"`
+	Accounting  at[string]   `yaml:"accounting"`
+	Acknowledge at[string]   `yaml:"acknowledge"`
+	Reject      at[string]   `yaml:"reject"`
+	Policy      policyEntry  `yaml:"policy"`
+}
+
+func (realmEntry) KeyHint(key string) (text, hint string) {
+	switch key {
+	case "name", "realms":
+		return "unknown key " + quote(key), "did you mean realm?"
+	case "acct":
+		return "unknown key " + quote(key), "did you mean accounting?"
+	case "pool", "homes", "home":
+		return "unknown key " + quote(key), "write auth: and accounting: with the name of a pool"
+	}
+	return "", ""
+}
+
+type policyEntry struct {
+	Enabled       at[bool]   `yaml:"enabled"`
+	UnknownDevice at[string] `yaml:"unknown_device"`
+	StoreAway     at[string] `yaml:"store_away"`
+}
