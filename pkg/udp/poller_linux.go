@@ -53,7 +53,8 @@ func newNativePoller() (*Poller, error) {
 	}
 	ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Pad: wakeMark}
 	if err := unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, wfd, &ev); err != nil {
-		_, _ = unix.Close(fd), unix.Close(wfd)
+		_ = unix.Close(fd)
+		_ = unix.Close(wfd)
 		return nil, fmt.Errorf("making a poller: %w", os.NewSyscallError("epoll_ctl", err))
 	}
 	return &Poller{back: &epoll{
