@@ -20,9 +20,9 @@
 //     within a minute of rising waits twice as long each time, up to 60 s.
 //
 // Only verified replies move health upwards, and bad ones never downwards;
-// they only name a silence bad_secret instead of timeout. Status-Server
-// probes that were never answered by a home that does answer requests count
-// as a switch set wrongly and prove nothing.
+// they only name a silence bad_secret instead of timeout. Lost probes prove
+// nothing about a home that answers requests but never answered a probe: its
+// status_server is set wrongly.
 //
 // IDs and Wheel belong to one shard. Registry, View, Pool, State and Sticky
 // are safe for concurrent use, and what shards call of them takes no lock

@@ -29,6 +29,7 @@ type machine struct {
 	streakAt int64 // when the running streak was first seen
 	probing  bool  // the home is to be probed with Status-Server
 	probed   int64 // last probe answered, 0 never
+	mute     bool  // answers requests but never answered a probe
 	lost     int   // probes lost in a row
 	lostAt   int64 // when the first of them was sent
 	probes   probes
@@ -84,12 +85,14 @@ func (s *State) listen(now int64) {
 	if m.lost > 0 && answered > m.lostAt {
 		m.lost = 0
 	}
+	if s.streak.Load() > 0 {
+		clearCount(&s.tries)
+	}
 	switch streak := s.streak.Load(); {
 	case streak == 0:
 		m.streakAt = 0
 	case m.streakAt == 0:
 		m.streakAt = now
-		s.tries.Store(0)
 	case streak < enoughAnswers && now-m.streakAt > streakWindow:
 		s.streak.Store(0)
 	}
@@ -103,9 +106,7 @@ func (s *State) silence(now int64) int64 {
 }
 
 // trusted reports whether lost probes prove anything.
-func (s *State) trusted() bool {
-	return s.machine.probing && (s.machine.probed != 0 || s.answered.Load() == 0)
-}
+func (s *State) trusted() bool { return s.machine.probing && !s.machine.mute }
 
 func (s *State) failing(now int64) bool {
 	silence := s.silence(now)
@@ -156,6 +157,7 @@ func (s *State) move(from, to Health, why Cause, now int64) {
 		m.silent = 0
 		s.timeouts.Store(0)
 		s.bad.Store(0)
+		s.tries.Store(0)
 	}
 }
 
@@ -176,16 +178,19 @@ func (m *machine) fall(now int64) {
 func (s *State) probeAnswered(now int64) {
 	m := &s.machine
 	m.probed, m.excused = now, max(m.excused, now)
-	m.lost = 0
+	m.lost, m.mute = 0, false
 	s.bad.Store(0)
 	if h, _ := s.Health(); h != Up {
 		count(&s.streak, enoughAnswers)
 	}
 }
 
-// probeLost counts a probe sent at that time which was not answered.
+// probeLost counts a probe sent at that time which was not answered. If a
+// request was answered meanwhile and a probe never was, the home does not
+// know Status-Server.
 func (s *State) probeLost(sent int64) {
 	m := &s.machine
+	m.mute = m.mute || m.probed == 0 && s.answered.Load() > sent
 	if m.lost == 0 {
 		m.lostAt = sent
 	}

@@ -72,7 +72,8 @@ func (p *probes) overdue(now int64, lost func(sent int64)) {
 
 // due reports whether it is time for a probe: each second while it is being
 // decided whether the home is well, seldom while it is down, and when
-// nothing authentic was heard for Tw while it is up.
+// nothing authentic was heard for Tw while it is up. The first ones go to a
+// busy home as well, to learn whether it knows Status-Server at all.
 func (s *State) due(now int64) bool {
 	m := &s.machine
 	p := &m.probes
@@ -82,6 +83,9 @@ func (s *State) due(now int64) bool {
 	case h != Up || m.lost > 0 && s.trusted():
 		return now-p.last >= probeQuick+tenth(probeQuick, p.jitter)
 	}
-	heard := max(p.last, s.answered.Load())
+	heard := p.last
+	if m.probed != 0 || m.mute {
+		heard = max(heard, s.answered.Load())
+	}
 	return now-heard >= probeIdle+20*tenth(second, p.jitter)
 }
