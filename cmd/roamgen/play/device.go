@@ -157,3 +157,23 @@ func appendDigits(dst []byte, n uint64, width int, digits string) []byte {
 	}
 	return dst
 }
+
+// Device is how a device of a NAS names itself, for the policy of a test.
+type Device struct {
+	Realm string
+	NAI   string
+	MAC   string // as in Calling-Station-Id
+}
+
+// Device names the i-th device.
+func (n *NAS) Device(i uint64) Device {
+	i %= n.devices.n
+	return Device{
+		Realm: n.devices.realm(i).Name,
+		NAI:   string(n.devices.appendNAI(nil, i)),
+		MAC:   string(n.devices.appendMAC(nil, i)),
+	}
+}
+
+// Devices is the number of devices.
+func (n *NAS) Devices() uint64 { return n.devices.n }

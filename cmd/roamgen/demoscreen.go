@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/roamgate/roamgate/cmd/roamgen/play"
+)
+
+// picture is the state of everything at one time.
+type picture struct {
+	at   time.Duration
+	nets []play.NASCounts
+	sum  play.NASCounts
+	home []play.HomeCounts
+	hub  hubStatus
+	err  error // of asking the hub
+}
+
+func (d *demo) look(ctx context.Context) picture {
+	p := picture{at: time.Since(d.begun)}
+	for _, n := range d.nets {
+		c := n.Snapshot()
+		p.nets = append(p.nets, c)
+		p.sum.Add(&c)
+	}
+	for _, h := range d.homes {
+		p.home = append(p.home, h.Snapshot())
+	}
+	p.hub, p.err = d.hub.status(ctx)
+	return p
+}
+
+// show draws until over is closed: one refreshed screen on a terminal, a line
+// a second elsewhere.
+func (d *demo) show(ctx context.Context, over <-chan struct{}) {
+	terminal := isTerminal(d.out)
+	every := time.Second
+	if terminal {
+		every = 250 * time.Millisecond
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	before, lines := d.look(ctx), 0
+	for {
+		select {
+		case <-over:
+			return
+		case <-tick.C:
+		}
+		now := d.look(ctx)
+		if !terminal {
+			fmt.Fprintln(d.out, now.line(&before))
+			before = now
+			continue
+		}
+		if lines > 0 {
+			fmt.Fprintf(d.out, "\x1b[%dA\x1b[J", lines) // up and clear: what scrolled by before stays
+		}
+		text := d.screen(&now, &before)
+		lines = strings.Count(text, "\n")
+		fmt.Fprint(d.out, text)
+		if now.at-before.at >= time.Second {
+			before = now
+		}
+	}
+}
+
+// line is one line a second for logs and pipes.
+func (p *picture) line(before *picture) string {
+	return fmt.Sprintf("%5.1fs  %6.0f answers/s  accepts %d  rejects %d  challenges %d  lost %d  records durable %d drained %d",
+		p.at.Seconds(), p.rate(before), p.sum.Accepts, p.sum.Rejects, p.sum.Challenges,
+		p.sum.Lost.All(), p.hub.Records.Last, p.hub.Records.Delivered)
+}
+
+func (p *picture) rate(before *picture) float64 {
+	return float64(p.sum.Answered.All()-before.sum.Answered.All()) / max((p.at-before.at).Seconds(), 0.001)
+}
+
+func (d *demo) screen(p, before *picture) string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("roamgate demo  %.1fs   %.0f answers/s   p50 %s  p99 %s", p.at.Seconds(), p.rate(before),
+		p.sum.Latency.Quantile(0.5).Round(100*time.Microsecond), p.sum.Latency.Quantile(0.99).Round(100*time.Microsecond))
+	line("")
+	for i, c := range p.nets {
+		line("  visited %-13s devices %6d  sent %7d  accepts %6d  rejects %5d  challenges %6d  stops %6d  lost %d",
+			visited[i].name, c.Conversations, c.Sent.All(), c.Accepts, c.Rejects, c.Challenges, c.Answered[play.KindStop], c.Lost.All())
+	}
+	for i, c := range p.home {
+		line("  home    %-13s %-9s seen %7d  accepts %6d  rejects %5d  challenges %6d  stops %6d  repeated %d",
+			d.files.Homes[i].Name, p.state(d.files.Homes[i].Name), c.Requests.All(), c.Accepts, c.Rejects, c.Challenges, c.Unique[play.KindStop], c.Duplicates.All())
+	}
+	line("")
+	line("  rejected by   home %d%s", p.rejectsByHomes(), namedCounts(p.hub.Local))
+	line("  records       durable %d   drained %d", p.hub.Records.Last, p.hub.Records.Delivered)
+	if p.err != nil {
+		line("  %v", p.err)
+	}
+	return b.String()
+}
+
+// state is a home's state as the hub sees it, for authentication.
+func (p *picture) state(name string) string {
+	for _, h := range p.hub.Homes {
+		if h.Name == name && strings.HasPrefix(h.Kind, "auth") {
+			return h.State
+		}
+	}
+	return "?"
+}
+
+func (p *picture) rejectsByHomes() (n uint64) {
+	for _, h := range p.home {
+		n += h.Rejects
+	}
+	return n
+}
+
+func namedCounts(m map[string]uint64) string {
+	var b strings.Builder
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		fmt.Fprintf(&b, "   hub: %s %d", strings.ReplaceAll(name, "_", " "), m[name])
+	}
+	return b.String()
+}
+
+func isTerminal(out any) bool {
+	f, ok := out.(*os.File)
+	if !ok || os.Getenv("TERM") == "dumb" {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0 && f.Name() != os.DevNull
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/roamgate/roamgate/cmd/roamgen/play"
+)
+
+// drainLimit is how long the queue may take after the last acknowledgement.
+const drainLimit = 20 * time.Second
+
+// summary waits until the hub has drained its records, prints what happened
+// and reports whether it adds up.
+func (d *demo) summary(ctx context.Context) (bool, error) {
+	p, err := d.settle(ctx)
+	if err != nil {
+		return false, err
+	}
+	records, err := d.hub.records(ctx)
+	if err != nil {
+		return false, err
+	}
+	b := balance{out: d.out, ok: true}
+	fmt.Fprintf(d.out, "\nSummary of %.1f s\n", p.at.Seconds())
+	for i := range p.nets {
+		b.network(visited[i].name, &p.nets[i])
+	}
+	b.rejects(&p)
+	b.stops(&p, records)
+	fmt.Fprintf(d.out, "  latency: p50 %s, p99 %s, max %s; answers refused %d, repeated %d\n",
+		p.sum.Latency.Quantile(0.5).Round(10*time.Microsecond), p.sum.Latency.Quantile(0.99).Round(10*time.Microsecond),
+		p.sum.Latency.Max().Round(10*time.Microsecond), p.sum.Flaws.All(), p.sum.Retransmitted.All())
+	b.equal("answers with a flaw", count{"found", p.sum.Flaws.All()}, count{"allowed", 0})
+	fmt.Fprintf(d.out, "adds up: %s\n", map[bool]string{true: "yes", false: "NO"}[b.ok])
+	return b.ok, nil
+}
+
+// settle waits until everything durable is drained and has reached its home:
+// records acknowledged as durable are forwarded later.
+func (d *demo) settle(ctx context.Context) (picture, error) {
+	ctx, cancel := context.WithTimeout(ctx, drainLimit)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		p := d.look(ctx)
+		drained := p.err == nil && p.hub.Records.Delivered >= p.hub.Records.Last
+		if drained && p.stopsAtHomes() >= p.sum.Answered[play.KindStop] {
+			return p, nil
+		}
+		select {
+		case <-tick.C:
+		case <-d.hub.context().Done():
+			return p, context.Cause(d.hub.context())
+		case <-ctx.Done():
+			return d.look(context.WithoutCancel(ctx)), nil // shown as it is
+		}
+	}
+}
+
+// stopsAtHomes counts the stops that the homes have seen, each session once.
+func (p *picture) stopsAtHomes() (n uint64) {
+	seen := map[string]uint64{}
+	for i := range p.home {
+		maps.Copy(seen, p.home[i].Events)
+	}
+	for event := range seen {
+		if strings.HasPrefix(event, play.KindStop.String()+" ") {
+			n++
+		}
+	}
+	return n
+}
+
+// count is a named number of a balance.
+type count struct {
+	name string
+	n    uint64
+}
+
+// balance prints equations and remembers whether all of them hold.
+type balance struct {
+	out io.Writer
+	ok  bool
+}
+
+func (b *balance) mark(holds bool) string {
+	b.ok = b.ok && holds
+	if holds {
+		return "✓"
+	}
+	return "✗"
+}
+
+// sum prints total = a + b + c.
+func (b *balance) sum(what string, total count, parts ...count) {
+	var sum uint64
+	var names []string
+	for _, p := range parts {
+		sum += p.n
+		names = append(names, fmt.Sprintf("%s %d", p.name, p.n))
+	}
+	fmt.Fprintf(b.out, "  %s %s: %s %d = %s\n", b.mark(sum == total.n), what, total.name, total.n, strings.Join(names, " + "))
+}
+
+// equal prints a = b = c.
+func (b *balance) equal(what string, all ...count) {
+	holds := true
+	var names []string
+	for _, c := range all {
+		holds = holds && c.n == all[0].n
+		names = append(names, fmt.Sprintf("%s %d", c.name, c.n))
+	}
+	fmt.Fprintf(b.out, "  %s %s: %s\n", b.mark(holds), what, strings.Join(names, " = "))
+}
+
+func (b *balance) network(name string, c *play.NASCounts) {
+	b.sum(name+" authentication", count{"sent", c.Sent[play.KindAuth]},
+		count{"accepts", c.Accepts}, count{"rejects", c.Rejects}, count{"challenges", c.Challenges},
+		count{"lost", c.Lost[play.KindAuth]})
+	b.sum(name+" accounting", count{"sent", c.Sent.Accounting()},
+		count{"acknowledged", c.Answered.Accounting()}, count{"lost", c.Lost.Accounting()})
+}
+
+func (b *balance) rejects(p *picture) {
+	parts := []count{{"by homes", p.rejectsByHomes()}}
+	for reason, n := range p.hub.Local {
+		parts = append(parts, count{"hub: " + strings.ReplaceAll(reason, "_", " "), n})
+	}
+	b.sum("rejects", count{"all", p.sum.Rejects}, parts...)
+}
+
+func (b *balance) stops(p *picture, records map[string]uint64) {
+	drained := uint64(0)
+	if p.hub.Records.Delivered >= p.hub.Records.Last {
+		drained = records["stop"] // the queue has taken every record up to the last
+	}
+	b.equal("stops", count{"sent", p.sum.Sent[play.KindStop]}, count{"acknowledged", p.sum.Answered[play.KindStop]},
+		count{"durable", records["stop"]}, count{"drained", drained}, count{"at their homes", p.stopsAtHomes()})
+}

@@ -1,0 +1,17 @@
+//go:build !linux
+
+package main
+
+import (
+	"errors"
+	"time"
+)
+
+func pin(cpu int) error {
+	if cpu < 0 {
+		return nil
+	}
+	return errors.New("pinning to a processor is only done on Linux")
+}
+
+func cpuTime() time.Duration { return 0 }
