@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/roamgate/roamgate/aaa"
+	"github.com/roamgate/roamgate/accounting"
+)
+
+// The administration port answers GET only: it changes nothing.
+func (s *server) adminHandler() http.Handler {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(s.stats, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second}))
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.HandleFunc("GET /status", s.statusJSON)
+	mux.HandleFunc("GET /explain", s.explainJSON)
+	mux.HandleFunc("GET /records", s.recordsJSON)
+	return mux
+}
+
+func (s *server) serveAdmin(ctx context.Context) error {
+	ln, err := net.Listen("tcp", s.conf.Admin.Listen.String())
+	if err != nil {
+		return fmt.Errorf("listening for administration: %w", err)
+	}
+	srv := &http.Server{
+		Handler:           s.adminHandler(),
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readHeaderTimeout,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+	}
+	stopped := context.AfterFunc(ctx, func() { _ = srv.Close() })
+	defer stopped()
+	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving administration: %w", err)
+	}
+	return nil
+}
+
+// readyz says whether each part can do its work. Accounting that cannot be
+// stored makes the hub not ready as a whole only in the eyes of a balancer
+// that asks: authentication goes on.
+func (s *server) readyz(w http.ResponseWriter, r *http.Request) {
+	st := s.status()
+	code := http.StatusOK
+	if !st.Ready {
+		code = http.StatusServiceUnavailable
+	}
+	w.WriteHeader(code)
+	if r.URL.Query().Has("verbose") {
+		for _, p := range st.Parts {
+			mark := "ok  "
+			if !p.OK {
+				mark = "FAIL"
+			}
+			fmt.Fprintf(w, "%s %s: %s\n", mark, p.Name, p.Text)
+		}
+		return
+	}
+	fmt.Fprintln(w, http.StatusText(code))
+}
+
+func (s *server) statusJSON(w http.ResponseWriter, _ *http.Request) { writeJSON(w, s.status()) }
+
+func (s *server) explainJSON(w http.ResponseWriter, r *http.Request) {
+	q, err := aaa.ParseQuestion(r.URL.Query())
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	writeJSON(w, s.hub.Explain(q))
+}
+
+// maxRecords bounds one answer of /records; the reader asks again from
+// where it ended.
+const maxRecords = 10000
+
+func (s *server) recordsJSON(w http.ResponseWriter, r *http.Request) {
+	from, limit, raw, err := recordsQuery(r)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	w.Header().Set("Content-Type", "application/jsonl")
+	view := *s.view
+	view.Raw = raw
+	var line []byte
+	err = s.spool.Read(from, func(seq uint64, b []byte) bool {
+		rec, err := accounting.Decode(b)
+		if err != nil {
+			return true
+		}
+		rec.Seq = seq
+		line = append(rec.AppendJSON(line[:0], &view), '\n')
+		_, werr := w.Write(line)
+		limit--
+		return werr == nil && limit > 0
+	})
+	if err != nil {
+		http.Error(w, "reading the spool: "+err.Error(), http.StatusInternalServerError)
+	}
+}
+
+func recordsQuery(r *http.Request) (from uint64, limit int, raw bool, err error) {
+	q := r.URL.Query()
+	limit = maxRecords
+	if v := q.Get("from"); v != "" {
+		if from, err = strconv.ParseUint(v, 10, 64); err != nil {
+			return 0, 0, false, fmt.Errorf("from: not a sequence number")
+		}
+	}
+	if v := q.Get("limit"); v != "" {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 1 {
+			return 0, 0, false, fmt.Errorf("limit: not a number of records")
+		}
+		limit = min(n, maxRecords)
+	}
+	return from, limit, q.Has("raw"), nil
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	_ = e.Encode(v)
+}

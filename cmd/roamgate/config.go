@@ -1,0 +1,304 @@
+package main
+
+import (
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/roamgate/roamgate/aaa"
+	"github.com/roamgate/roamgate/aaa/device"
+	"github.com/roamgate/roamgate/aaa/listen"
+	"github.com/roamgate/roamgate/accounting"
+	"github.com/roamgate/roamgate/accounting/queue"
+	"github.com/roamgate/roamgate/realm"
+	"github.com/roamgate/roamgate/realm/file"
+)
+
+// config is the main configuration file. Peers and routes are not in it:
+// they are in the routing directory, which is read again while the hub runs.
+// Relative paths are relative to the file.
+type config struct {
+	Listen struct {
+		Auth []netip.AddrPort `yaml:"auth"` // authentication, usually port 1812
+		Acct []netip.AddrPort `yaml:"acct"` // accounting, usually port 1813
+	} `yaml:"listen"`
+	Source struct {
+		IPv4 netip.Addr `yaml:"ipv4"` // local address toward homes, default any
+		IPv6 netip.Addr `yaml:"ipv6"`
+	} `yaml:"source"`
+	Shards     int `yaml:"shards"`    // event loops, default one for each processor
+	InFlight   int `yaml:"in_flight"` // requests in flight of a shard, default 65536
+	Duplicates struct {
+		Keep   time.Duration `yaml:"keep"`   // how long an answer is repeated, 5s to 30s
+		Memory file.Size     `yaml:"memory"` // of a shard
+	} `yaml:"duplicates"`
+	Admin struct {
+		Listen netip.AddrPort `yaml:"listen"` // metrics, health and the commands' port; default 127.0.0.1:9812
+	} `yaml:"admin"`
+	Routing struct {
+		Directory string        `yaml:"directory"` // default realms
+		Poll      time.Duration `yaml:"poll"`      // how often it is looked at, default 2s
+	} `yaml:"routing"`
+	Spool struct {
+		Directory string        `yaml:"directory"` // default spool
+		MinFree   file.Size     `yaml:"min_free"`  // below this, accounting is not acknowledged; default 512MiB
+		Keep      time.Duration `yaml:"keep"`      // delivered records stay readable, default 72h
+	} `yaml:"spool"`
+	Redis struct {
+		Address      string `yaml:"address"` // host:port; without it policy and queue work in process
+		Username     string `yaml:"username"`
+		PasswordFile string `yaml:"password_file"`
+		Database     int    `yaml:"database"`
+		TLS          bool   `yaml:"tls"`
+	} `yaml:"redis"`
+	Queue struct {
+		Node string `yaml:"node"` // this hub's name toward clearing, default the host name
+		Trim string `yaml:"trim"` // when the spool may forget: auto, delivered or watermark
+	} `yaml:"queue"`
+	Policy struct {
+		Space  string        `yaml:"space"`  // first part of every Redis key, default dp
+		File   string        `yaml:"file"`   // profiles and devices where there is no Redis
+		Budget time.Duration `yaml:"budget"` // what a look-up may take, default 5ms
+	} `yaml:"policy"`
+	Privacy struct {
+		KeyFile string `yaml:"key_file"` // keys the hashes of identities; made in the spool directory when not given
+		Plain   bool   `yaml:"plain"`    // show identities in records
+	} `yaml:"privacy"`
+	Log struct {
+		Format string `yaml:"format"` // json or console
+		Level  string `yaml:"level"`  // debug, info, warn or error
+	} `yaml:"log"`
+
+	base string // directory of the file
+}
+
+// adminDefault is where commands look for the hub.
+const adminDefault = "127.0.0.1:9812"
+
+// loadConfig reads the main configuration file and fills in defaults.
+func loadConfig(path string) (*config, file.Problems) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, file.Problems{{Severity: file.Error, Text: fmt.Sprintf("reading the configuration: %v", err),
+			Hint: "name it with --config"}}
+	}
+	c := &config{base: filepath.Dir(path)}
+	doc, ps := file.Parse(path, data)
+	if ps.Failed() {
+		return nil, ps
+	}
+	ps = append(ps, doc.Decode(c)...)
+	if ps.Failed() {
+		return nil, ps
+	}
+	c.defaults()
+	return c, append(ps, c.check(doc)...)
+}
+
+func (c *config) defaults() {
+	if len(c.Listen.Auth) == 0 && len(c.Listen.Acct) == 0 {
+		for _, any := range []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
+			c.Listen.Auth = append(c.Listen.Auth, netip.AddrPortFrom(any, 1812))
+			c.Listen.Acct = append(c.Listen.Acct, netip.AddrPortFrom(any, 1813))
+		}
+	}
+	if !c.Admin.Listen.IsValid() {
+		c.Admin.Listen = netip.MustParseAddrPort(adminDefault)
+	}
+	text := func(p *string, v string) {
+		if *p == "" {
+			*p = v
+		}
+	}
+	text(&c.Routing.Directory, "realms")
+	text(&c.Spool.Directory, "spool")
+	text(&c.Log.Format, "json")
+	text(&c.Log.Level, "info")
+	if c.Queue.Node == "" {
+		host, err := os.Hostname()
+		if err != nil || host == "" {
+			host = "roamgate"
+		}
+		c.Queue.Node = strings.ToLower(host)
+	}
+	if c.Spool.MinFree == 0 {
+		c.Spool.MinFree = 512 << 20
+	}
+	if c.Spool.Keep == 0 {
+		c.Spool.Keep = 72 * time.Hour
+	}
+	if c.Policy.Budget == 0 {
+		c.Policy.Budget = 5 * time.Millisecond
+	}
+}
+
+// check finds what is well formed and still wrong.
+func (c *config) check(doc *file.Document) (ps file.Problems) {
+	bad := func(key, text, hint string) {
+		ps = append(ps, file.Problem{Pos: doc.Pos(key), Severity: file.Error, Text: text, Hint: hint})
+	}
+	switch c.Log.Format {
+	case "json", "console":
+	default:
+		bad("log.format", fmt.Sprintf("log.format %q is not known", c.Log.Format), "json or console")
+	}
+	switch c.Log.Level {
+	case "debug", "info", "warn", "error":
+	default:
+		bad("log.level", fmt.Sprintf("log.level %q is not known", c.Log.Level), "debug, info, warn or error")
+	}
+	if c.Shards < 0 || c.Shards > 256 {
+		bad("shards", "shards is out of range", "1 to 256, or leave it out for one a processor")
+	}
+	if c.InFlight < 0 || c.InFlight > 1<<20 {
+		bad("in_flight", "in_flight is out of range", "1 to 1048576")
+	}
+	if c.Redis.Address == "" && (c.Redis.Username != "" || c.Redis.PasswordFile != "") {
+		bad("redis", "redis has a user or a password but no address", "add redis.address")
+	}
+	if _, err := queue.ParseTrim(c.Queue.Trim); err != nil {
+		bad("queue.trim", err.Error(), "auto, delivered or watermark")
+	}
+	if c.Redis.Address != "" && c.Policy.File != "" {
+		bad("policy.file", "the device policy is in Redis and in a file", "leave one out")
+	}
+	if !c.Admin.Listen.Addr().IsLoopback() {
+		ps = append(ps, file.Problem{Pos: doc.Pos("admin.listen"), Severity: file.Warning,
+			Text: "admin.listen is reachable from other hosts and asks for no password",
+			Hint: "listen on a loopback address, or restrict it by firewall"})
+	}
+	return ps
+}
+
+// path makes a path of the file absolute to where the file is.
+func (c *config) path(p string) string {
+	if p == "" || filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(c.base, p)
+}
+
+// listens lists the front doors.
+func (c *config) listens() (as []listen.Address) {
+	for _, a := range c.Listen.Auth {
+		as = append(as, listen.Address{Service: listen.Auth, Addr: a})
+	}
+	for _, a := range c.Listen.Acct {
+		as = append(as, listen.Address{Service: listen.Acct, Addr: a})
+	}
+	return as
+}
+
+func (c *config) hub() aaa.Config {
+	return aaa.Config{
+		Listen: c.listens(), Source4: c.Source.IPv4, Source6: c.Source.IPv6,
+		Shards: c.Shards, InFlight: c.InFlight,
+		DuplicateTTL: c.Duplicates.Keep, DuplicateMem: int(c.Duplicates.Memory),
+	}
+}
+
+// redisPassword reads the password file; "" where none is named.
+func (c *config) redisPassword() (string, error) {
+	if c.Redis.PasswordFile == "" {
+		return "", nil
+	}
+	b, err := os.ReadFile(c.path(c.Redis.PasswordFile))
+	if err != nil {
+		return "", fmt.Errorf("reading the Redis password: %w", err)
+	}
+	return strings.TrimRight(string(b), "\r\n"), nil
+}
+
+func (c *config) redisTLS() *tls.Config {
+	if !c.Redis.TLS {
+		return nil
+	}
+	return clientTLS(c.Redis.Address)
+}
+
+// policyStore says where the device policy is, nil where it is in a file.
+func (c *config) policyStore() (*device.Redis, error) {
+	if c.Redis.Address == "" {
+		return nil, nil
+	}
+	pw, err := c.redisPassword()
+	if err != nil {
+		return nil, err
+	}
+	return &device.Redis{
+		Addresses: []string{c.Redis.Address}, Username: c.Redis.Username, Password: realm.Secret(pw),
+		DB: c.Redis.Database, TLS: c.redisTLS(), Space: c.Policy.Space,
+	}, nil
+}
+
+// clearing is where records go, in process where there is no Redis.
+func (c *config) clearing(epoch uint64, log *zap.Logger) (queue.Sink, func(), error) {
+	if c.Redis.Address == "" {
+		return queue.NewInProcess(nil), func() {}, nil
+	}
+	pw, err := c.redisPassword()
+	if err != nil {
+		return nil, nil, err
+	}
+	r := queue.OpenRedis(queue.Server{
+		Address: c.Redis.Address, Username: c.Redis.Username, Password: pw,
+		DB: c.Redis.Database, TLS: c.redisTLS(),
+	}, c.Queue.Node, epoch, log)
+	return r, func() { _ = r.Close() }, nil
+}
+
+const identityKeyLen = 32
+
+// identityKey reads the key of identity hashes. Where none is configured it
+// is kept beside the spool, and made when create says so: records of one
+// spool must be comparable for as long as they are kept.
+func (c *config) identityKey(create bool) ([]byte, error) {
+	path := c.path(c.Privacy.KeyFile)
+	if path == "" {
+		path = filepath.Join(c.path(c.Spool.Directory), "identity.key")
+	}
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) && create && c.Privacy.KeyFile == "" {
+		return makeKey(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the identity key: %w", err)
+	}
+	if len(b) < 16 {
+		return nil, fmt.Errorf("the identity key %s is shorter than 16 octets", path)
+	}
+	return b, nil
+}
+
+func makeKey(path string) ([]byte, error) {
+	key := make([]byte, identityKeyLen)
+	_, _ = rand.Read(key)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("making the identity key: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("making the identity key: %w", err)
+	}
+	_, err = f.Write(key)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, fmt.Errorf("writing the identity key: %w", err)
+	}
+	return key, nil
+}
+
+func (c *config) recordView(key []byte) *accounting.View {
+	return &accounting.View{Hasher: accounting.NewHasher(key), Plain: c.Privacy.Plain}
+}

@@ -1,0 +1,76 @@
+// Roamgate carries RADIUS between visited and home networks by realm,
+// applies the homes' device policy, and turns every finished session into a
+// clearing record that is durable before it is acknowledged.
+//
+// This package is wiring only: the subcommands, the main configuration file
+// and the administration port. Every decision about a packet lives in the
+// packages below aaa. Nothing here is used on the packet path, and nothing
+// here is safe for concurrent use unless it says so.
+//
+// It owns no protocol; what is not configured here is configured in the
+// routing files, which package realm/file describes.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes, stable for scripts.
+const (
+	exitProblem     = 1 // the answer is no, or something is wrong
+	exitUsage       = 2
+	exitUnreachable = 3 // the hub does not answer
+)
+
+// exitError carries an exit code; an empty text prints nothing.
+type exitError struct {
+	code int
+	text string
+}
+
+func (e *exitError) Error() string { return e.text }
+
+func problem(format string, args ...any) error {
+	return &exitError{exitProblem, fmt.Sprintf(format, args...)}
+}
+
+func main() {
+	err := root().Execute()
+	if err == nil {
+		return
+	}
+	code := exitUsage
+	var exit *exitError
+	if errors.As(err, &exit) {
+		code = exit.code
+	}
+	if text := err.Error(); text != "" {
+		fmt.Fprintln(os.Stderr, "roamgate: "+text)
+	}
+	os.Exit(code)
+}
+
+func root() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "roamgate",
+		Short: "A RADIUS roaming hub: routing by realm, device policy, durable accounting",
+		Long: `roamgate stands between visited networks, where a device attaches, and home
+networks, which know the device.
+
+Five commands to begin with:
+  roamgate check --config roamgate.yaml        say what is wrong with the files
+  roamgate serve --config roamgate.yaml        carry traffic
+  roamgate explain user@realm --config ...     say where a user goes, and why
+  roamgate status                              say how the hub is
+  roamgate records list                        say what was recorded`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	c.AddCommand(serveCommand(), checkCommand(), explainCommand(), sendCommand(),
+		policyCommand(), recordsCommand(), statusCommand(), versionCommand(), manCommand())
+	return c
+}

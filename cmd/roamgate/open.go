@@ -1,0 +1,216 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/roamgate/roamgate/aaa"
+	"github.com/roamgate/roamgate/aaa/device"
+	"github.com/roamgate/roamgate/accounting"
+	"github.com/roamgate/roamgate/accounting/queue"
+	"github.com/roamgate/roamgate/accounting/spool"
+	"github.com/roamgate/roamgate/realm"
+	"github.com/roamgate/roamgate/realm/file"
+)
+
+const (
+	// Repetitions of a record come within hours; what is older the clearing
+	// side finds by the record's key.
+	eventWindow = 72 * time.Hour
+	eventsKept  = 1 << 20
+)
+
+// open opens every room, the spool first: a hub that cannot record must not
+// take packets.
+func (s *server) open(set *realm.Set) (err error) {
+	c := s.conf
+	key, err := c.identityKey(true)
+	if err != nil {
+		return err
+	}
+	s.events = accounting.NewEvents(eventsKept, eventWindow)
+	s.view = c.recordView(key)
+	s.spool, err = spool.Open(c.path(c.Spool.Directory), spool.Options{
+		Logger: s.log, MinFree: int64(c.Spool.MinFree), RetainTime: c.Spool.Keep, Scan: s.events.Replay,
+	})
+	if err != nil {
+		return fmt.Errorf("opening the spool: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			_ = s.spool.Close()
+		}
+	}()
+	if err := s.openPolicy(); err != nil {
+		return err
+	}
+	sink, closeSink, err := c.clearing(s.spool.Epoch(), s.log)
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, closeSink)
+	trim, err := queue.ParseTrim(c.Queue.Trim)
+	if err != nil {
+		return err
+	}
+	s.queue = queue.New(s.spool, sink, queue.Options{View: c.recordView(key), Logger: s.log, Trim: trim})
+	hub := c.hub()
+	hub.Seed = nodeSeed(c.Queue.Node)
+	s.hub, err = aaa.New(hub, set, aaa.Rooms{
+		Log: s.log, Stats: s.stats, Spool: s.spool, Events: s.events, Identity: key, Policy: s.policy,
+	})
+	if err != nil {
+		return err
+	}
+	s.watch = file.NewWatcher(file.Options{
+		Dir: c.path(c.Routing.Directory), Interval: c.Routing.Poll, Env: os.LookupEnv,
+		Current: set, Apply: s.apply, Report: s.reported,
+	})
+	s.series()
+	return nil
+}
+
+func (s *server) openPolicy() error {
+	c := s.conf
+	store, err := c.policyStore()
+	if err != nil {
+		return err
+	}
+	if store != nil {
+		if err := store.Check(); err != nil {
+			return err
+		}
+	}
+	conf := device.Config{Redis: store, MissBudget: c.Policy.Budget, Logger: s.log}
+	if store == nil && c.Policy.File != "" {
+		var ps file.Problems
+		conf.File, ps = device.LoadFile(c.path(c.Policy.File))
+		s.problems("policy file", ps)
+		if err := ps.Err(); err != nil {
+			return fmt.Errorf("loading the policy file:\n%w", err)
+		}
+	}
+	s.policy = device.New(conf)
+	return nil
+}
+
+// nodeSeed is the same after a restart and another for another node, so that
+// two hubs in a row do not send everything to the same home.
+func nodeSeed(node string) uint64 {
+	h := uint64(14695981039346656037)
+	for i := range len(node) {
+		h = (h ^ uint64(node[i])) * 1099511628211
+	}
+	return h
+}
+
+// reported hears of every attempt to take new routing files.
+func (s *server) reported(st file.Status, ps file.Problems) {
+	s.problems("routing files", ps)
+	if st.Result == file.Failed {
+		s.log.Error("routing files refused, the running configuration stays", zap.Int("mistakes", st.Errors))
+	}
+}
+
+// series exports what the rooms count themselves.
+func (s *server) series() {
+	r := s.stats
+	started := float64(s.started.Unix())
+	r.GaugeFunc("roamgate_start_time_seconds", "When the process began, Unix time.", func() float64 { return started })
+	r.GaugeFunc("roamgate_build_info", "Always 1; the version is a label.", func() float64 { return 1 }, "version", version())
+
+	r.GaugeFunc("roamgate_config_generation", "Configurations taken into use since the start.",
+		func() float64 { return float64(s.hub.Snapshot().Generation) })
+	r.GaugeFunc("roamgate_config_last_reload_successful", "1 unless the newest routing files were refused.", func() float64 {
+		if s.watch.Status().Result == file.Failed {
+			return 0
+		}
+		return 1
+	})
+	r.GaugeFunc("roamgate_config_last_reload_timestamp_seconds", "When the routing files were last taken or refused, Unix time; 0: never since the start.", func() float64 {
+		if at := s.watch.Status().Attempt; !at.IsZero() {
+			return float64(at.Unix())
+		}
+		return 0
+	})
+	for _, res := range []file.Result{file.Applied, file.Unchanged, file.Failed} {
+		r.CounterFunc("roamgate_config_reloads_total", "Attempts to take new routing files.",
+			func() float64 { return float64(s.watch.Status().Count[res]) }, "result", res.String())
+	}
+	for kind, n := range map[string]func(*realm.Set) int{
+		"client": func(set *realm.Set) int { return len(set.Clients) },
+		"home":   func(set *realm.Set) int { return len(set.Homes) },
+		"pool":   func(set *realm.Set) int { return len(set.Pools) },
+		"realm":  func(set *realm.Set) int { return len(set.Routes) },
+	} {
+		r.GaugeFunc("roamgate_config_objects", "Objects of the configuration in use.",
+			func() float64 { return float64(n(s.hub.Snapshot().Set)) }, "kind", kind)
+	}
+	s.spoolSeries()
+	s.queueSeries()
+	s.policySeries()
+}
+
+func (s *server) spoolSeries() {
+	r := s.stats
+	gauge := func(name, help string, f func(*spool.Stats) float64) {
+		r.GaugeFunc(name, help, func() float64 { st := s.spool.Stats(); return f(&st) })
+	}
+	count := func(name, help string, f func(*spool.Stats) float64) {
+		r.CounterFunc(name, help, func() float64 { st := s.spool.Stats(); return f(&st) })
+	}
+	gauge("roamgate_spool_records", "Records that can be read.", func(st *spool.Stats) float64 { return float64(st.Kept()) })
+	gauge("roamgate_spool_bytes", "Disk the spool takes.", func(st *spool.Stats) float64 { return float64(st.DiskBytes) })
+	gauge("roamgate_spool_free_bytes", "Disk left beside the spool.", func(st *spool.Stats) float64 { return float64(st.FreeBytes) })
+	gauge("roamgate_spool_forward_pending", "Acknowledged records that have not reached their home.", func(st *spool.Stats) float64 { return float64(st.Pending) })
+	gauge("roamgate_spool_queued_records", "Records that wait for a commit.", func(st *spool.Stats) float64 { return float64(st.Queued) })
+	gauge("roamgate_spool_oldest_timestamp_seconds", "Arrival of the oldest record that is kept, Unix time; 0: none.", func(st *spool.Stats) float64 {
+		if st.Oldest.IsZero() {
+			return 0
+		}
+		return float64(st.Oldest.Unix())
+	})
+	count("roamgate_spool_commits_total", "Synced commits; records by commits is the group size.", func(st *spool.Stats) float64 { return float64(st.Commits) })
+	count("roamgate_spool_committed_records_total", "Records made durable.", func(st *spool.Stats) float64 { return float64(st.Records) })
+	count("roamgate_spool_refused_records_total", "Records not taken; none of them was acknowledged.", func(st *spool.Stats) float64 { return float64(st.Refused) })
+	count("roamgate_spool_commit_seconds_total", "Time spent in commits.", func(st *spool.Stats) float64 { return st.CommitTime.Seconds() })
+	states := []string{}
+	for st := spool.Ready; st <= spool.Closed; st++ {
+		states = append(states, st.String())
+	}
+	r.StateSet("roamgate_spool_state", "What the spool does: in any state but ready no accounting is acknowledged.", states, func() int { return int(s.spool.State()) })
+}
+
+func (s *server) queueSeries() {
+	r, st := s.stats, s.queue.Stats()
+	count := func(name, help string, f func() uint64) {
+		r.CounterFunc(name, help, func() float64 { return float64(f()) })
+	}
+	count("roamgate_queue_published_records_total", "Records the queue has confirmed.", st.Published.Load)
+	count("roamgate_queue_batches_total", "Batches the queue has confirmed.", st.Batches.Load)
+	count("roamgate_queue_retries_total", "Attempts that failed for a passing reason.", st.Retries.Load)
+	count("roamgate_queue_rewinds_total", "Times the queue had lost its tail and was sent it again.", st.Rewinds.Load)
+	count("roamgate_queue_alarms_total", "Times the queue held other content under our id: draining stands still.", st.Alarms.Load)
+	count("roamgate_queue_lost_records_total", "Records the queue lost after the spool had forgotten them.", st.Lost.Load)
+	r.GaugeFunc("roamgate_queue_lag_records", "Durable records the queue does not have yet.", func() float64 { return float64(s.queue.Lag()) })
+	r.GaugeFunc("roamgate_queue_last_ack_timestamp_seconds", "Last confirmation of the queue, Unix time; 0: none.", func() float64 { return float64(st.LastAck.Load()) / 1e9 })
+	r.GaugeFunc("roamgate_queue_up", "1 while the queue is reached.", func() float64 {
+		if st.Up.Load() {
+			return 1
+		}
+		return 0
+	})
+}
+
+func (s *server) policySeries() {
+	for _, series := range s.policy.Series() {
+		register := s.stats.GaugeFunc
+		if series.Counter {
+			register = s.stats.CounterFunc
+		}
+		register(series.Name, series.Help, series.Value, series.Labels...)
+	}
+}

@@ -1,0 +1,281 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/roamgate/roamgate/aaa/device"
+)
+
+func policyCommand() *cobra.Command {
+	var path string
+	c := &cobra.Command{
+		Use:   "policy",
+		Short: "Read and change the device policy in Redis",
+		Long: `Read and change the profiles and devices in the Redis that the configuration
+names. Every hub that shares it follows a change in less than a second.
+
+A device is written imsi:DIGITS, mac:AA-BB-CC-DD-EE-FF, nai:user@realm or
+cui:LENGTH:REALM:VALUE.`,
+	}
+	c.PersistentFlags().StringVarP(&path, "config", "c", "roamgate.yaml", "main configuration `file`")
+	c.AddCommand(policyImport(&path), policyGet(&path), policySet(&path), policyWatch(&path))
+	return c
+}
+
+// openStore opens the policy store of the configuration.
+func openStore(path string) (*device.Store, error) {
+	conf, ps := loadConfig(path)
+	if err := ps.Err(); err != nil {
+		return nil, problem("%v", err)
+	}
+	r, err := conf.policyStore()
+	if err != nil {
+		return nil, problem("%v", err)
+	}
+	if r == nil {
+		return nil, problem("%s names no Redis: its policy is the file of policy.file", path)
+	}
+	s, err := device.OpenStore(r)
+	if err != nil {
+		return nil, problem("%v", err)
+	}
+	return s, nil
+}
+
+// withStore runs f with the store open, until interrupted.
+func withStore(cmd *cobra.Command, path string, f func(context.Context, *device.Store) error) error {
+	s, err := openStore(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = s.Close() }()
+	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := f(ctx, s); err != nil {
+		return problem("%v", err)
+	}
+	return nil
+}
+
+func policyImport(path *string) *cobra.Command {
+	var name string
+	c := &cobra.Command{
+		Use:   "import FILE",
+		Short: "Write the profiles and devices of a policy file",
+		Long: `Write the profiles and devices of a policy file. With --resume NAME an import
+that was interrupted goes on where it stopped when it is run again with the
+same file.`,
+		Example: "  roamgate policy import devices.yaml --config roamgate.yaml",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f, ps := device.LoadFile(args[0])
+			if err := ps.Err(); err != nil {
+				return problem("%v", err)
+			}
+			return withStore(cmd, *path, func(ctx context.Context, s *device.Store) error {
+				bar := newProgress(cmd.ErrOrStderr(), len(f.Devices))
+				done, err := s.Import(ctx, device.ImportOptions{Name: name}, f.Profiles, each(f.Devices),
+					func(p device.ImportProgress) { bar.at(int(p.Devices + p.Skipped)) })
+				bar.end()
+				fmt.Fprintf(cmd.OutOrStdout(), "%d profiles, %d devices written, %d were there already\n", done.Profiles, done.Devices, done.Skipped)
+				return err
+			})
+		},
+	}
+	c.Flags().StringVar(&name, "resume", "", "`name` of the import, to go on after an interruption")
+	return c
+}
+
+func each(ds []device.DeviceSpec) iter.Seq2[device.DeviceSpec, error] {
+	return func(yield func(device.DeviceSpec, error) bool) {
+		for _, d := range ds {
+			if !yield(d, nil) {
+				return
+			}
+		}
+	}
+}
+
+// progress shows a share and the time left on a terminal, nothing elsewhere.
+type progress struct {
+	w     io.Writer
+	total int
+	began time.Time
+	shown time.Time
+}
+
+func newProgress(w io.Writer, total int) *progress {
+	f, ok := w.(*os.File)
+	if !ok {
+		return &progress{}
+	}
+	if st, err := f.Stat(); err != nil || st.Mode()&os.ModeCharDevice == 0 {
+		return &progress{}
+	}
+	return &progress{w: w, total: total, began: time.Now()}
+}
+
+func (p *progress) at(n int) {
+	now := time.Now()
+	if p.w == nil || n == 0 || now.Sub(p.shown) < 200*time.Millisecond {
+		return
+	}
+	p.shown = now
+	left := time.Duration(float64(now.Sub(p.began)) / float64(n) * float64(p.total-n))
+	fmt.Fprintf(p.w, "\r%d of %d, %s left \x1b[K", n, p.total, left.Round(time.Second))
+}
+
+func (p *progress) end() {
+	if p.w != nil {
+		fmt.Fprint(p.w, "\r\x1b[K")
+	}
+}
+
+func policyGet(path *string) *cobra.Command {
+	c := &cobra.Command{Use: "get", Short: "Print a profile or what a device refers to"}
+	print := func(cmd *cobra.Command, v any) error {
+		e := json.NewEncoder(cmd.OutOrStdout())
+		e.SetIndent("", "  ")
+		return e.Encode(v)
+	}
+	c.AddCommand(&cobra.Command{
+		Use: "profile [NAME]", Short: "Print a profile, or the names of all", Args: cobra.MaximumNArgs(1),
+		Example: "  roamgate policy get profile meter",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withStore(cmd, *path, func(ctx context.Context, s *device.Store) error {
+				if len(args) == 0 {
+					names, err := s.Names(ctx)
+					if err != nil {
+						return err
+					}
+					return print(cmd, names)
+				}
+				spec, err := s.Get(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				if spec == nil {
+					return fmt.Errorf("there is no profile %q", args[0])
+				}
+				return print(cmd, spec)
+			})
+		},
+	}, &cobra.Command{
+		Use: "device IDENTITY", Short: "Print what a device refers to", Args: cobra.ExactArgs(1),
+		Example: "  roamgate policy get device imsi:262011234567890",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			d, err := device.ParseDevice(args[0])
+			if err != nil {
+				return err
+			}
+			return withStore(cmd, *path, func(ctx context.Context, s *device.Store) error {
+				got, version, found, err := s.Device(ctx, d)
+				if err != nil {
+					return err
+				}
+				if !found {
+					return fmt.Errorf("the device is not known")
+				}
+				return print(cmd, struct {
+					device.DeviceSpec
+					Version uint32 `json:"version"`
+				}{got, version})
+			})
+		},
+	})
+	return c
+}
+
+func policySet(path *string) *cobra.Command {
+	c := &cobra.Command{Use: "set", Short: "Write or remove a profile or a device"}
+	c.AddCommand(setProfiles(path), setDevice(path))
+	return c
+}
+
+func setProfiles(path *string) *cobra.Command {
+	var remove string
+	c := &cobra.Command{
+		Use: "profile FILE", Short: "Write the profiles of a policy file, or remove one", Args: cobra.MaximumNArgs(1),
+		Example: "  roamgate policy set profile meter.yaml\n  roamgate policy set profile --delete meter",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if (len(args) == 1) == (remove != "") {
+				return fmt.Errorf("a FILE or --delete NAME is needed")
+			}
+			if remove != "" {
+				return withStore(cmd, *path, func(ctx context.Context, s *device.Store) error { return s.Delete(ctx, remove) })
+			}
+			f, ps := device.LoadFile(args[0])
+			if err := ps.Err(); err != nil {
+				return problem("%v", err)
+			}
+			return withStore(cmd, *path, func(ctx context.Context, s *device.Store) error {
+				for i := range f.Profiles {
+					if err := s.Set(ctx, &f.Profiles[i]); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		},
+	}
+	c.Flags().StringVar(&remove, "delete", "", "remove this `profile`")
+	return c
+}
+
+func setDevice(path *string) *cobra.Command {
+	var remove, blocked bool
+	var profile string
+	c := &cobra.Command{
+		Use: "device IDENTITY", Short: "Give a device a profile, block it, or remove it", Args: cobra.ExactArgs(1),
+		Example: "  roamgate policy set device imsi:262011234567890 --profile meter",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			d, err := device.ParseDevice(args[0])
+			if err != nil {
+				return err
+			}
+			d.Profile, d.Blocked = profile, blocked
+			if remove == (profile != "") {
+				return fmt.Errorf("--profile NAME or --delete is needed")
+			}
+			return withStore(cmd, *path, func(ctx context.Context, s *device.Store) error {
+				if remove {
+					return s.DeleteDevice(ctx, d)
+				}
+				return s.SetDevice(ctx, &d)
+			})
+		},
+	}
+	c.Flags().StringVar(&profile, "profile", "", "`name` of its profile")
+	c.Flags().BoolVar(&blocked, "block", false, "refuse this device, whatever its profile says")
+	c.Flags().BoolVar(&remove, "delete", false, "remove the device")
+	return c
+}
+
+func policyWatch(path *string) *cobra.Command {
+	return &cobra.Command{
+		Use: "watch", Short: "Print changes as they happen, a line each", Args: cobra.NoArgs,
+		Example: "  roamgate policy watch",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withStore(cmd, *path, func(ctx context.Context, s *device.Store) error {
+				err := s.Watch(ctx, func(c device.Change) error {
+					_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s %s %s\n", c.ID, c.Op, c.Name)
+					return err
+				})
+				if ctx.Err() != nil {
+					return nil
+				}
+				return err
+			})
+		},
+	}
+}

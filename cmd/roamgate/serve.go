@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/roamgate/roamgate/aaa"
+	"github.com/roamgate/roamgate/aaa/device"
+	"github.com/roamgate/roamgate/accounting"
+	"github.com/roamgate/roamgate/accounting/queue"
+	"github.com/roamgate/roamgate/accounting/spool"
+	"github.com/roamgate/roamgate/pkg/stat"
+	"github.com/roamgate/roamgate/realm"
+	"github.com/roamgate/roamgate/realm/file"
+)
+
+func serveCommand() *cobra.Command {
+	var path string
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Carry traffic until interrupted",
+		Long: `Carry traffic until SIGTERM or SIGINT. SIGHUP reads the routing files again at
+once; they are also read again whenever their content changes. A configuration
+with mistakes is refused as a whole and the running one stays.`,
+		Example: "  roamgate serve --config /etc/roamgate/roamgate.yaml",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
+			defer stop()
+			return serve(ctx, path)
+		},
+	}
+	configFlag(c, &path)
+	return c
+}
+
+func configFlag(c *cobra.Command, path *string) {
+	c.Flags().StringVarP(path, "config", "c", "roamgate.yaml", "main configuration `file`")
+}
+
+// server is the running process: every room and how to close it.
+type server struct {
+	conf    *config
+	log     *zap.Logger
+	stats   *stat.Registry
+	started time.Time
+	spool   *spool.Spool
+	events  *accounting.Events
+	view    *accounting.View
+	policy  *device.Table
+	queue   *queue.Drainer
+	closers []func()
+	watch   *file.Watcher
+	hub     *aaa.Hub
+
+	tasks sync.WaitGroup
+	fail  chan error
+}
+
+// serve runs the hub until ctx ends. What was opened is closed in the
+// opposite order: packets first, the spool last.
+func serve(ctx context.Context, path string) error {
+	conf, ps := loadConfig(path)
+	if err := ps.Err(); err != nil {
+		return problem("%v", err)
+	}
+	log, err := newLogger(conf)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Sync() }()
+	for _, p := range ps {
+		log.Warn("configuration", zap.String("problem", p.String()))
+	}
+	s := &server{conf: conf, log: log, stats: stat.NewRegistry(), started: time.Now(), fail: make(chan error, 8)}
+	set, ps := file.Load(conf.path(conf.Routing.Directory), os.LookupEnv)
+	s.problems("routing files", ps)
+	if err := ps.Err(); err != nil {
+		return problem("%v", err)
+	}
+	if err := s.open(set); err != nil {
+		return &exitError{exitProblem, err.Error()}
+	}
+	return s.run(ctx)
+}
+
+func newLogger(c *config) (*zap.Logger, error) {
+	zc := zap.NewProductionConfig()
+	if c.Log.Format == "console" {
+		zc = zap.NewDevelopmentConfig()
+		zc.DisableStacktrace = true
+	}
+	zc.Sampling = nil // the hub limits its own lines, by reason
+	zc.DisableCaller = true
+	zc.EncoderConfig.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	level, err := zapcore.ParseLevel(c.Log.Level)
+	if err != nil {
+		return nil, fmt.Errorf("reading log.level: %w", err)
+	}
+	zc.Level = zap.NewAtomicLevelAt(level)
+	log, err := zc.Build()
+	if err != nil {
+		return nil, fmt.Errorf("opening the log: %w", err)
+	}
+	return log, nil
+}
+
+// run starts every task and waits for ctx or for the first failure.
+func (s *server) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	background, stop := context.WithCancel(context.Background())
+	defer stop()
+
+	var hub sync.WaitGroup
+	hub.Go(func() { s.task("hub", s.hub.Run(ctx)) })
+	s.start(background, "queue", s.queue.Run)
+	s.start(background, "policy", s.policy.Run)
+	s.start(background, "routing files", func(ctx context.Context) error { s.watch.Run(ctx); return nil })
+	s.start(background, "administration", s.serveAdmin)
+	s.start(background, "reload signal", s.reloadOnSignal)
+	s.log.Info("ready", zap.Any("listen", s.fronts()), zap.Stringer("admin", s.conf.Admin.Listen),
+		zap.String("version", version()), zap.Uint64("generation", s.hub.Snapshot().Generation))
+
+	var err error
+	select {
+	case <-ctx.Done():
+		s.log.Info("stopping")
+	case err = <-s.fail:
+		s.log.Error("stopping after a failure", zap.Error(err))
+		err = &exitError{exitProblem, err.Error()}
+	}
+	cancel()
+	hub.Wait()
+	stop()
+	s.tasks.Wait()
+	for _, c := range s.closers {
+		c()
+	}
+	if cerr := s.spool.Close(); cerr != nil && err == nil {
+		err = problem("closing the spool: %v", cerr)
+	}
+	return err
+}
+
+func (s *server) start(ctx context.Context, name string, run func(context.Context) error) {
+	s.tasks.Go(func() { s.task(name, run(ctx)) })
+}
+
+func (s *server) task(name string, err error) {
+	if err != nil && !errors.Is(err, context.Canceled) {
+		select {
+		case s.fail <- fmt.Errorf("%s: %w", name, err):
+		default:
+		}
+	}
+}
+
+func (s *server) reloadOnSignal(ctx context.Context) error {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-hup:
+			s.watch.Reload()
+		}
+	}
+}
+
+// apply is the watcher's call with a configuration that has no mistake.
+func (s *server) apply(set *realm.Set, change file.Change) error {
+	if err := s.hub.Apply(set); err != nil {
+		return err
+	}
+	s.log.Info("routing files taken over", zap.Uint64("generation", s.hub.Snapshot().Generation),
+		zap.String("hash", fmt.Sprintf("%x", set.Hash[:8])), zap.Stringer("change", change))
+	return nil
+}
+
+// problems writes a file's problems to the log.
+func (s *server) problems(what string, ps file.Problems) {
+	for _, p := range ps {
+		write := s.log.Info
+		switch p.Severity {
+		case file.Warning:
+			write = s.log.Warn
+		case file.Error:
+			write = s.log.Error
+		}
+		write(what, zap.Stringer("at", p.Pos), zap.String("problem", p.Text), zap.String("hint", p.Hint))
+	}
+}
+
+func (s *server) fronts() []string {
+	var fs []string
+	for _, a := range s.hub.Fronts() {
+		fs = append(fs, a.Service.String()+" "+a.Addr.String())
+	}
+	return fs
+}
+
+// version is the module's version, or that of the commit built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value[:min(12, len(s.Value))]
+		}
+	}
+	return "devel"
+}
+
+const readHeaderTimeout = 5 * time.Second
