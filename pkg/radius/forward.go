@@ -41,14 +41,17 @@ func dropOf(types ...Type) *Drop {
 // All else goes verbatim and in order, and ownProxyState, unless nil, becomes
 // the last Proxy-State.
 //
-// BadUserPassword asks for a reject, Overflow for an answer that says so; w
-// then holds nothing to be sent. p, auth and buf must not overlap.
+// BadUserPassword asks for a reject, Overflow for an answer that says so, BadCode
+// says that p is no request to forward; w then holds nothing to be sent. p, auth and buf must not overlap.
 func (c *Crypt) ForwardRequest(w *Writer, buf []byte, p *Packet, id uint8, auth *[16]byte, in, out *Secret, ownProxyState []byte) Reason {
 	code := p.Code()
+	if request, _ := code.Forwardable(); !request {
+		return BadCode
+	}
 	h := hop{in: in, out: out, inAuth: p.Authenticator(), outAuth: auth}
 	drop := hopByHop
 	switch code {
-	case AccessRequest, StatusServer:
+	case AccessRequest:
 		w.Start(buf, code, id, true)
 		w.SetAuthenticator(auth)
 	case AccountingRequest:
@@ -106,7 +109,11 @@ func (c *Crypt) copyRequest(w *Writer, p *Packet, drop *Drop, h *hop) Reason {
 // reply and the types in drop (may be nil) are left out; all else goes verbatim
 // and in order. Then follow extra and proxyStates, raw attributes of the policy
 // and of the client's request. Overflow: try again with less, or not at all.
+// BadCode: p is no reply to forward.
 func (c *Crypt) ForwardResponse(w *Writer, buf []byte, p *Packet, id uint8, homeReqAuth, clientReqAuth *[16]byte, in, out *Secret, proxyStates []byte, extra []byte, drop *Drop) ([]byte, Reason) {
+	if _, reply := p.Code().Forwardable(); !reply {
+		return nil, BadCode
+	}
 	w.Start(buf, p.Code(), id, signs(p))
 	if why := c.CopyResponse(w, p, homeReqAuth, clientReqAuth, in, out, drop); why != OK {
 		return nil, why
@@ -120,7 +127,7 @@ func (c *Crypt) ForwardResponse(w *Writer, buf []byte, p *Packet, id uint8, home
 // signs reports whether a reply of p's kind goes out with Message-Authenticator.
 func signs(p *Packet) bool {
 	switch p.Code() {
-	case AccessAccept, AccessReject, AccessChallenge, ProtocolError:
+	case AccessAccept, AccessReject, AccessChallenge:
 		return true
 	case AccountingResponse:
 		return false

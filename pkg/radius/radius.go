@@ -73,6 +73,19 @@ var codeNames = [...]string{
 // Known reports whether c is a code this package can do something with.
 func (c Code) Known() bool { return int(c) < len(codeNames) && codeNames[c] != "" }
 
+// Forwardable reports whether a packet of code c may go on to the next hop, as a
+// request or as the reply to one. Status-Server ends here (RFC 5997 section
+// 4.4), and so does Protocol-Error (RFC 7930 section 4).
+func (c Code) Forwardable() (request, reply bool) {
+	switch c {
+	case AccessRequest, AccountingRequest, CoARequest, DisconnectRequest:
+		return true, false
+	case AccessAccept, AccessReject, AccessChallenge, AccountingResponse, CoAACK, CoANAK, DisconnectACK, DisconnectNAK:
+		return false, true
+	}
+	return false, false
+}
+
 // String is the RFC's name of c, or "Code-n".
 func (c Code) String() string {
 	if c.Known() {
@@ -172,7 +185,7 @@ const (
 	LengthField              // Length below 20
 	TooLong                  // Length above MaxLen
 	Truncated                // Length above the octets received
-	BadCode                  // a code nobody has defined for us
+	BadCode                  // a code nobody has defined for us, or not one to forward
 	AttrLength               // an attribute of length 0 or 1
 	AttrOverrun              // an attribute that runs past the packet
 	TooManyAttributes        // more than MaxAttributes
