@@ -136,6 +136,7 @@ func New(conf Config, set *realm.Set, rooms Rooms) (*Hub, error) {
 		h.shards = append(h.shards, s)
 	}
 	h.socketSeries()
+	h.levelSeries()
 	return h, nil
 }
 
@@ -205,7 +206,11 @@ func (h *Hub) Apply(set *realm.Set) error {
 	if err != nil {
 		return err
 	}
-	h.snap.Store(snap)
+	old := h.snap.Swap(snap)
+	h.healthSeries(set, snap.Homes)
+	if old != nil {
+		h.retire(old.Set, set)
+	}
 	for _, s := range h.shards {
 		s.poller.Wake()
 	}

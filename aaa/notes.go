@@ -54,6 +54,10 @@ func (h *Hub) writeNotes(ctx context.Context) {
 }
 
 func (h *Hub) homeChanged(hm *home.Home, k home.Kind, from, to home.Health, why home.Cause) {
+	if from != to {
+		h.stats.Atomic("roamgate_home_state_changes_total", "Changes of a home server's health.",
+			"home", hm.Spec.Name, "kind", k.String(), "to", to.String()).Add(1)
+	}
 	write := h.log.Warn
 	if to == home.Up {
 		write = h.log.Info

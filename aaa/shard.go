@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/roamgate/roamgate/aaa/dedup"
 	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/aaa/listen"
@@ -62,6 +64,7 @@ type Shard struct {
 	statusAt int64 // second of the Status-Server budget
 	statusN  int
 
+	levels levels
 	logged [numReasons]struct{ at, n int64 }
 
 	mail mail
@@ -150,10 +153,23 @@ func (s *Shard) run() {
 			return
 		}
 		s.clock(s.hub.monotonic(), time.Now().UnixNano())
-		if !s.step(tags) {
+		if !s.guarded(tags) {
 			return
 		}
 	}
+}
+
+// guarded is step with a net under it: a mistake of ours that a packet
+// finds costs that packet and what it held, not the hub.
+func (s *Shard) guarded(tags []uint32) (more bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.stats.Add(s.ctr.panics, 1)
+			s.hub.log.Error("recovered from a panic", zap.Any("panic", r), zap.Stack("stack"))
+			more = true
+		}
+	}()
+	return s.step(tags)
 }
 
 // patience is how long the poller may sleep.
@@ -284,6 +300,7 @@ func (s *Shard) flush() {
 	}
 	if s.now-s.published >= publish {
 		s.published = s.now
+		s.publishLevels()
 		s.stats.Publish()
 	}
 }

@@ -1,0 +1,104 @@
+package aaa
+
+import (
+	"sync/atomic"
+
+	"github.com/roamgate/roamgate/aaa/home"
+	"github.com/roamgate/roamgate/realm"
+)
+
+// levels are figures of a shard that others read: stored with the counters,
+// some ten times a second.
+type levels struct {
+	inFlight atomic.Int64
+	ids      atomic.Int64 // identifiers in use toward homes
+	sockets  atomic.Int64
+}
+
+func (s *Shard) publishLevels() {
+	s.levels.inFlight.Store(int64(s.slab.used))
+	s.levels.ids.Store(int64(s.ids.InUse()))
+	s.levels.sockets.Store(int64(len(s.homes)))
+}
+
+// levelSeries exports the levels, summed over the shards.
+func (h *Hub) levelSeries() {
+	sum := func(name, help string, of func(*levels) *atomic.Int64) {
+		h.stats.GaugeFunc(name, help, func() float64 {
+			var n int64
+			for _, s := range h.shards {
+				n += of(&s.levels).Load()
+			}
+			return float64(n)
+		})
+	}
+	sum("roamgate_inflight", "Requests that are being worked on.", func(l *levels) *atomic.Int64 { return &l.inFlight })
+	sum("roamgate_home_ids_in_use", "Identifiers in use toward homes.", func(l *levels) *atomic.Int64 { return &l.ids })
+	sum("roamgate_home_sockets", "Source ports toward homes.", func(l *levels) *atomic.Int64 { return &l.sockets })
+}
+
+var healthNames = []string{home.Up.String(), home.Degraded.String(), home.Down.String()}
+
+// healthSeries exports what is known of each home and pool of a
+// configuration. The figures are those of the Snapshot in use, so a home
+// that is gone keeps no line.
+func (h *Hub) healthSeries(set *realm.Set, view *home.View) {
+	for _, hm := range view.Homes() {
+		for _, k := range []home.Kind{home.Auth, home.Acct} {
+			if !hm.Has(k) {
+				continue
+			}
+			h.stats.StateSet("roamgate_home_state", "Health of a home server: 1 for the state it is in.", healthNames, func() int {
+				health, _ := hm.Health(k)
+				return int(health)
+			}, "home", hm.Spec.Name, "kind", k.String())
+		}
+	}
+	for i := range set.Pools {
+		for _, k := range []home.Kind{home.Auth, home.Acct} {
+			p := view.Pool(int32(i), k)
+			if p.Len() == 0 {
+				continue
+			}
+			h.stats.GaugeFunc("roamgate_pool_members", "Homes of a pool that serve the kind of request.",
+				func() float64 { return float64(p.Len()) }, "pool", p.Spec.Name, "kind", k.String())
+			h.stats.GaugeFunc("roamgate_pool_available_members", "Homes of a pool that are up.",
+				func() float64 { return float64(available(view, p, k)) }, "pool", p.Spec.Name, "kind", k.String())
+		}
+	}
+}
+
+func available(view *home.View, p *home.Pool, k home.Kind) (n int) {
+	for i := range p.Len() {
+		if health, _ := view.Home(p.Member(i)).Health(k); health == home.Up {
+			n++
+		}
+	}
+	return n
+}
+
+// retire drops the series of what a configuration no longer has.
+func (h *Hub) retire(old, set *realm.Set) {
+	names := func(set *realm.Set) map[[2]string]bool {
+		m := make(map[[2]string]bool)
+		for i := range set.Clients {
+			m[[2]string{"client", set.Clients[i].Name}] = true
+		}
+		for i := range set.Homes {
+			m[[2]string{"home", set.Homes[i].Name}] = true
+		}
+		for i := range set.Pools {
+			m[[2]string{"pool", set.Pools[i].Name}] = true
+		}
+		for i := range min(len(set.Routes), h.conf.RealmSeries) {
+			m[[2]string{"realm", set.Routes[i].Realm}] = true
+		}
+		return m
+	}
+	keep := names(set)
+	for n := range names(old) {
+		if !keep[n] {
+			h.stats.Retire(n[0], n[1])
+		}
+	}
+}
