@@ -178,6 +178,10 @@ func (d *decoder) list(i int, v reflect.Value, key string) {
 	case !d.want(i, kindSequence, key):
 		return
 	}
+	each := key
+	if single == formStruct {
+		each = "each of " + key
+	}
 	count := 0
 	for at := i + 1; at < int(n.end); at = int(d.tree[at].end) {
 		count++
@@ -189,7 +193,7 @@ func (d *decoder) list(i int, v reflect.Value, key string) {
 		if d.tree[at].kind == kindNull {
 			d.fail(at, "remove the dash", "%s has an empty entry", subject(key))
 		} else {
-			d.value(at, out.Index(e), key)
+			d.value(at, out.Index(e), each)
 		}
 		at = int(d.tree[at].end)
 	}

@@ -13,10 +13,10 @@ import (
 	"github.com/roamgate/roamgate/realm"
 )
 
-const (
-	maxFiles = 10_000
-	maxDir   = 256 << 20 // octets of all files together
-)
+const maxFiles = 10_000
+
+// maxDir bounds the octets of all files together; tests lower it.
+var maxDir = int64(256 << 20)
 
 // content is what one file held when it was read.
 type content struct {

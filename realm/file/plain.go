@@ -18,6 +18,7 @@ type plain struct {
 	// columns. Behind a list's dash, at and indent move on to what follows.
 	indent, at, end int
 	eof             bool
+	depth           int
 	tree            tree
 }
 
@@ -61,6 +62,10 @@ func (p *plain) dash() bool {
 }
 
 func (p *plain) block() bool {
+	if p.depth++; p.depth >= maxDepth {
+		return false
+	}
+	defer func() { p.depth-- }()
 	if p.dash() {
 		return p.sequence()
 	}

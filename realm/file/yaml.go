@@ -130,7 +130,13 @@ func readGeneral(r *report, name, text string, gaveUp realm.Pos) (t tree, ok boo
 	}
 	g := general{name: name, report: r}
 	for _, doc := range f.Docs {
-		if doc.Body != nil && !g.value(doc.Body, realm.Pos{File: name, Line: 1, Col: 1}, 0) {
+		if doc.Body == nil {
+			continue
+		}
+		if at := tokenPos(name, doc.Body.GetToken()); len(g.tree) > 0 {
+			return nil, g.refuse(at, "more than one YAML document", "use one file for each")
+		}
+		if !g.value(doc.Body, realm.Pos{File: name, Line: 1, Col: 1}, 0) {
 			return nil, false
 		}
 	}
@@ -152,7 +158,7 @@ func countMarks(text string) int {
 // tame refuses, before anything follows them, the tokens that make a file mean
 // something other than what stands there, and nesting that no operator writes.
 func tame(r *report, name string, tokens token.Tokens) bool {
-	depth, dashes, dashLine, content, good := 0, 0, 0, false, true
+	depth, dashes, dashLine, content, directive, good := 0, 0, 0, false, false, true
 	refuse := func(tk *token.Token, hint, text string) {
 		good = false
 		r.add(tokenPos(name, tk), Error, hint, "%s", text)
@@ -171,10 +177,12 @@ func tame(r *report, name string, tokens token.Tokens) bool {
 			refuse(tk, "write key: value", "YAML complex keys are refused")
 		case token.DirectiveType:
 			refuse(tk, "remove the line", "YAML directives are refused")
+			directive = true
 		case token.DocumentHeaderType:
-			if content {
+			if content && !directive {
 				refuse(tk, "use one file for each", "more than one YAML document")
 			}
+			directive = false
 		case token.SequenceStartType, token.MappingStartType:
 			if depth++; depth == maxDepth {
 				refuse(tk, "", "values are nested too deep")
@@ -213,7 +221,7 @@ func syntaxText(err error) string {
 		return "it cannot be read"
 	}
 	text, _, _ := strings.Cut(e.Message, "\n")
-	return text
+	return strings.ReplaceAll(text, "\t", `\t`)
 }
 
 func syntaxHint(err error) string {
