@@ -246,3 +246,21 @@ func BenchmarkHotPick(b *testing.B) {
 		})
 	}
 }
+
+// What Order foresees is what Pick does, one exclusion after the other.
+func TestOrderAgreesWithPick(t *testing.T) {
+	v := compile(t, makeSet(6, func(i int, _ *realm.Home, m *realm.Member) { m.Priority, m.Weight = i/2, 1+i%3 }))
+	for i, h := range []Health{Degraded, Up, Up, Degraded, Up, Degraded} {
+		v.Home(int32(i)).State[Auth].set(h, Timeout, false, 0)
+	}
+	p := v.Pool(0, Auth)
+	for key := range uint64(100) {
+		exclude := uint64(0)
+		for _, want := range p.Order(key) {
+			got, why := p.Pick(key, -1, exclude, 0)
+			require.Equal(t, OK, why)
+			require.Equal(t, want, got)
+			exclude |= p.Bit(got)
+		}
+	}
+}
