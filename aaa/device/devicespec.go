@@ -79,8 +79,8 @@ func (d *DeviceSpec) identity() ([]byte, []FieldError) {
 		}
 		return []byte("imsi:" + d.IMSI), nil
 	case d.MAC != "":
-		mac, ok := ParseMAC([]byte(d.MAC))
-		if !ok || len(d.MAC) > 17 {
+		mac, n, ok := parseMAC([]byte(d.MAC))
+		if !ok || n < len(d.MAC) {
 			return nil, []FieldError{{"mac", "must be a MAC address such as 00-11-22-33-44-55"}}
 		}
 		return appendMAC([]byte("mac:"), mac), nil

@@ -110,6 +110,12 @@ func imsiOfNAI(user, realm []byte) ([]byte, bool) {
 // 001122-334455, in either case, and ignores ":SSID" after it (RFC 3580
 // sections 3.20, 3.21). hot: 0 allocs
 func ParseMAC(b []byte) (mac [6]byte, ok bool) {
+	mac, _, ok = parseMAC(b)
+	return mac, ok
+}
+
+// parseMAC also gives the length of the address without what follows it.
+func parseMAC(b []byte) (mac [6]byte, length int, ok bool) {
 	var sep byte
 	n, group, run := 0, 0, 0
 	for i, c := range b {
@@ -121,13 +127,13 @@ func ParseMAC(b []byte) (mac [6]byte, ok bool) {
 			run++
 			continue
 		case n == 12:
-			return mac, c == ':' && evenGroups(sep, group, run)
+			return mac, i, c == ':' && evenGroups(sep, group, run)
 		case c != '-' && c != ':' && c != '.', sep != 0 && c != sep, run == 0, group != 0 && run != group, i == 0:
-			return mac, false
+			return mac, 0, false
 		}
 		sep, group, run = c, run, 0
 	}
-	return mac, n == 12 && evenGroups(sep, group, run)
+	return mac, len(b), n == 12 && evenGroups(sep, group, run)
 }
 
 // evenGroups refuses forms such as 0-011223344-55.
