@@ -218,6 +218,7 @@ func TestFromAddrAllocs(t *testing.T) {
 
 func BenchmarkHotFromAddr(b *testing.B) {
 	set := makeSet(200, nil)
+	set.Pools = nil
 	v := compile(b, set)
 	a := udp.AddrFrom(set.Homes[7].Acct)
 	b.ReportAllocs()
