@@ -15,6 +15,7 @@ import (
 
 const homeSecret = "home-secret-of-at-least-32-octets-1"
 
+// TestControl holds that the peers agree among themselves, keys included (C12).
 func TestControl(t *testing.T) {
 	certificates := peer.NewCertificates(t, "radius.home.example", peer.Subscriber.Name)
 	home := peer.StartHome(t, peer.HomeConfig{
@@ -57,6 +58,10 @@ func TestMessageAuthenticatorOfHomes(t *testing.T) {
 				require.NotEmpty(t, r.Code, r.Output)
 				assert.Equal(t, tt.inReply, len(r.Attributes["Message-Authenticator"]) == 1, r.Output)
 			}
+			status := peer.Radclient{Server: home.Auth, Secret: home.Secret, Command: "status",
+				Attributes: []string{"Message-Authenticator = 0x00"}}.Run(t)
+			require.Equal(t, "Access-Accept", status.Code, status.Output)
+			assert.Equal(t, tt.inReply, len(status.Attributes["Message-Authenticator"]) == 1, status.Output)
 			r := ask(t, home, peer.Subscriber.Password)
 			assert.Equal(t, tt.answersWithout, r.Code != "", r.Output)
 		})

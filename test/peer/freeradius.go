@@ -35,8 +35,9 @@ type HomeConfig struct {
 	Users  []User
 	// Certificates switch EAP on.
 	Certificates *Certificates
-	// MessageAuthenticator puts one into every reply to an Access-Request.
-	// FreeRADIUS 3.2.1 does so by itself only beside EAP-Message.
+	// MessageAuthenticator puts one into every reply to an Access-Request and
+	// to Status-Server. FreeRADIUS 3.2.1 does so by itself only beside
+	// EAP-Message.
 	MessageAuthenticator bool
 	// RequireMessageAuthenticator refuses an Access-Request without one.
 	RequireMessageAuthenticator bool
@@ -202,6 +203,9 @@ client loopback {
 	require_message_authenticator = {{if .Config.RequireMessageAuthenticator}}yes{{else}}no{{end}}
 }
 modules {
+	always ok {
+		rcode = ok
+	}
 	pap { }
 	chap { }
 	mschap { }
@@ -265,6 +269,14 @@ server home {
 {{end}}
 		files
 		pap
+{{if .Config.MessageAuthenticator}}
+		Autz-Type Status-Server {
+			update reply {
+				&Message-Authenticator := 0x00
+			}
+			ok
+		}
+{{end}}
 	}
 	authenticate {
 		Auth-Type PAP {

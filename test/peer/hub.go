@@ -98,7 +98,7 @@ func (h *Hub) mainConfig() string {
 	fmt.Fprintf(&b, "admin: {listen: %q}\n", h.Admin)
 	fmt.Fprintf(&b, "routing: {directory: realms, poll: 100ms}\n")
 	fmt.Fprintf(&b, "spool: {directory: spool, min_free: 1MiB}\n")
-	fmt.Fprintf(&b, "queue: {node: hub, stream: %q}\n", Stream)
+	fmt.Fprintf(&b, "queue: {node: %s}\n", Node)
 	fmt.Fprintf(&b, "log: {format: json, level: info}\nshards: 2\n")
 	if h.Config.Redis != nil {
 		fmt.Fprintf(&b, "redis: {address: %q}\n", h.Config.Redis.Addr)
@@ -109,8 +109,8 @@ func (h *Hub) mainConfig() string {
 	return b.String()
 }
 
-// Stream is the key of the clearing queue in Redis.
-const Stream = "clr:hub"
+// Node is the hub's name toward the clearing side.
+const Node = "hub"
 
 // Routing is the routing file for c.
 func (c HubConfig) Routing() string {

@@ -102,6 +102,7 @@ type Home struct {
 
 	mu   sync.Mutex
 	seen []Datagram
+	mute int
 }
 
 // ListenHome starts a Home on a free loopback port.
@@ -122,6 +123,13 @@ func ListenHome(t testing.TB, secret string) *Home {
 	return h
 }
 
+// Mute leaves the next n requests without an answer.
+func (h *Home) Mute(n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.mute = n
+}
+
 // Received is what came so far, Status-Server left out.
 func (h *Home) Received() []Datagram {
 	h.mu.Lock()
@@ -137,37 +145,46 @@ func (h *Home) serve(c *net.UDPConn) {
 			return // closed
 		}
 		p, err := radius.Parse(buf[:n], []byte(h.Secret))
-		if err != nil {
+		if err != nil || !h.keep(p.Code, from, buf[:n]) {
 			continue
 		}
-		reply := p.Response(radius.CodeAccessAccept)
-		switch p.Code {
-		case radius.CodeAccountingRequest:
-			reply.Code = radius.CodeAccountingResponse
-			h.keep(from, buf[:n])
-		case radius.CodeAccessRequest:
-			h.keep(from, buf[:n])
-		}
-		for _, state := range p.Attributes {
-			if state.Type == rfc2865.ProxyState_Type {
-				reply.Add(rfc2865.ProxyState_Type, state.Attribute)
-			}
-		}
-		// AddMessageAuthenticator computes over the request's authenticator,
-		// which Response has copied into reply (RFC 3579 section 3.2).
-		if p.Code != radius.CodeAccountingRequest && AddMessageAuthenticator(reply) != nil {
-			continue
-		}
-		if b, err := reply.Encode(); err == nil {
+		if b, err := answer(p); err == nil {
 			_, _ = c.WriteToUDPAddrPort(b, from)
 		}
 	}
 }
 
-func (h *Home) keep(from netip.AddrPort, b []byte) {
+// keep stores a request and tells whether to answer it.
+func (h *Home) keep(code radius.Code, from netip.AddrPort, b []byte) bool {
+	if code == radius.CodeStatusServer {
+		return true
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.seen = append(h.seen, Datagram{From: from, Octets: append([]byte(nil), b...)})
+	h.mute--
+	return h.mute < 0
+}
+
+// answer accepts what p asks.
+func answer(p *radius.Packet) ([]byte, error) {
+	reply := p.Response(radius.CodeAccessAccept)
+	if p.Code == radius.CodeAccountingRequest {
+		reply.Code = radius.CodeAccountingResponse
+	}
+	for _, state := range p.Attributes {
+		if state.Type == rfc2865.ProxyState_Type {
+			reply.Add(rfc2865.ProxyState_Type, state.Attribute)
+		}
+	}
+	// Response has copied the request's authenticator into reply, over which a
+	// Message-Authenticator is computed (RFC 3579 section 3.2).
+	if p.Code != radius.CodeAccountingRequest {
+		if err := AddMessageAuthenticator(reply); err != nil {
+			return nil, err
+		}
+	}
+	return reply.Encode()
 }
 
 // Types lists the attribute types of the packet, in their order.
