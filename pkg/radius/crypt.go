@@ -38,17 +38,18 @@ func NewCrypt() *Crypt {
 	return c
 }
 
-// Random fills dst with fresh octets from the system's generator. Up to 1024
-// octets may be asked for at once.
+// Random fills dst with fresh octets from the system's generator.
 func (c *Crypt) Random(dst []byte) {
-	if len(dst) > len(c.random)-c.spent {
-		_, _ = rand.Read(c.random[:]) // cannot fail: the runtime ends the process first
-		c.spent = 0
+	for len(dst) > 0 {
+		if c.spent == len(c.random) {
+			_, _ = rand.Read(c.random[:]) // cannot fail: the runtime ends the process first
+			c.spent = 0
+		}
+		n := copy(dst, c.random[c.spent:])
+		clear(c.random[c.spent : c.spent+n]) // what has been handed out is not kept
+		c.spent += n
+		dst = dst[n:]
 	}
-	n := copy(dst, c.random[c.spent:])
-	// What has been handed out is not kept.
-	clear(c.random[c.spent : c.spent+n])
-	c.spent += n
 }
 
 // CheckMessageAuthenticator proves the Message-Authenticator of a request: over

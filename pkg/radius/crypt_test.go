@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 	layeh "layeh.com/radius"
 
 	"github.com/roamgate/roamgate/pkg/radius"
@@ -194,13 +196,17 @@ func TestSecretNeverPrints(t *testing.T) {
 	require.NoError(t, err)
 	for _, got := range []string{
 		fmt.Sprint(s), fmt.Sprintf("%s %v %+v %#v %x %q %d", s, s, s, s, s, s, s),
-		s.String(), s.GoString(), string(m), fmt.Sprintf("%v", struct{ S *radius.Secret }{s}),
+		s.String(), s.GoString(), string(m), fmt.Sprintf("%v %+v", struct{ S *radius.Secret }{s}, struct{ S radius.Secret }{*s}),
 	} {
 		assert.NotContains(t, got, "hunter2")
 		assert.NotContains(t, got, fmt.Sprintf("%x", "hunter2"))
 		assert.Contains(t, got, "[secret]")
 	}
 	assert.Equal(t, 7, s.Len())
+	log, err := zapcore.NewJSONEncoder(zapcore.EncoderConfig{}).EncodeEntry(zapcore.Entry{},
+		[]zap.Field{zap.Any("any", s), zap.Reflect("reflect", s), zap.Any("value", *s)})
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"any":"[secret]","reflect":"[secret]","value":"[secret]"}`, log.String())
 }
 
 func TestRandomIsFresh(t *testing.T) {
@@ -213,4 +219,7 @@ func TestRandomIsFresh(t *testing.T) {
 		require.NotZero(t, a)
 		seen[a] = true
 	}
+	long := make([]byte, 5000)
+	c.Random(long)
+	assert.NotContains(t, string(long), string(make([]byte, 16)), "filled to the end")
 }

@@ -41,6 +41,10 @@ func dropOf(types ...Type) *Drop {
 // All else goes verbatim and in order, and ownProxyState, unless nil, becomes
 // the last Proxy-State.
 //
+// The same arguments give the same octets, so a retransmission may be built
+// again (RFC 2865 section 2.5); but a CoA-Request that hides something gets new
+// salts each time, and its octets must be kept.
+//
 // BadUserPassword asks for a reject, Overflow for an answer that says so, BadCode
 // says that p is no request to forward; w then holds nothing to be sent. p, auth and buf must not overlap.
 func (c *Crypt) ForwardRequest(w *Writer, buf []byte, p *Packet, id uint8, auth *[16]byte, in, out *Secret, ownProxyState []byte) Reason {

@@ -36,6 +36,16 @@ func (p *Packet) Parse(datagram []byte) Reason {
 		return why
 	}
 	b := datagram[:length:length]
+	if why = p.index(b); why != OK {
+		clear(p.first[:])
+		return why
+	}
+	p.b = b
+	return OK
+}
+
+// index walks the attributes of b once and notes the first of each type.
+func (p *Packet) index(b []byte) Reason {
 	attrs := 0
 	for off := HeaderLen; off < len(b); {
 		if off+1 >= len(b) {
@@ -51,17 +61,20 @@ func (p *Packet) Parse(datagram []byte) Reason {
 		if attrs++; attrs > MaxAttributes {
 			return TooManyAttributes
 		}
+		if t == MessageAuthenticator {
+			if p.first[t] != 0 {
+				return DuplicateMA
+			}
+			if n != 2+16 {
+				return MALength
+			}
+		}
 		if p.first[t] == 0 {
 			p.first[t] = uint16(off)
-		} else if t == MessageAuthenticator {
-			return DuplicateMA
-		}
-		if t == MessageAuthenticator && n != 2+16 {
-			return MALength
 		}
 		off += n
 	}
-	p.b, p.attrs = b, attrs
+	p.attrs = attrs
 	return OK
 }
 

@@ -62,10 +62,14 @@ func TestPacketAccessors(t *testing.T) {
 	}
 	assert.Equal(t, []radius.Type{1, 33, 25, 61, 5, 26, 33, 26}, types)
 
-	require.Equal(t, radius.TooShort, p.Parse(nil))
-	assert.False(t, p.Has(radius.UserName), "nothing of the last packet is left")
-	_, _, ok = p.Next(radius.HeaderLen)
-	assert.False(t, ok)
+	for _, bad := range [][]byte{nil, plain(radius.AccessRequest, 1, a, text(radius.UserName, "x"), []byte{25, 0})} {
+		require.NotEqual(t, radius.OK, p.Parse(bad))
+		assert.False(t, p.Has(radius.UserName), "neither of the last packet nor of this one")
+		_, _, ok = p.Next(radius.HeaderLen)
+		assert.False(t, ok)
+		assert.Zero(t, p.Len())
+		assert.Empty(t, p.Bytes())
+	}
 }
 
 func TestVendorPassesOverBrokenVSA(t *testing.T) {

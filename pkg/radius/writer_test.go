@@ -134,6 +134,18 @@ func TestForwardRequestPassword(t *testing.T) {
 	}
 }
 
+// RFC 2865 section 2.5: what is sent again is the same, octet for octet.
+func TestForwardRequestRepeats(t *testing.T) {
+	h := newHop()
+	for _, b := range [][]byte{h.accessRequest(h.password(h.clientAuth)), h.accountingStop()} {
+		p := parse(t, b)
+		first, why := forwardRequest(p)
+		require.Equal(t, radius.OK, why)
+		again, _ := forwardRequest(p)
+		assert.Equal(t, first, again)
+	}
+}
+
 // An empty own Proxy-State is one, if an odd one.
 func TestForwardRequestEmptyProxyState(t *testing.T) {
 	var w radius.Writer
@@ -149,6 +161,9 @@ func TestForwardOverflow(t *testing.T) {
 	small := make([]byte, 60)
 	chap := parse(t, plain(radius.AccessRequest, 1, auth(1), tlv(radius.CHAPPassword, fill(17))))
 	assert.Equal(t, radius.Overflow, c.ForwardRequest(&w, small, chap, 1, &newAuth, s, s, nil), "CHAP-Challenge")
+	big := parse(t, plain(radius.AccessAccept, 1, auth(1), tlv(radius.Class, fill(30))))
+	_, why := c.ForwardResponse(&w, small, big, 1, &homeAuth, &clientAuth, s, s, nil, nil, nil)
+	assert.Equal(t, radius.Overflow, why, "the reply itself")
 	reply := parse(t, plain(radius.AccessAccept, 1, auth(1), text(radius.Class, "c")))
 	for _, tt := range []struct {
 		name          string
