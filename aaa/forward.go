@@ -160,12 +160,14 @@ func (s *Shard) failOver(slot uint32, ex *Exchange) bool {
 	return true
 }
 
-// leaveHome gives the identifier back. One that was not answered rests.
+// leaveHome gives the identifier back. One that was sent and not answered
+// rests; one that never left is free at once, or requests we refuse would use
+// them up.
 func (s *Shard) leaveHome(ex *Exchange, answered bool) {
 	if ex.homeIdx < 0 {
 		return
 	}
-	s.ids.Release(int(ex.sock), ex.homeIdx, ex.kind, ex.homeID, answered, s.now)
+	s.ids.Release(int(ex.sock), ex.homeIdx, ex.kind, ex.homeID, answered || ex.sent == 0, s.now)
 	ex.homeIdx = -1
 }
 

@@ -111,3 +111,16 @@ func TestAccountingModes(t *testing.T) {
 		})
 	}
 }
+
+// A request that is refused before it leaves must not make its identifier
+// rest: 256 bad passwords would otherwise open another source port.
+func TestRefusedRequestsUseNoIdentifierUp(t *testing.T) {
+	r := newRig(t, 1, nil)
+	for range 300 {
+		p := access("bob@home.example")
+		p.Add(rfc2865.UserPassword_Type, make(layeh.Attribute, 15))
+		assert.Equal(t, layeh.CodeAccessReject, r.got(r.ask(p)).Code)
+	}
+	assert.Len(t, r.shard.homes, 1)
+	r.quietHome(0)
+}
