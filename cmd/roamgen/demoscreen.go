@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -81,23 +82,32 @@ func (p *picture) rate(before *picture) float64 {
 	return float64(p.sum.Answered.All()-before.sum.Answered.All()) / max((p.at-before.at).Seconds(), 0.001)
 }
 
+// row is a line of the screen's tables, narrow enough for 80 columns.
+const row = "  %-14s %9v %8v %8v %8v %8v %8v %6v"
+
 func (d *demo) screen(p, before *picture) string {
 	var b strings.Builder
-	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("roamgate demo  %.1fs   %.0f answers/s   p50 %s  p99 %s", p.at.Seconds(), p.rate(before),
+	width := terminalWidth(d.out)
+	line := func(format string, args ...any) {
+		text := []rune(fmt.Sprintf(format, args...))
+		// A line that wraps would be two when the cursor goes back up.
+		b.WriteString(string(text[:min(len(text), width-1)]) + "\n")
+	}
+	line("roamgate demo %.1f s   %.0f answers/s   p50 %s   p99 %s", p.at.Seconds(), p.rate(before),
 		p.sum.Latency.Quantile(0.5).Round(100*time.Microsecond), p.sum.Latency.Quantile(0.99).Round(100*time.Microsecond))
-	line("")
+	line(row, "VISITED", "devices", "sent", "accept", "reject", "challng", "stops", "lost")
 	for i, c := range p.nets {
-		line("  visited %-13s devices %6d  sent %7d  accepts %6d  rejects %5d  challenges %6d  stops %6d  lost %d",
-			visited[i].name, c.Conversations, c.Sent.All(), c.Accepts, c.Rejects, c.Challenges, c.Answered[play.KindStop], c.Lost.All())
+		line(row, visited[i].name, c.Conversations, c.Sent.All(), c.Accepts, c.Rejects, c.Challenges,
+			c.Answered[play.KindStop], c.Lost.All())
 	}
+	line(row, "HOME", "state", "seen", "accept", "reject", "challng", "stops", "repeat")
 	for i, c := range p.home {
-		line("  home    %-13s %-9s seen %7d  accepts %6d  rejects %5d  challenges %6d  stops %6d  repeated %d",
-			d.files.Homes[i].Name, p.state(d.files.Homes[i].Name), c.Requests.All(), c.Accepts, c.Rejects, c.Challenges, c.Unique[play.KindStop], c.Duplicates.All())
+		name := d.files.Homes[i].Name
+		line(row, name, p.state(name), c.Requests.All(), c.Accepts, c.Rejects, c.Challenges,
+			c.Unique[play.KindStop], c.Duplicates.All())
 	}
-	line("")
-	line("  rejected by   home %d%s", p.rejectsByHomes(), namedCounts(p.hub.Local))
-	line("  records       durable %d   drained %d", p.hub.Records.Last, p.hub.Records.Delivered)
+	line("  rejects: by homes %d%s", p.rejectsByHomes(), namedCounts(p.hub.Local))
+	line("  records durable %d, drained %d", p.hub.Records.Last, p.hub.Records.Delivered)
 	if p.err != nil {
 		line("  %v", p.err)
 	}
@@ -123,13 +133,8 @@ func (p *picture) rejectsByHomes() (n uint64) {
 
 func namedCounts(m map[string]uint64) string {
 	var b strings.Builder
-	names := make([]string, 0, len(m))
-	for name := range m {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		fmt.Fprintf(&b, "   hub: %s %d", strings.ReplaceAll(name, "_", " "), m[name])
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		fmt.Fprintf(&b, ", %s %d", strings.ReplaceAll(name, "_", " "), m[name])
 	}
 	return b.String()
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -129,8 +130,8 @@ func (b *balance) network(name string, c *play.NASCounts) {
 
 func (b *balance) rejects(p *picture) {
 	parts := []count{{"by homes", p.rejectsByHomes()}}
-	for reason, n := range p.hub.Local {
-		parts = append(parts, count{"hub: " + strings.ReplaceAll(reason, "_", " "), n})
+	for _, reason := range slices.Sorted(maps.Keys(p.hub.Local)) {
+		parts = append(parts, count{"hub: " + strings.ReplaceAll(reason, "_", " "), p.hub.Local[reason]})
 	}
 	b.sum("rejects", count{"all", p.sum.Rejects}, parts...)
 }

@@ -23,6 +23,9 @@ func (t *turn) perTransaction() float64 {
 
 func (t *turn) perSecond() float64 { return float64(t.Finished) / t.Took.Seconds() }
 
+// busy is the share of a processor that the proxy took.
+func (t *turn) busy() float64 { return t.cpu.Seconds() / t.Took.Seconds() }
+
 func (t turn) String() string {
 	return fmt.Sprintf("%6.2f µs/tx  %7.0f tx/s  p50 %s p99 %s p99.9 %s  lost %d repeated %d bad %d",
 		t.perTransaction(), t.perSecond(), short(t.P50), short(t.P99), short(t.P999), t.Lost, t.Repeated, t.Bad)

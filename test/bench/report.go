@@ -19,13 +19,15 @@ func report(o options, ps []*proxy) string {
 		o.work, o.sockets, o.window, o.rounds, o.duration)
 	line("The proxy has one processor, the visited network and the home the other. The home verifies every request,")
 	line("the visited network every answer. Figures are medians over the rounds, in brackets the lowest and highest.")
-	line("Compare ratios, which are taken within a round; a shared machine makes the rest drift.\n")
-	line("| proxy | CPU µs/transaction | against radsecproxy | transactions/s | p50 ms | p99 ms | p99.9 ms | repeated | lost | peak MiB |")
-	line("|---|---|---|---|---|---|---|---|---|---|")
+	line("Compare ratios, which are taken within a round; a shared machine makes the rest drift. Busy is the share of")
+	line("its processor that the proxy took: well below 100 %% the load or other work on the machine was the bound.\n")
+	line("| proxy | CPU µs/transaction | against radsecproxy | transactions/s | busy | p50 ms | p99 ms | p99.9 ms | repeated | lost | peak MiB |")
+	line("|---|---|---|---|---|---|---|---|---|---|---|")
 	base := find(ps, "radsecproxy")
 	for _, p := range ps {
-		line("| %s | %s | %s | %.0f | %.2f | %.2f | %.2f | %s | %s | %.0f |", p.name,
+		line("| %s | %s | %s | %.0f | %.0f %% | %.2f | %.2f | %.2f | %s | %s | %.0f |", p.name,
 			spread(p.each((*turn).perTransaction), 1), ratio(p, base), median(p.each((*turn).perSecond)),
+			100*median(p.each((*turn).busy)),
 			median(p.each(milli(func(t *turn) time.Duration { return t.P50 }))),
 			median(p.each(milli(func(t *turn) time.Duration { return t.P99 }))),
 			median(p.each(milli(func(t *turn) time.Duration { return t.P999 }))),
@@ -42,6 +44,7 @@ func report(o options, ps []*proxy) string {
 	line("| Go | %s %s/%s |", runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	line("| kernel | %s |", firstLine("uname", "-sr"))
 	line("| processor | %s, %d in all |", processor(), runtime.NumCPU())
+	line("| load average at the end | %s |", loadAverage())
 	line("| date | %s |", time.Now().UTC().Format(time.DateOnly))
 	return b.String()
 }
@@ -125,4 +128,12 @@ func processor() string {
 		}
 	}
 	return "unknown"
+}
+
+func loadAverage() string {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	return strings.Join(strings.Fields(string(b))[:3], " ")
 }

@@ -4,8 +4,13 @@ package main
 
 import (
 	"errors"
+	"syscall"
 	"time"
 )
+
+func terminalWidth(any) int { return 80 }
+
+func childAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{} }
 
 func pin(cpu int) error {
 	if cpu < 0 {
