@@ -22,7 +22,7 @@ type writer struct {
 	floor    uint64   // trim to write: first record to keep
 	lowest   uint64   // no forward marker is below
 	times    []minute // minutes that have records, oldest first
-	sealed   bool     // a marker is behind the last record
+	witness  witness
 }
 
 // minute names the first record of one minute.
@@ -52,11 +52,14 @@ func (s *Spool) run() {
 		for s.take() {
 			s.commit()
 			s.checkSpace()
+			if time.Since(s.writer.witness.at) > s.o.Seal {
+				s.seal()
+			}
 		}
 		if s.Failure() != nil || s.stopping() {
 			return
 		}
-		if s.o.Seal > 0 && !s.writer.sealed {
+		if s.o.Seal > 0 && s.writer.witness.seq != s.last.Load() {
 			seal.Reset(s.o.Seal)
 		}
 	}
@@ -85,9 +88,8 @@ func (s *Spool) finish() {
 		close(r.done)
 	}
 	w.taken, w.at, w.requests = nil, 0, nil
-	if s.Failure() == nil {
-		s.seal()
-	}
+	s.seal()
+	s.closeWitness()
 }
 
 func (s *Spool) stopping() bool {
@@ -174,7 +176,6 @@ func (s *Spool) writeRecords(group []*Batch) (forward int) {
 	w := &s.writer
 	if len(group) > 0 {
 		s.writeMinute()
-		w.sealed = false
 	}
 	for _, b := range group {
 		b.first = w.next
@@ -270,25 +271,6 @@ func (s *Spool) answer() {
 	default:
 	}
 }
-
-// seal writes an empty synced entry. Each chunk of the log says how far the
-// log was durable when it was written, so the last commit can be told from a
-// torn tail only when something follows it.
-func (s *Spool) seal() {
-	w := &s.writer
-	if w.sealed {
-		return
-	}
-	w.pb.Reset()
-	_ = w.pb.LogData(sealMark, nil)
-	if err := s.apply(true); err != nil {
-		s.fail(err)
-		return
-	}
-	w.sealed = true
-}
-
-var sealMark = []byte("seal")
 
 // checkSpace moves between Ready and NoSpace.
 func (s *Spool) checkSpace() {

@@ -17,7 +17,8 @@
 //
 // The log is a Pebble store in its newest format: older formats read a
 // damaged live log as its end and lose acknowledged records without a word
-// (damage_test.go holds the control). A failed write or sync is final: the
+// (damage_test.go holds the control). The newest one does too, near the end
+// of the log; the witness (witness.go) tells. A failed write or sync is final: the
 // state of the disk is then unknown, so nothing is acknowledged until the
 // process has been started again and the log has been read.
 //

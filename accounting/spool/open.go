@@ -93,7 +93,7 @@ func (s *Spool) load() error {
 		return err
 	}
 	w := &s.writer
-	w.next, w.sealed = s.last.Load()+1, true
+	w.next = s.last.Load() + 1
 	if err := s.loadTimes(); err != nil {
 		return err
 	}
@@ -174,7 +174,10 @@ func (s *Spool) loadEnds() error {
 	if err == nil && ok && cut.Last > last {
 		err = fmt.Errorf("%w: queued up to %d, but the last record is %d", ErrDamaged, cut.Last, last)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return s.checkWitness()
 }
 
 func (s *Spool) loadTimes() error {

@@ -30,9 +30,9 @@ type Options struct {
 	Retain int
 	// RetainTime keeps delivered records at least this long; 0 has no say.
 	RetainTime time.Duration
-	// Seal is how long the committer stays idle before it writes a marker
-	// behind the last record: damage in the last commit is told from a torn
-	// tail only by what follows it. 0 is 100 ms, negative never.
+	// Seal is how often at most the witness is told what was acknowledged,
+	// by which Open knows damage at the end of the log from a torn tail. It
+	// costs one more sync. 0 is 250 ms, negative never.
 	Seal time.Duration
 	// Scan is called by Open for every retained record in order, while the
 	// whole log is checked: an error refuses to open. nil only checks.
@@ -70,7 +70,7 @@ func (o *Options) defaults() {
 		o.Retain = 100_000
 	}
 	if o.Seal == 0 {
-		o.Seal = 100 * time.Millisecond
+		o.Seal = 250 * time.Millisecond
 	}
 	if o.format == pebble.FormatDefault {
 		o.format = pebble.FormatNewest

@@ -110,5 +110,19 @@ func damaged(doing string, err error) error {
 	if err == nil || errors.Is(err, ErrDamaged) {
 		return err
 	}
+	if where := place(err); where != "" {
+		doing += ": " + where
+	}
 	return fmt.Errorf("%w: %s: %w", ErrDamaged, doing, err)
+}
+
+// place digs out what the store says of the file and offset, which its
+// errors carry beside their text.
+func place(err error) string {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if d, ok := err.(interface{ ErrorDetail() string }); ok && d.ErrorDetail() != "" {
+			return d.ErrorDetail()
+		}
+	}
+	return ""
 }

@@ -155,3 +155,5 @@ func TestSpoolForwardMarkers(t *testing.T) {
 	assert.Equal(t, uint64(2), s.Stats().Pending)
 	require.NoError(t, s.Close())
 }
+
+const waitLong, waitShort = 10 * time.Second, time.Millisecond

@@ -8,7 +8,7 @@ import (
 // counters are written by the committer and by refused callers.
 type counters struct {
 	commits, records, bytes, refused atomic.Uint64
-	free, disk                       atomic.Uint64
+	free, disk, sealed               atomic.Uint64
 	commitTime, oldest               atomic.Int64
 }
 
@@ -18,6 +18,7 @@ type Stats struct {
 	First      uint64 // oldest kept sequence number
 	Last       uint64 // newest durable one
 	Watermark  uint64 // newest delivered one
+	Sealed     uint64 // newest one that even damage at the very end of the log cannot hide, 0 since start
 	Pending    uint64 // records owed to home servers
 	Queued     uint64 // records that wait for a commit
 	Commits    uint64 // since start, as all below
@@ -40,7 +41,7 @@ func (s *Spool) Stats() Stats {
 	s.in.mu.Unlock()
 	c := &s.stats
 	st := Stats{
-		State: s.State(), First: s.First(), Last: s.Last(), Watermark: s.Watermark(),
+		State: s.State(), First: s.First(), Last: s.Last(), Watermark: s.Watermark(), Sealed: s.stats.sealed.Load(),
 		Pending: uint64(max(s.pending.Load(), 0)), Queued: uint64(queued),
 		Commits: c.commits.Load(), Records: c.records.Load(), Bytes: c.bytes.Load(), Refused: c.refused.Load(),
 		CommitTime: time.Duration(c.commitTime.Load()), DiskBytes: c.disk.Load(), FreeBytes: c.free.Load(),
