@@ -293,10 +293,9 @@ func TestHiddenAtEverySizeInFullPackets(t *testing.T) {
 }
 
 var (
-	sweepCrypt             = radius.NewCrypt()
-	sweepBuf               = make([]byte, radius.MaxLen)
-	sweepIn, sweepOut      = radius.NewSecret(secretIn), radius.NewSecret(secretOut)
-	sweepPacket, sweepOut2 radius.Packet
+	sweepBuf          = make([]byte, radius.MaxLen)
+	in, out           = radius.NewSecret(secretIn), radius.NewSecret(secretOut)
+	sweepPacket, out2 radius.Packet
 )
 
 // sweep sends one packet both ways; with its Message-Authenticator in, it has
@@ -304,14 +303,15 @@ var (
 func sweep(t *testing.T, rest, hidden []byte) {
 	t.Helper()
 	var w radius.Writer
+	in, out := hopSecret[string(secretIn)], hopSecret[string(secretOut)]
 	require.Equal(t, radius.OK, sweepPacket.Parse(plain(radius.AccessRequest, 1, auth(1), rest, hidden, zeroMA)))
-	why := sweepCrypt.ForwardRequest(&w, sweepBuf, &sweepPacket, 9, &newAuth, sweepIn, sweepOut, nil)
+	why := hopCrypt.ForwardRequest(&w, sweepBuf, &sweepPacket, 9, &newAuth, in, out, nil)
 	n := len(hidden) - 2
 	if hidden[0] == byte(radius.UserPassword) && (n == 0 || n%16 != 0 || n > 128) {
 		require.Equal(t, radius.BadUserPassword, why)
 	} else {
 		require.Equal(t, radius.OK, why)
-		b := w.SignRequest(sweepCrypt, sweepOut)
+		b := w.SignRequest(hopCrypt, out)
 		require.Len(t, b, len(sweepPacket.Bytes()))
 		require.True(t, bytes.Equal(rest, b[38:38+len(rest)]))
 		if hidden[0] == byte(radius.UserPassword) {
@@ -320,7 +320,7 @@ func sweep(t *testing.T, rest, hidden []byte) {
 		}
 	}
 	require.Equal(t, radius.OK, sweepPacket.Parse(plain(radius.AccessAccept, 1, auth(1), rest, hidden, zeroMA)))
-	b, why := sweepCrypt.ForwardResponse(&w, sweepBuf, &sweepPacket, 9, &homeAuth, &clientAuth, sweepIn, sweepOut, nil, nil, nil)
+	b, why := hopCrypt.ForwardResponse(&w, sweepBuf, &sweepPacket, 9, &homeAuth, &clientAuth, in, out, nil, nil, nil)
 	require.Equal(t, radius.OK, why)
 	require.Len(t, b, len(sweepPacket.Bytes()))
 	require.True(t, bytes.Equal(rest, b[38:38+len(rest)]))

@@ -81,26 +81,33 @@ const ownState, clientState = "own", "cps"
 
 var newAuth = auth(200)
 
+// One hop's state, shared by all tests, none of which are parallel.
+var (
+	hopCrypt  = radius.NewCrypt()
+	hopSecret = map[string]*radius.Secret{
+		string(secretIn): radius.NewSecret(secretIn), string(secretOut): radius.NewSecret(secretOut),
+	}
+)
+
 // forwardRequest is one hop with fixed secrets; the result is the signed packet.
 func forwardRequest(p *radius.Packet) ([]byte, radius.Reason) {
 	var w radius.Writer
-	c := radius.NewCrypt()
-	in, out := radius.NewSecret(secretIn), radius.NewSecret(secretOut)
-	why := c.ForwardRequest(&w, make([]byte, radius.MaxLen), p, 99, &newAuth, in, out, []byte(ownState))
+	in, out := hopSecret[string(secretIn)], hopSecret[string(secretOut)]
+	why := hopCrypt.ForwardRequest(&w, make([]byte, radius.MaxLen), p, 99, &newAuth, in, out, []byte(ownState))
 	if why != radius.OK {
 		return nil, why
 	}
 	if p.Code() == radius.AccessRequest {
-		return w.SignRequest(c, out), why
+		return w.SignRequest(hopCrypt, out), why
 	}
-	return w.SignAccounting(c, out), why
+	return w.SignAccounting(hopCrypt, out), why
 }
 
 // forwardResponse is the way back: homeAuth was ours, clientAuth the client's.
 func forwardResponse(p *radius.Packet, in, out []byte) ([]byte, radius.Reason) {
 	var w radius.Writer
-	return radius.NewCrypt().ForwardResponse(&w, make([]byte, radius.MaxLen), p, 99, &homeAuth, &clientAuth,
-		radius.NewSecret(in), radius.NewSecret(out), text(radius.ProxyState, clientState), nil, nil)
+	return hopCrypt.ForwardResponse(&w, make([]byte, radius.MaxLen), p, 99, &homeAuth, &clientAuth,
+		hopSecret[string(in)], hopSecret[string(out)], text(radius.ProxyState, clientState), nil, nil)
 }
 
 var homeAuth, clientAuth = auth(33), auth(44)
