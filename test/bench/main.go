@@ -35,6 +35,7 @@ type options struct {
 	loadCPU  int
 	proxyCPU int
 	out      string
+	command  string // that makes the figures again
 }
 
 func parseOptions(args []string) (options, error) {
@@ -55,6 +56,7 @@ func parseOptions(args []string) (options, error) {
 		return o, err
 	}
 	o.proxies = strings.Split(proxies, ",")
+	o.command = strings.TrimSpace("go run ./test/bench " + strings.Join(args, " "))
 	return o, nil
 }
 

@@ -161,6 +161,14 @@ log {
 security {
 	status_server = no
 }
+thread pool {
+	start_servers = 4
+	max_servers = 32
+	min_spare_servers = 3
+	max_spare_servers = 10
+	max_requests_per_server = 0
+	auto_limit_acct = no
+}
 proxy_requests = yes
 modules {
 	realm suffix {

@@ -36,7 +36,7 @@ func report(o options, ps []*proxy) string {
 	}
 	line("\nradsecproxy 1.9 has 256 identifiers for a server block: at this depth some requests find none and come")
 	line("back with the client's repetition after 1 s, which is its tail latency.\n")
-	line("Command: `go run ./test/bench %s`\n", strings.Join(os.Args[1:], " "))
+	line("Command: `%s`\n", o.command)
 	line("| what | version |\n|---|---|")
 	for _, p := range ps {
 		line("| %s | %s |", p.name, p.version)

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/roamgate/roamgate/cmd/roamgen/play"
+	"github.com/roamgate/roamgate/pkg/radius"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -196,12 +197,25 @@ func TestTrackCountsEventsOnce(t *testing.T) {
 }
 
 func TestStateOfAnotherHomeIsNoticed(t *testing.T) {
-	// Two homes that answer in turns behind one address would be a proxy
-	// without stickiness; here the name changes under the conversation.
 	first := startHome(t, play.Script{Rounds: 1}, nil)
-	c := visit(t, first, func(c *play.NASConfig) { c.Mix = play.Mix{EAP: 1}; c.Total = 1 })
-	assert.EqualValues(t, 1, c.Challenges)
-	assert.Zero(t, first.Snapshot().Flaws[play.FlawState])
+	var second *play.Home
+	n := visit(t, first, func(c *play.NASConfig) {
+		c.Mix, c.Total = play.Mix{EAP: 1}, 1
+		c.OnAnswer = func(a *play.Answer) {
+			if a.Packet.Code() != radius.AccessChallenge {
+				return
+			}
+			// As behind a proxy that forgets who has challenged.
+			assert.NoError(t, first.Close())
+			second = startHome(t, play.Script{Rounds: 1}, func(c *play.HomeConfig) {
+				c.Name, c.Auth, c.Acct = "home-2", first.Auth(), first.Acct()
+			})
+		}
+	})
+	assert.EqualValues(t, 1, n.Challenges)
+	assert.EqualValues(t, 1, n.Rejects)
+	require.NotNil(t, second)
+	assert.EqualValues(t, 1, second.Snapshot().Flaws[play.FlawState])
 }
 
 func TestAbortAndStop(t *testing.T) {
