@@ -30,6 +30,8 @@ func TestLoadOctets(t *testing.T) {
 		{"UTF-16", "\xff\xfer\x00", "a.yaml: error: the file is UTF-16"},
 		{"large and not plain", onlyDefault + strings.Repeat("# comment\n", 500_000) + "pools: &a\n",
 			"a.yaml:500003:1: error: not plain YAML, which a file over 4 MB must be"},
+		{"empty entries", "realms: # \n" + strings.Repeat("  - \n", 1100) + "x: ~\n", "a.yaml:1002:3: error: there are more than 1000 empty entries"},
+		{"many keys", "x: ~\n" + strings.Repeat("x: y\n", 1100), "a.yaml:1000:1: error: more than 1000 keys in one place"},
 		{"brackets without end", "a: " + strings.Repeat("[", maxGeneralMarks+1), "a.yaml:1:1: error: not plain YAML"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -33,6 +33,9 @@ type loader struct {
 	// usedPool tells by service and pool whether a route uses it.
 	usedPool [2][]bool
 	members  [][]memberEntry // of each pool, for positions
+	// partial is set when a file could not be read: what another file refers
+	// to may stand there, so a missing name is no news.
+	partial bool
 }
 
 func newLoader(r *report, env func(string) (string, bool)) *loader {
@@ -103,10 +106,12 @@ func (l *loader) realms(all []entries) {
 
 func (l *loader) decode(files []content) []entries {
 	all := make([]entries, len(files))
+	l.partial = l.report.failed()
 	for i, f := range files {
 		d := parse(l.report, f.name, f.data)
 		switch {
 		case d == nil:
+			l.partial = true
 		case d.Empty():
 			l.warn(realm.Pos{File: f.name}, "", "the file is empty")
 		default:

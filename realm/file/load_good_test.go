@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/roamgate/roamgate/pkg/nai"
 	"github.com/roamgate/roamgate/realm"
 )
 
@@ -163,6 +164,33 @@ func TestReference(t *testing.T) {
 	require.NotNil(t, set.Table.Default())
 }
 
+// reachable holds the names of a set against the packet path: each must be
+// found under a User-Name that can occur.
+func reachable(t *testing.T, set *realm.Set) {
+	t.Helper()
+	if set.Table.Len() != len(set.Routes) {
+		t.Fatalf("%d routes, table of %d", len(set.Routes), set.Table.Len())
+	}
+	for i := range set.Routes {
+		r := &set.Routes[i]
+		if r.Realm == realm.NameNone || r.Realm == realm.NameDefault {
+			continue
+		}
+		name := r.Realm
+		if suffix, ok := strings.CutPrefix(name, "*"); ok && len(name) < maxRealm {
+			name = "a" + suffix
+		}
+		_, found, why := nai.Split([]byte("@" + name))
+		if why != nai.OK {
+			t.Fatalf("no User-Name can have realm %q: %s", name, why)
+		}
+		var buf [253]byte
+		if got := set.Table.Lookup(nai.Fold(&buf, found)); got != r && !strings.HasPrefix(r.Realm, "*") {
+			t.Fatalf("realm %q finds %v", name, got)
+		}
+	}
+}
+
 // FuzzLoad puts octets into two files. Loading never panics, says at most what
 // people can read, and gives a set exactly when there is no error.
 func FuzzLoad(f *testing.F) {
@@ -198,8 +226,8 @@ func FuzzLoad(f *testing.F) {
 				t.Fatalf("bad message %q (%q)", p.Text, p.Hint)
 			}
 		}
-		if set != nil && set.Table.Len() != len(set.Routes) {
-			t.Fatalf("%d routes, table of %d", len(set.Routes), set.Table.Len())
+		if set != nil {
+			reachable(t, set)
 		}
 	})
 }

@@ -10,7 +10,7 @@ import (
 
 const (
 	maxName  = 64  // of a client, home or pool
-	maxRealm = 253 // RFC 7542 section 2.2: what a User-Name can hold
+	maxRealm = 252 // what a User-Name can hold behind the @
 	maxLabel = 63
 	maxText  = 253 // value of one attribute
 )
@@ -44,7 +44,7 @@ func foldRealm(s string) (folded, text, hint string) {
 	case name == "":
 		return "", "the realm is empty", `write none for a User-Name without a realm`
 	case len(folded) > maxRealm:
-		return "", "the realm is longer than 253 octets", ""
+		return "", "the realm is longer than 252 octets", ""
 	case folded == "*":
 		return "", "a star alone is no realm", "write default"
 	case strings.ContainsAny(name, "~^$\\()[]/|+"):

@@ -256,7 +256,9 @@ func (l *loader) member(e *poolEntry, m *memberEntry, seen map[string]realm.Pos)
 			l.fail(pos, hint, format, args...)
 		}
 	}
-	if !known {
+	if !known && l.partial {
+		good = false
+	} else if !known {
 		check(true, pos, meant(name, l.homes, "add it under homes:"), "home %s does not exist", quote(name))
 	}
 	if twice {

@@ -52,6 +52,9 @@ func (l *loader) poolFor(e *realmEntry, name at[string], service int) int32 {
 		return -1
 	}
 	p, known := l.pools[name.v]
+	if !known && l.partial {
+		return -1
+	}
 	if !known {
 		hint := meant(name.v, l.pools, "add it under pools:")
 		if _, isHome := l.homes[name.v]; isHome {

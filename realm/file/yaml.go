@@ -20,8 +20,11 @@ const (
 	// The general reader takes some 400 octets for each token, so only
 	// files of this size may use more than plain YAML.
 	maxGeneral      = 4 << 20
-	maxGeneralMarks = 1 << 20
+	maxGeneralMarks = 400_000
 	maxDepth        = 32 // nested values
+	// The general reader calls itself and copies for each key of a block
+	// mapping; a stack that overflows cannot be recovered from.
+	maxKeys = 1000
 )
 
 // Parse reads one file without looking at its meaning. name is used in
@@ -120,7 +123,7 @@ func readGeneral(r *report, name, text string, gaveUp realm.Pos) (t tree, ok boo
 		}
 	}()
 	tokens := lexer.Tokenize(text)
-	if !tame(r, name, tokens) {
+	if t := (tamer{name: name, report: r}); !t.tame(tokens) {
 		return nil, false
 	}
 	f, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
@@ -153,53 +156,6 @@ func countMarks(text string) int {
 		}
 	}
 	return n
-}
-
-// tame refuses, before anything follows them, the tokens that make a file mean
-// something other than what stands there, and nesting that no operator writes.
-func tame(r *report, name string, tokens token.Tokens) bool {
-	depth, dashes, dashLine, content, directive, good := 0, 0, 0, false, false, true
-	refuse := func(tk *token.Token, hint, text string) {
-		good = false
-		r.add(tokenPos(name, tk), Error, hint, "%s", text)
-	}
-	for _, tk := range tokens {
-		switch tk.Type {
-		case token.AnchorType:
-			refuse(tk, "write the value out", "YAML anchors are refused")
-		case token.AliasType:
-			refuse(tk, `a name that begins with a star needs quotes: "*.iot.example"`, "YAML aliases are refused")
-		case token.MergeKeyType:
-			refuse(tk, "write the keys out", "YAML merge keys are refused")
-		case token.TagType:
-			refuse(tk, "a text that begins with ! needs quotes", "YAML tags are refused")
-		case token.MappingKeyType:
-			refuse(tk, "write key: value", "YAML complex keys are refused")
-		case token.DirectiveType:
-			refuse(tk, "remove the line", "YAML directives are refused")
-			directive = true
-		case token.DocumentHeaderType:
-			if content && !directive {
-				refuse(tk, "use one file for each", "more than one YAML document")
-			}
-			directive = false
-		case token.SequenceStartType, token.MappingStartType:
-			if depth++; depth == maxDepth {
-				refuse(tk, "", "values are nested too deep")
-			}
-		case token.SequenceEndType, token.MappingEndType:
-			depth--
-		case token.SequenceEntryType:
-			if tk.Position.Line != dashLine {
-				dashLine, dashes = tk.Position.Line, 0
-			}
-			if dashes++; dashes == maxDepth {
-				refuse(tk, "", "values are nested too deep")
-			}
-		}
-		content = content || tk.Type != token.CommentType
-	}
-	return good
 }
 
 func tokenPos(name string, tk *token.Token) realm.Pos {
