@@ -209,6 +209,9 @@ func (d *Drainer) resume(ctx context.Context) (cursor uint64, err error) {
 			return 0, err
 		}
 	}
+	if cursor, err = d.align(cursor); err != nil {
+		return 0, err
+	}
 	if cursor < had {
 		d.stats.Rewinds.Add(1)
 		d.o.Logger.Warn("the queue lost its tail, sending again", zap.Uint64("from", cursor+1), zap.Uint64("cursor", had))
@@ -247,6 +250,16 @@ func (d *Drainer) behind(top uint64) (uint64, error) {
 			zap.Uint64("after", top), zap.Uint64("first", d.s.First()))
 	}
 	return floor, nil
+}
+
+// align moves a cursor that lies inside a cut to the front of it: batches
+// are sent whole.
+func (d *Drainer) align(cursor uint64) (uint64, error) {
+	cut, ok, err := d.s.CutOver(cursor + 1)
+	if err == nil && ok {
+		cursor = cut.First - 1
+	}
+	return cursor, err
 }
 
 func jitter(d time.Duration) time.Duration {

@@ -22,6 +22,9 @@ import (
 // `clr:streams:{<node>}` lists the streams of a node. The clearing side
 // reports in `clr:wm:{<node>}` as `<last>-<epoch>`: the `last` of the newest
 // batch up to which it has stored everything, and the epoch out of its id.
+//
+// A new connection is made only while Last asks where the stream stands
+// (dial.go).
 type Redis struct {
 	c       redis.UniversalClient
 	epoch   uint64
@@ -30,22 +33,9 @@ type Redis struct {
 	wm      string
 	log     *zap.Logger
 
+	asking  atomic.Bool
 	refused atomic.Uint64
 	evicts  atomic.Bool
-}
-
-// NewRedis returns a sink for the spool of the given epoch on the given
-// node. The client stays the caller's.
-func NewRedis(c redis.UniversalClient, node string, epoch uint64, log *zap.Logger) *Redis {
-	if log == nil {
-		log = zap.NewNop()
-	}
-	return &Redis{
-		c: c, epoch: epoch, log: log,
-		stream:  fmt.Sprintf("clr:{%s}:%d", node, epoch),
-		streams: fmt.Sprintf("clr:streams:{%s}", node),
-		wm:      fmt.Sprintf("clr:wm:{%s}", node),
-	}
 }
 
 // Stream returns the key of the stream.
@@ -102,6 +92,8 @@ func (r *Redis) same(ctx context.Context, b *Batch) error {
 
 // Last implements Sink.
 func (r *Redis) Last(ctx context.Context) (first uint64, known bool, err error) {
+	r.asking.Store(true)
+	defer r.asking.Store(false)
 	r.checkPolicy(ctx)
 	if err := r.c.SAdd(ctx, r.streams, r.stream).Err(); err != nil {
 		return 0, false, err

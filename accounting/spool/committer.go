@@ -142,7 +142,7 @@ func (s *Spool) commit() {
 		return
 	}
 	s.stats.commits.Add(1)
-	s.stats.commitTime.Store(int64(time.Since(start)))
+	s.stats.commitTime.Add(int64(time.Since(start)))
 	s.pending.Add(int64(forward - len(w.forward)))
 	if s.pending.Load() < 0 {
 		s.pending.Store(0)

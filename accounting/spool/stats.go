@@ -15,19 +15,19 @@ type counters struct {
 // Stats is a picture of the spool for metrics and the status page.
 type Stats struct {
 	State      State
-	First      uint64 // oldest kept sequence number
-	Last       uint64 // newest durable one
-	Watermark  uint64 // newest delivered one
-	Sealed     uint64 // newest one that even damage at the very end of the log cannot hide, 0 since start
-	Pending    uint64 // records owed to home servers
-	Queued     uint64 // records that wait for a commit
-	Commits    uint64 // since start, as all below
-	Records    uint64 // committed
-	Bytes      uint64 // of committed records
-	Refused    uint64 // records not taken
-	CommitTime time.Duration
-	DiskBytes  uint64 // what the log takes on the disk
-	FreeBytes  uint64 // what the file system has left, 0 unknown
+	First      uint64        // oldest kept sequence number
+	Last       uint64        // newest durable one
+	Watermark  uint64        // newest delivered one
+	Sealed     uint64        // newest one that even damage at the very end of the log cannot hide, 0 since start
+	Pending    uint64        // records owed to home servers
+	Queued     uint64        // records that wait for a commit
+	Commits    uint64        // since start, as all below
+	Records    uint64        // committed
+	Bytes      uint64        // of committed records
+	Refused    uint64        // records not taken
+	CommitTime time.Duration // spent in commits
+	DiskBytes  uint64        // what the log takes on the disk
+	FreeBytes  uint64        // what the file system has left, 0 unknown
 	Oldest     time.Time
 }
 

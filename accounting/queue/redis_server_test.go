@@ -1,0 +1,90 @@
+package queue
+
+import (
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+)
+
+const waitLong, waitShort = 20 * time.Second, 5 * time.Millisecond
+
+// server is a real redis-server in a directory of its own.
+type server struct {
+	t    testing.TB
+	dir  string
+	port string
+	args []string
+	cmd  *exec.Cmd
+}
+
+// startRedis starts a server, or skips where there is none and nobody
+// insists.
+func startRedis(t testing.TB, args ...string) *server {
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("redis-server is needed in CI")
+		}
+		t.Skip("no redis-server")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	require.NoError(t, l.Close())
+	s := &server{t: t, dir: t.TempDir(), port: port, args: args}
+	s.start()
+	t.Cleanup(func() { s.kill() })
+	return s
+}
+
+func (s *server) start() {
+	args := append([]string{
+		"--port", s.port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "",
+		"--appendonly", "yes", "--appendfsync", "always",
+	}, s.args...)
+	s.cmd = exec.Command("redis-server", args...)
+	require.NoError(s.t, s.cmd.Start())
+	c := redis.NewClient(&redis.Options{Addr: s.addr(), MaxRetries: -1})
+	defer func() { _ = c.Close() }()
+	require.Eventually(s.t, func() bool { return c.Ping(context.Background()).Err() == nil }, waitLong, waitShort)
+}
+
+// kill ends this server, and no other, without a goodbye.
+func (s *server) kill() {
+	if s.cmd != nil {
+		_ = s.cmd.Process.Kill()
+		_ = s.cmd.Wait()
+		s.cmd = nil
+	}
+}
+
+// forget removes what the server had stored.
+func (s *server) forget() {
+	files, err := filepath.Glob(filepath.Join(s.dir, "*"))
+	require.NoError(s.t, err)
+	for _, f := range files {
+		require.NoError(s.t, os.RemoveAll(f))
+	}
+}
+
+func (s *server) addr() string { return "127.0.0.1:" + s.port }
+
+func (s *server) client() *redis.Client {
+	c := redis.NewClient(&redis.Options{Addr: s.addr(), MaxRetries: -1, DialTimeout: time.Second})
+	s.t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// cli runs redis-cli, the plain tool an operator has at hand.
+func (s *server) cli(args ...string) string {
+	out, err := exec.Command("redis-cli", append([]string{"-p", s.port, "--raw"}, args...)...).CombinedOutput()
+	require.NoError(s.t, err, "%s", out)
+	return string(out)
+}
