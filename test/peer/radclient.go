@@ -30,7 +30,8 @@ type Radclient struct {
 type Reply struct {
 	Code       string // Access-Accept and so on, empty when nothing came
 	Attributes map[string][]string
-	Output     string // all that radclient printed
+	Names      []string // of the attributes, in the order of the packet
+	Output     string   // all that radclient printed
 }
 
 var received = regexp.MustCompile(`(?m)^Received ([A-Za-z-]+) Id `)
@@ -75,6 +76,7 @@ func parseReply(out string) *Reply {
 			break
 		}
 		name = strings.TrimSpace(name)
+		r.Names = append(r.Names, name)
 		r.Attributes[name] = append(r.Attributes[name], strings.Trim(value, `"`))
 	}
 	return r
