@@ -22,6 +22,8 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -46,6 +48,13 @@ type source struct {
 func (s *source) at(n ast.Node) string {
 	p := s.fset.Position(n.Pos())
 	return fmt.Sprintf("%s:%d", s.name, p.Line)
+}
+
+// imports tells whether the file imports a package.
+func (s *source) imports(path string) bool {
+	return slices.ContainsFunc(s.syntax.Imports, func(spec *ast.ImportSpec) bool {
+		return spec.Path.Value == strconv.Quote(path)
+	})
 }
 
 // sources are all Go files that git does not ignore.
