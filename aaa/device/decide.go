@@ -67,7 +67,8 @@ func (t *Table) decide(q *Query, k Key, ident []byte) (d Decision) {
 	st := t.state.Load()
 	r, s, off, ok := st.devices.find(k0, k1)
 	if !ok || r.hard <= now {
-		d, source := t.missing(q, k0, k1, now)
+		var source Source
+		d, source = t.missing(q, k0, k1, now)
 		hot.lookups[source].Add(1)
 		if d.Outcome != Miss {
 			hot.decisions[d.Reason].Add(1)

@@ -289,7 +289,12 @@ func TestAllocsDecide(t *testing.T) {
 }
 
 func BenchmarkHotDecide(b *testing.B) {
-	const devices = 1 << 20
+	for _, n := range []int{1 << 10, 1 << 20} {
+		b.Run(fmt.Sprintf("devices=%d", n), func(b *testing.B) { benchmarkDecide(b, n) })
+	}
+}
+
+func benchmarkDecide(b *testing.B, devices int) {
 	var text strings.Builder
 	text.WriteString("profiles:\n  - {name: rules, operators: [\"1visited.example\"], countries: [DE], session_timeout: 4h}\n")
 	f, problems := ReadFile("p.yaml", []byte(text.String()))
@@ -306,7 +311,7 @@ func BenchmarkHotDecide(b *testing.B) {
 	i, bad := uint32(0), 0
 	for b.Loop() {
 		i = i*1664525 + 1013904223
-		q.IMSI = ids[i>>12]
+		q.IMSI = ids[int(i>>12)&(devices-1)]
 		if tab.Decide(&q).Outcome != Allow {
 			bad++
 		}

@@ -222,7 +222,11 @@ func (f *fetcher) read() bool {
 		t.stats.fetches.Add(1)
 		t.stats.fetched.Add(uint64(len(f.batch)))
 		if err != nil {
-			t.failed(err)
+			if t.failed(err) == FaultConnection {
+				// The client would remember a refused connection for a
+				// second after the store is back.
+				f.src.reset()
+			}
 			return false
 		}
 		if try > 0 || !f.mismatch() {

@@ -190,21 +190,26 @@ func (r *Redis) open(pool, limit int, timeout time.Duration) redis.UniversalClie
 // redisSource is a source over one connection of its own.
 type redisSource struct {
 	r *Redis
-	c redis.UniversalClient
+	c redis.UniversalClient // nil after reset
 }
 
+// newRedisSource begins to connect at once, so that the first miss finds a
+// connection.
 func newRedisSource(r *Redis) *redisSource {
 	s := &redisSource{r: r}
-	s.c = s.open()
+	s.client()
 	return s
 }
 
-func (s *redisSource) open() redis.UniversalClient {
-	return s.r.open(1, replyLimit, time.Second)
+func (s *redisSource) client() redis.UniversalClient {
+	if s.c == nil {
+		s.c = s.r.open(1, replyLimit, time.Second)
+	}
+	return s.c
 }
 
 func (s *redisSource) get(ctx context.Context, names []string, out []reply) error {
-	vals, err := s.c.MGet(ctx, names...).Result()
+	vals, err := s.client().MGet(ctx, names...).Result()
 	if errors.Is(err, errReplyTooLarge) {
 		return s.getBounded(ctx, names, out)
 	}
@@ -225,7 +230,7 @@ func (s *redisSource) get(ctx context.Context, names []string, out []reply) erro
 // a batch is too large for MGET.
 func (s *redisSource) getBounded(ctx context.Context, names []string, out []reply) error {
 	cmds := make([]*redis.StringCmd, len(names))
-	_, err := s.c.Pipelined(ctx, func(p redis.Pipeliner) error {
+	_, err := s.client().Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, n := range names {
 			cmds[i] = p.GetRange(ctx, n, 0, maxValue)
 		}
@@ -242,14 +247,18 @@ func (s *redisSource) getBounded(ctx context.Context, names []string, out []repl
 	return nil
 }
 
-func (s *redisSource) ping(ctx context.Context) error { return s.c.Ping(ctx).Err() }
+func (s *redisSource) ping(ctx context.Context) error { return s.client().Ping(ctx).Err() }
 
 func (s *redisSource) reset() {
-	_ = s.c.Close()
-	s.c = s.open()
+	s.close()
+	s.c = nil
 }
 
-func (s *redisSource) close() { _ = s.c.Close() }
+func (s *redisSource) close() {
+	if s.c != nil {
+		_ = s.c.Close()
+	}
+}
 
 // faultOf sorts an error of the store.
 func faultOf(err error) Fault {

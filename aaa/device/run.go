@@ -64,6 +64,8 @@ func (t *Table) probe(ctx context.Context, src source) {
 			cancel()
 			if err == nil {
 				t.answered()
+			} else {
+				src.reset()
 			}
 		}
 	}
@@ -81,14 +83,15 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// failed counts a failed read.
-func (t *Table) failed(err error) {
+// failed counts a failed read and says what it was.
+func (t *Table) failed(err error) Fault {
 	f := faultOf(err)
 	t.stats.fault(f)
 	if t.breaker.failed() {
 		t.stats.redisUp.Store(false)
 		t.cfg.Logger.Warn("policy store is away", zap.Stringer("reason", f))
 	}
+	return f
 }
 
 // answered notes that the store works.

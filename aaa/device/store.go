@@ -245,6 +245,9 @@ func (s *Store) changes(ctx context.Context, after StreamID, block time.Duration
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	// A server that answers nothing at all, not even that nothing is new, is away.
+	ctx, cancel := context.WithTimeout(ctx, block+2*time.Second)
+	defer cancel()
 	streams, err := s.c.XRead(ctx, &redis.XReadArgs{
 		Streams: []string{s.r.changesKey(), after.String()}, Count: n, Block: block,
 	}).Result()
