@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -34,10 +33,6 @@ func (s *server) adminHandler() http.Handler {
 }
 
 func (s *server) serveAdmin(ctx context.Context) error {
-	ln, err := net.Listen("tcp", s.conf.Admin.Listen.String())
-	if err != nil {
-		return fmt.Errorf("listening for administration: %w", err)
-	}
 	srv := &http.Server{
 		Handler:           s.adminHandler(),
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -47,15 +42,15 @@ func (s *server) serveAdmin(ctx context.Context) error {
 	}
 	stopped := context.AfterFunc(ctx, func() { _ = srv.Close() })
 	defer stopped()
-	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+	if err := srv.Serve(s.admin); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving administration: %w", err)
 	}
 	return nil
 }
 
-// readyz says whether each part can do its work. Accounting that cannot be
-// stored makes the hub not ready as a whole only in the eyes of a balancer
-// that asks: authentication goes on.
+// readyz says whether the hub can do its work. A part that is not needed for
+// that is shown and does not take the hub out of a balancer. Accounting that
+// cannot be stored does, though authentication goes on.
 func (s *server) readyz(w http.ResponseWriter, r *http.Request) {
 	st := s.status()
 	code := http.StatusOK
@@ -65,11 +60,7 @@ func (s *server) readyz(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(code)
 	if r.URL.Query().Has("verbose") {
 		for _, p := range st.Parts {
-			mark := "ok  "
-			if !p.OK {
-				mark = "FAIL"
-			}
-			fmt.Fprintf(w, "%s %s: %s\n", mark, p.Name, p.Text)
+			fmt.Fprintf(w, "%-4s %s: %s\n", p.mark(), p.Name, p.Text)
 		}
 		return
 	}

@@ -18,19 +18,23 @@ import (
 func checkCommand() *cobra.Command {
 	var path, format string
 	c := &cobra.Command{
-		Use:   "check",
+		Use:   "check [FILE]",
 		Short: "Say everything that is wrong with the configuration",
 		Long: `Read the main configuration and every file it names, say all mistakes at once
-as file:line:column, and change nothing. Exit code 0: serve would take it.`,
+as file:line:column, and change nothing. Exit code 0: serve would take it, and
+nothing is printed but warnings.`,
 		Example: "  roamgate check --config roamgate.yaml\n  roamgate check --format json",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, _, ps := loadAll(path)
+		Args:    atMost("FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				path = args[0]
+			}
+			_, ps := loadAll(path)
 			if err := writeProblems(cmd.OutOrStdout(), format, ps); err != nil {
 				return err
 			}
 			if n := ps.Count(file.Error); n > 0 {
-				return problem("%d of what was found must be mended", n)
+				return problem("%s found: serve would not start", count(n, "error"))
 			}
 			return nil
 		},
@@ -40,29 +44,48 @@ as file:line:column, and change nothing. Exit code 0: serve would take it.`,
 	return c
 }
 
+func count(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
+
+// loaded is what the files say.
+type loaded struct {
+	conf   *config
+	set    *realm.Set
+	policy *device.File // nil where the policy is in Redis or there is none
+}
+
 // loadAll reads what serve reads, and goes on after mistakes so that all of
-// them are named. The set is nil when any is an error.
-func loadAll(path string) (*config, *realm.Set, file.Problems) {
+// them are named. loaded is nil when any is an error.
+func loadAll(path string) (*loaded, file.Problems) {
 	conf, ps := loadConfig(path)
 	if conf == nil {
-		return nil, nil, ps
+		return nil, ps
 	}
+	l := &loaded{conf: conf}
 	set, more := file.Load(conf.path(conf.Routing.Directory), os.LookupEnv)
 	ps = append(ps, more...)
 	if set != nil {
+		l.set = set
 		ps = append(ps, compiles(set)...)
 	}
 	if conf.Policy.File != "" {
-		_, more := device.LoadFile(conf.path(conf.Policy.File))
+		l.policy, more = device.LoadFile(conf.path(conf.Policy.File))
 		ps = append(ps, more...)
 	}
-	if _, err := conf.redisPassword(); err != nil {
-		ps = append(ps, file.Problem{Pos: filePos(path), Severity: file.Error, Text: err.Error()})
-	}
+	ps = append(ps, conf.checkFiles()...)
 	if ps.Failed() {
-		set = nil
+		return nil, ps
 	}
-	return conf, set, ps
+	return l, ps
+}
+
+// refused is the error of a command that needs files without mistakes.
+func refused(ps file.Problems) error {
+	return problem("%s in the configuration\n%v", count(ps.Count(file.Error), "error"), ps)
 }
 
 // compiles finds what only the running hub would refuse.

@@ -78,7 +78,8 @@ type config struct {
 		Level  string `yaml:"level"`  // debug, info, warn or error
 	} `yaml:"log"`
 
-	base string // directory of the file
+	base string         // directory of the file
+	doc  *file.Document // where each key stands
 }
 
 // adminDefault is where commands look for the hub.
@@ -88,8 +89,8 @@ const adminDefault = "127.0.0.1:9812"
 func loadConfig(path string) (*config, file.Problems) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, file.Problems{{Severity: file.Error, Text: fmt.Sprintf("reading the configuration: %v", err),
-			Hint: "name it with --config"}}
+		return nil, file.Problems{{Pos: filePos(path), Severity: file.Error,
+			Text: "reading the configuration: " + reason(err), Hint: "name it with --config"}}
 	}
 	c := &config{base: filepath.Dir(path)}
 	doc, ps := file.Parse(path, data)
@@ -100,8 +101,9 @@ func loadConfig(path string) (*config, file.Problems) {
 	if ps.Failed() {
 		return nil, ps
 	}
+	c.doc = doc
 	c.defaults()
-	return c, append(ps, c.check(doc)...)
+	return c, append(ps, c.check()...)
 }
 
 func (c *config) defaults() {
@@ -141,42 +143,13 @@ func (c *config) defaults() {
 	}
 }
 
-// check finds what is well formed and still wrong.
-func (c *config) check(doc *file.Document) (ps file.Problems) {
-	bad := func(key, text, hint string) {
-		ps = append(ps, file.Problem{Pos: doc.Pos(key), Severity: file.Error, Text: text, Hint: hint})
+// reason is the cause of an error about a file whose path is named already.
+func reason(err error) string {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err.Error()
 	}
-	switch c.Log.Format {
-	case "json", "console":
-	default:
-		bad("log.format", fmt.Sprintf("log.format %q is not known", c.Log.Format), "json or console")
-	}
-	switch c.Log.Level {
-	case "debug", "info", "warn", "error":
-	default:
-		bad("log.level", fmt.Sprintf("log.level %q is not known", c.Log.Level), "debug, info, warn or error")
-	}
-	if c.Shards < 0 || c.Shards > 256 {
-		bad("shards", "shards is out of range", "1 to 256, or leave it out for one a processor")
-	}
-	if c.InFlight < 0 || c.InFlight > 1<<20 {
-		bad("in_flight", "in_flight is out of range", "1 to 1048576")
-	}
-	if c.Redis.Address == "" && (c.Redis.Username != "" || c.Redis.PasswordFile != "") {
-		bad("redis", "redis has a user or a password but no address", "add redis.address")
-	}
-	if _, err := queue.ParseTrim(c.Queue.Trim); err != nil {
-		bad("queue.trim", err.Error(), "auto, delivered or watermark")
-	}
-	if c.Redis.Address != "" && c.Policy.File != "" {
-		bad("policy.file", "the device policy is in Redis and in a file", "leave one out")
-	}
-	if !c.Admin.Listen.Addr().IsLoopback() {
-		ps = append(ps, file.Problem{Pos: doc.Pos("admin.listen"), Severity: file.Warning,
-			Text: "admin.listen is reachable from other hosts and asks for no password",
-			Hint: "listen on a loopback address, or restrict it by firewall"})
-	}
-	return ps
+	return err.Error()
 }
 
 // path makes a path of the file absolute to where the file is.
@@ -256,7 +229,10 @@ func (c *config) clearing(epoch uint64, log *zap.Logger) (queue.Sink, func(), er
 	return r, func() { _ = r.Close() }, nil
 }
 
-const identityKeyLen = 32
+const (
+	identityKeyLen = 32 // of a key made here
+	identityKeyMin = 16 // of one that is given
+)
 
 // identityKey reads the key of identity hashes. Where none is configured it
 // is kept beside the spool, and made when create says so: records of one
@@ -273,8 +249,8 @@ func (c *config) identityKey(create bool) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the identity key: %w", err)
 	}
-	if len(b) < 16 {
-		return nil, fmt.Errorf("the identity key %s is shorter than 16 octets", path)
+	if len(b) < identityKeyMin {
+		return nil, fmt.Errorf("the identity key %s is shorter than %d octets", path, identityKeyMin)
 	}
 	return b, nil
 }

@@ -28,7 +28,7 @@ what the device policy says, and the result. With --config the files are
 explained as they are; without it the running hub is asked, with the homes'
 present states. Nothing is sent to any home.`,
 		Example: "  roamgate explain alice@acme.example --from airport-wifi\n  roamgate explain alice@acme.example --config roamgate.yaml",
-		Args:    cobra.ExactArgs(1),
+		Args:    exactly("user@realm"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			q.NAI = args[0]
 			x, err := explanation(cmd, &at, path, q)
@@ -67,25 +67,21 @@ func explanation(cmd *cobra.Command, at *hubAddress, path string, q aaa.Question
 		err = at.get(cmd.Context(), "/explain?"+q.Values().Encode(), &x)
 		return x, err
 	}
-	conf, set, ps := loadAll(path)
-	if set == nil {
-		return x, problem("%v", ps.Err())
+	l, ps := loadAll(path)
+	if l == nil {
+		return x, refused(ps)
 	}
-	clients, err := client.New(set.Clients)
+	clients, err := client.New(l.set.Clients)
 	if err != nil {
 		return x, problem("%v", err)
 	}
-	homes, err := home.NewRegistry(0).Compile(set)
+	homes, err := home.NewRegistry(0).Compile(l.set)
 	if err != nil {
 		return x, problem("%v", err)
 	}
-	e := aaa.Explainer{Set: set, Clients: clients, Homes: homes, Wall: time.Now().Unix()}
-	if conf.Policy.File != "" {
-		policy, ps := device.LoadFile(conf.path(conf.Policy.File))
-		if err := ps.Err(); err != nil {
-			return x, problem("%v", err)
-		}
-		e.Policy = device.New(device.Config{File: policy})
+	e := aaa.Explainer{Set: l.set, Clients: clients, Homes: homes, Wall: time.Now().Unix()}
+	if l.policy != nil {
+		e.Policy = device.New(device.Config{File: l.policy})
 	}
 	return e.Explain(q), nil
 }
@@ -108,7 +104,7 @@ func writeExplanation(w io.Writer, x *aaa.Explanation) {
 	line("pool", x.Pool, x.PoolAt)
 	for i, c := range x.Order {
 		state := c.State
-		if c.Cause != "" && c.Cause != "none" {
+		if c.Cause != home.Well.String() {
 			state += " (" + c.Cause + ")"
 		}
 		line(fmt.Sprintf("  %d.", i+1), fmt.Sprintf("%s %s priority %d weight %d %s", c.Home, c.Address, c.Priority, c.Weight, state), c.At)

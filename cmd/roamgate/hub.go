@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -47,7 +49,11 @@ func (h *hubAddress) open(ctx context.Context, path string) (io.ReadCloser, erro
 	}}
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, &exitError{exitUnreachable, fmt.Sprintf("the hub at %s does not answer: %v", h.addr, err)}
+		var cause *url.Error
+		if errors.As(err, &cause) {
+			err = cause.Err // without the request
+		}
+		return nil, &exitError{exitUnreachable, fmt.Sprintf("the hub does not answer: %v (is it running, and is %s its admin.listen? --admin names another)", err, h.addr)}
 	}
 	if resp.StatusCode >= http.StatusBadRequest {
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))

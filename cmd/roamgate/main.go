@@ -70,7 +70,7 @@ Five commands to begin with:
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(serveCommand(), checkCommand(), explainCommand(), sendCommand(),
+	c.SetFlagErrorFunc(badFlag)
+	return group(c, serveCommand(), checkCommand(), explainCommand(), sendCommand(),
 		policyCommand(), recordsCommand(), statusCommand(), versionCommand(), manCommand())
-	return c
 }

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"context"
 	"os"
 	"time"
 
@@ -23,13 +23,20 @@ const (
 	eventsKept  = 1 << 20
 )
 
-// open opens every room, the spool first: a hub that cannot record must not
-// take packets.
-func (s *server) open(set *realm.Set) (err error) {
-	c := s.conf
+// open opens every room, the front doors last: a hub that cannot record must
+// not take packets. What is open when it fails is in s.closers.
+func (s *server) open(ctx context.Context, l *loaded) (err error) {
+	c, set := s.conf, l.set
+	if err := c.vacant(); err != nil {
+		return err
+	}
+	if s.admin, err = c.listenAdmin(ctx); err != nil {
+		return err
+	}
+	s.closers = append(s.closers, func() { _ = s.admin.Close() })
 	key, err := c.identityKey(true)
 	if err != nil {
-		return err
+		return spoolProblem(c.path(c.Spool.Directory), err, "")
 	}
 	s.events = accounting.NewEvents(eventsKept, eventWindow)
 	s.view = c.recordView(key)
@@ -37,14 +44,10 @@ func (s *server) open(set *realm.Set) (err error) {
 		Logger: s.log, MinFree: int64(c.Spool.MinFree), RetainTime: c.Spool.Keep, Scan: s.events.Replay,
 	})
 	if err != nil {
-		return fmt.Errorf("opening the spool: %w", err)
+		return spoolProblem(c.path(c.Spool.Directory), err, "two hubs need a spool each")
 	}
-	defer func() {
-		if err != nil {
-			_ = s.spool.Close()
-		}
-	}()
-	if err := s.openPolicy(); err != nil {
+	s.closers = append(s.closers, func() { _ = s.spool.Close() }) // a second time after run: no harm
+	if err := s.openPolicy(l.policy); err != nil {
 		return err
 	}
 	sink, closeSink, err := c.clearing(s.spool.Epoch(), s.log)
@@ -73,27 +76,13 @@ func (s *server) open(set *realm.Set) (err error) {
 	return nil
 }
 
-func (s *server) openPolicy() error {
+func (s *server) openPolicy(f *device.File) error {
 	c := s.conf
 	store, err := c.policyStore()
 	if err != nil {
 		return err
 	}
-	if store != nil {
-		if err := store.Check(); err != nil {
-			return err
-		}
-	}
-	conf := device.Config{Redis: store, MissBudget: c.Policy.Budget, Logger: s.log}
-	if store == nil && c.Policy.File != "" {
-		var ps file.Problems
-		conf.File, ps = device.LoadFile(c.path(c.Policy.File))
-		s.problems("policy file", ps)
-		if err := ps.Err(); err != nil {
-			return fmt.Errorf("loading the policy file:\n%w", err)
-		}
-	}
-	s.policy = device.New(conf)
+	s.policy = device.New(device.Config{Redis: store, File: f, MissBudget: c.Policy.Budget, Logger: s.log})
 	return nil
 }
 
@@ -110,9 +99,12 @@ func nodeSeed(node string) uint64 {
 // reported hears of every attempt to take new routing files.
 func (s *server) reported(st file.Status, ps file.Problems) {
 	s.problems("routing files", ps)
+	text := "carrying traffic"
 	if st.Result == file.Failed {
 		s.log.Error("routing files refused, the running configuration stays", zap.Int("mistakes", st.Errors))
+		text = "carrying traffic by older routing files, the newest were refused"
 	}
+	s.notify.ready(text)
 }
 
 // series exports what the rooms count themselves.
@@ -120,7 +112,7 @@ func (s *server) series() {
 	r := s.stats
 	started := float64(s.started.Unix())
 	r.GaugeFunc("roamgate_start_time_seconds", "When the process began, Unix time.", func() float64 { return started })
-	r.GaugeFunc("roamgate_build_info", "Always 1; the version is a label.", func() float64 { return 1 }, "version", version())
+	r.GaugeFunc("roamgate_build_info", "Always 1; the version is a label.", func() float64 { return 1 }, "version", versionText())
 
 	r.GaugeFunc("roamgate_config_generation", "Configurations taken into use since the start.",
 		func() float64 { return float64(s.hub.Snapshot().Generation) })

@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
+	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -28,15 +30,14 @@ A device is written imsi:DIGITS, mac:AA-BB-CC-DD-EE-FF, nai:user@realm or
 cui:LENGTH:REALM:VALUE.`,
 	}
 	c.PersistentFlags().StringVarP(&path, "config", "c", "roamgate.yaml", "main configuration `file`")
-	c.AddCommand(policyImport(&path), policyGet(&path), policySet(&path), policyWatch(&path))
-	return c
+	return group(c, policyImport(&path), policyGet(&path), policySet(&path), policyWatch(&path))
 }
 
 // openStore opens the policy store of the configuration.
 func openStore(path string) (*device.Store, error) {
 	conf, ps := loadConfig(path)
-	if err := ps.Err(); err != nil {
-		return nil, problem("%v", err)
+	if ps.Failed() {
+		return nil, refused(ps)
 	}
 	r, err := conf.policyStore()
 	if err != nil {
@@ -61,7 +62,12 @@ func withStore(cmd *cobra.Command, path string, f func(context.Context, *device.
 	defer func() { _ = s.Close() }()
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := f(ctx, s); err != nil {
+	err = f(ctx, s)
+	var away *net.OpError
+	if errors.As(err, &away) {
+		return &exitError{exitUnreachable, fmt.Sprintf("the policy store does not answer: %v", err)}
+	}
+	if err != nil {
 		return problem("%v", err)
 	}
 	return nil
@@ -76,11 +82,11 @@ func policyImport(path *string) *cobra.Command {
 that was interrupted goes on where it stopped when it is run again with the
 same file.`,
 		Example: "  roamgate policy import devices.yaml --config roamgate.yaml",
-		Args:    cobra.ExactArgs(1),
+		Args:    exactly("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, ps := device.LoadFile(args[0])
-			if err := ps.Err(); err != nil {
-				return problem("%v", err)
+			if ps.Failed() {
+				return refused(ps)
 			}
 			return withStore(cmd, *path, func(ctx context.Context, s *device.Store) error {
 				bar := newProgress(cmd.ErrOrStderr(), len(f.Devices))
@@ -148,8 +154,8 @@ func policyGet(path *string) *cobra.Command {
 		e.SetIndent("", "  ")
 		return e.Encode(v)
 	}
-	c.AddCommand(&cobra.Command{
-		Use: "profile [NAME]", Short: "Print a profile, or the names of all", Args: cobra.MaximumNArgs(1),
+	return group(c, &cobra.Command{
+		Use: "profile [NAME]", Short: "Print a profile, or the names of all", Args: atMost("NAME"),
 		Example: "  roamgate policy get profile meter",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withStore(cmd, *path, func(ctx context.Context, s *device.Store) error {
@@ -171,12 +177,12 @@ func policyGet(path *string) *cobra.Command {
 			})
 		},
 	}, &cobra.Command{
-		Use: "device IDENTITY", Short: "Print what a device refers to", Args: cobra.ExactArgs(1),
+		Use: "device IDENTITY", Short: "Print what a device refers to", Args: exactly("IDENTITY"),
 		Example: "  roamgate policy get device imsi:262011234567890",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d, err := device.ParseDevice(args[0])
 			if err != nil {
-				return err
+				return usage(cmd, "%v", err)
 			}
 			return withStore(cmd, *path, func(ctx context.Context, s *device.Store) error {
 				got, version, found, err := s.Device(ctx, d)
@@ -193,30 +199,28 @@ func policyGet(path *string) *cobra.Command {
 			})
 		},
 	})
-	return c
 }
 
 func policySet(path *string) *cobra.Command {
 	c := &cobra.Command{Use: "set", Short: "Write or remove a profile or a device"}
-	c.AddCommand(setProfiles(path), setDevice(path))
-	return c
+	return group(c, setProfiles(path), setDevice(path))
 }
 
 func setProfiles(path *string) *cobra.Command {
 	var remove string
 	c := &cobra.Command{
-		Use: "profile FILE", Short: "Write the profiles of a policy file, or remove one", Args: cobra.MaximumNArgs(1),
+		Use: "profile FILE", Short: "Write the profiles of a policy file, or remove one", Args: atMost("FILE"),
 		Example: "  roamgate policy set profile meter.yaml\n  roamgate policy set profile --delete meter",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if (len(args) == 1) == (remove != "") {
-				return fmt.Errorf("a FILE or --delete NAME is needed")
+				return usage(cmd, "a FILE or --delete NAME is needed")
 			}
 			if remove != "" {
 				return withStore(cmd, *path, func(ctx context.Context, s *device.Store) error { return s.Delete(ctx, remove) })
 			}
 			f, ps := device.LoadFile(args[0])
-			if err := ps.Err(); err != nil {
-				return problem("%v", err)
+			if ps.Failed() {
+				return refused(ps)
 			}
 			return withStore(cmd, *path, func(ctx context.Context, s *device.Store) error {
 				for i := range f.Profiles {
@@ -236,16 +240,16 @@ func setDevice(path *string) *cobra.Command {
 	var remove, blocked bool
 	var profile string
 	c := &cobra.Command{
-		Use: "device IDENTITY", Short: "Give a device a profile, block it, or remove it", Args: cobra.ExactArgs(1),
+		Use: "device IDENTITY", Short: "Give a device a profile, block it, or remove it", Args: exactly("IDENTITY"),
 		Example: "  roamgate policy set device imsi:262011234567890 --profile meter",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d, err := device.ParseDevice(args[0])
 			if err != nil {
-				return err
+				return usage(cmd, "%v", err)
 			}
 			d.Profile, d.Blocked = profile, blocked
 			if remove == (profile != "") {
-				return fmt.Errorf("--profile NAME or --delete is needed")
+				return usage(cmd, "--profile NAME or --delete is needed")
 			}
 			return withStore(cmd, *path, func(ctx context.Context, s *device.Store) error {
 				if remove {
@@ -263,7 +267,10 @@ func setDevice(path *string) *cobra.Command {
 
 func policyWatch(path *string) *cobra.Command {
 	return &cobra.Command{
-		Use: "watch", Short: "Print changes as they happen, a line each", Args: cobra.NoArgs,
+		Use: "watch", Short: "Print changes as they happen, a line each", Args: none,
+		Long: `Print each change of a profile or a device as it happens, until interrupted: its
+place in the change stream, what was done, and the name of the profile or the
+identity of the device as the store has it.`,
 		Example: "  roamgate policy watch",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withStore(cmd, *path, func(ctx context.Context, s *device.Store) error {

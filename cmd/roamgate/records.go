@@ -8,7 +8,10 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"text/tabwriter"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -23,8 +26,7 @@ func recordsCommand() *cobra.Command {
 		Long: `Read the accounting records of the running hub, or with --config those in the
 spool of a hub that is stopped. Identities are shown as keyed hashes.`,
 	}
-	c.AddCommand(recordsListCommand(), recordsShowCommand(), recordsExportCommand())
-	return c
+	return group(c, recordsListCommand(), recordsShowCommand(), recordsExportCommand())
 }
 
 // recordSource is where records are read: a running hub or its directory.
@@ -91,16 +93,17 @@ func (r *recordSource) page(ctx context.Context, from uint64, n int, raw bool, f
 
 func (r *recordSource) offline(from uint64, limit int, raw bool, f func([]byte) bool) error {
 	conf, ps := loadConfig(r.path)
-	if err := ps.Err(); err != nil {
-		return problem("%v", err)
+	if ps.Failed() {
+		return refused(ps)
 	}
 	key, err := conf.identityKey(false)
 	if err != nil {
-		return problem("%v", err)
+		return problem("%v (has a hub run with this configuration?)", err)
 	}
-	sp, err := spool.Open(conf.path(conf.Spool.Directory), spool.Options{ReadOnly: true})
+	dir := conf.path(conf.Spool.Directory)
+	sp, err := spool.Open(dir, spool.Options{ReadOnly: true})
 	if err != nil {
-		return problem("%v", err)
+		return spoolProblem(dir, err, "ask it without --config")
 	}
 	defer func() { _ = sp.Close() }()
 	view := conf.recordView(key)
@@ -124,6 +127,10 @@ func (r *recordSource) offline(from uint64, limit int, raw bool, f func([]byte) 
 	return nil
 }
 
+// rowsAligned is how many rows of a list are held to align them, under a
+// header each.
+const rowsAligned = 1000
+
 func recordsListCommand() *cobra.Command {
 	var src recordSource
 	var from uint64
@@ -132,11 +139,16 @@ func recordsListCommand() *cobra.Command {
 		Use:     "list",
 		Short:   "List records, a line each",
 		Example: "  roamgate records list\n  roamgate records list --from 1000 --limit 50",
-		Args:    cobra.NoArgs,
+		Args:    none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
-			fmt.Fprintln(w, "SEQ\tEVENT TIME\tKIND\tCLIENT\tREALM\tSESSION\tSECONDS\tIN\tOUT\tNOTE")
+			rows := 0
 			err := src.each(cmd.Context(), from, limit, false, func(line []byte) bool {
+				if rows%rowsAligned == 0 {
+					_ = w.Flush()
+					fmt.Fprintln(w, "SEQ\tEVENT TIME\tKIND\tCLIENT\tREALM\tSESSION\tSECONDS\tIN\tOUT\tNOTE")
+				}
+				rows++
 				return writeRow(w, line) == nil
 			})
 			if ferr := w.Flush(); err == nil {
@@ -171,8 +183,19 @@ func writeRow(w io.Writer, line []byte) error {
 		return err
 	}
 	_, err := fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Seq, r.EventTime, r.Kind, r.Client,
-		dash(r.Realm), dash(r.SessionID), dash(r.Seconds.String()), dash(r.In.String()), dash(r.Out.String()), r.Reason)
+		dash(r.Realm), dash(shown(r.SessionID)), dash(r.Seconds.String()), dash(r.In.String()), dash(r.Out.String()), r.Reason)
 	return err
+}
+
+// shown keeps what a network sent from moving a terminal's cursor or the
+// table's columns.
+func shown(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsGraphic(r) && r != utf8.RuneError {
+			return r
+		}
+		return '.'
+	}, s)
 }
 
 func dash(s string) string {
@@ -184,18 +207,21 @@ func dash(s string) string {
 
 func recordsShowCommand() *cobra.Command {
 	var src recordSource
+	var raw bool
 	c := &cobra.Command{
-		Use:     "show SEQ",
-		Short:   "Show one record with its packet",
-		Example: "  roamgate records show 42",
-		Args:    cobra.ExactArgs(1),
+		Use:   "show SEQ",
+		Short: "Show one record",
+		Long: `Show one record as JSON. With --raw the packet is part of it as it was received,
+in base64: with the user's name and whatever else the network sent.`,
+		Example: "  roamgate records show 42\n  roamgate records show 42 --raw",
+		Args:    exactly("SEQ"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			seq, err := strconv.ParseUint(args[0], 10, 64)
 			if err != nil {
-				return fmt.Errorf("%q is not a sequence number", args[0])
+				return usage(cmd, "%q is not a sequence number", args[0])
 			}
 			found := false
-			err = src.each(cmd.Context(), seq, 1, true, func(line []byte) bool {
+			err = src.each(cmd.Context(), seq, 1, raw, func(line []byte) bool {
 				var r row
 				if json.Unmarshal(line, &r) != nil || r.Seq != seq {
 					return false
@@ -210,6 +236,7 @@ func recordsShowCommand() *cobra.Command {
 			return err
 		},
 	}
+	c.Flags().BoolVar(&raw, "raw", false, "with the packet as received, base64")
 	src.flags(c)
 	return c
 }
@@ -222,7 +249,7 @@ func recordsExportCommand() *cobra.Command {
 		Use:     "export",
 		Short:   "Print records as JSON lines",
 		Example: "  roamgate records export --from 1000 >records.jsonl",
-		Args:    cobra.NoArgs,
+		Args:    none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			w := bufio.NewWriter(cmd.OutOrStdout())
 			err := src.each(cmd.Context(), from, 0, raw, func(line []byte) bool {

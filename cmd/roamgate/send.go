@@ -44,6 +44,9 @@ never from the command line. Exit code 0: the answer was not a reject.`,
 			Use: use + " [NAME=VALUE ...]", Short: short, Example: example,
 			RunE: func(cmd *cobra.Command, args []string) error {
 				s.out = cmd.OutOrStdout()
+				if s.to == "" {
+					return usage(cmd, "--to host:port is missing")
+				}
 				return s.run(code, args)
 			},
 		}
@@ -59,14 +62,12 @@ never from the command line. Exit code 0: the answer was not a reject.`,
 			f.StringVar(&s.passwordE, "password-env", "", "environment `variable` that holds the password")
 			f.BoolVar(&s.chap, "chap", false, "CHAP instead of PAP")
 		}
-		_ = k.MarkFlagRequired("to")
 		return k
 	}
-	c.AddCommand(
+	return group(c,
 		kind("auth", "Send an Access-Request", "  roamgate send auth --to 127.0.0.1:1812 --secret-file s --user bob@acme.example --password-env PW", radius.AccessRequest),
 		kind("acct", "Send an Accounting-Request", "  roamgate send acct --to 127.0.0.1:1813 --secret-file s User-Name=bob@acme.example Acct-Status-Type=Stop Acct-Session-Id=1", radius.AccountingRequest),
 		kind("status", "Send a Status-Server", "  roamgate send status --to 127.0.0.1:1812 --secret-file s", radius.StatusServer))
-	return c
 }
 
 // fromFileOrEnv reads a secret from one of two places.
@@ -77,7 +78,7 @@ func fromFileOrEnv(what, file, env string) ([]byte, error) {
 	case file != "":
 		b, err := os.ReadFile(file)
 		if err != nil {
-			return nil, fmt.Errorf("reading the %s: %w", what, err)
+			return nil, problem("reading the %s: %v", what, err)
 		}
 		return []byte(strings.TrimRight(string(b), "\r\n")), nil
 	case env != "":

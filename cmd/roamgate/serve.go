@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -34,7 +36,7 @@ func serveCommand() *cobra.Command {
 once; they are also read again whenever their content changes. A configuration
 with mistakes is refused as a whole and the running one stays.`,
 		Example: "  roamgate serve --config /etc/roamgate/roamgate.yaml",
-		Args:    cobra.NoArgs,
+		Args:    none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
@@ -60,9 +62,11 @@ type server struct {
 	view    *accounting.View
 	policy  *device.Table
 	queue   *queue.Drainer
-	closers []func()
+	closers []func() // in the order of opening
 	watch   *file.Watcher
 	hub     *aaa.Hub
+	admin   net.Listener
+	notify  *notifier
 
 	tasks sync.WaitGroup
 	fail  chan error
@@ -71,36 +75,42 @@ type server struct {
 // serve runs the hub until ctx ends. What was opened is closed in the
 // opposite order: packets first, the spool last.
 func serve(ctx context.Context, path string) error {
-	conf, ps := loadConfig(path)
-	if err := ps.Err(); err != nil {
-		return problem("%v", err)
+	l, ps := loadAll(path)
+	if l == nil {
+		return refused(ps)
 	}
-	log, err := newLogger(conf)
+	log, err := newLogger(l.conf)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = log.Sync() }()
-	for _, p := range ps {
-		log.Warn("configuration", zap.String("problem", p.String()))
+	s := &server{
+		conf: l.conf, log: log, stats: stat.NewRegistry(), started: time.Now(), fail: make(chan error, 8),
+		notify: newNotifier(os.Getenv),
 	}
-	s := &server{conf: conf, log: log, stats: stat.NewRegistry(), started: time.Now(), fail: make(chan error, 8)}
-	set, ps := file.Load(conf.path(conf.Routing.Directory), os.LookupEnv)
-	s.problems("routing files", ps)
-	if err := ps.Err(); err != nil {
-		return problem("%v", err)
-	}
-	if err := s.open(set); err != nil {
+	defer s.notify.close()
+	s.problems("configuration", ps)
+	if err := s.open(ctx, l); err != nil {
+		s.close()
 		return &exitError{exitProblem, err.Error()}
 	}
 	return s.run(ctx)
+}
+
+// close closes what is open, the spool last.
+func (s *server) close() {
+	for _, c := range slices.Backward(s.closers) {
+		c()
+	}
+	s.closers = nil
 }
 
 func newLogger(c *config) (*zap.Logger, error) {
 	zc := zap.NewProductionConfig()
 	if c.Log.Format == "console" {
 		zc = zap.NewDevelopmentConfig()
-		zc.DisableStacktrace = true
 	}
+	zc.DisableStacktrace = true
 	zc.Sampling = nil // the hub limits its own lines, by reason
 	zc.DisableCaller = true
 	zc.EncoderConfig.EncodeTime = zapcore.RFC3339NanoTimeEncoder
@@ -130,8 +140,13 @@ func (s *server) run(ctx context.Context) error {
 	s.start(background, "routing files", func(ctx context.Context) error { s.watch.Run(ctx); return nil })
 	s.start(background, "administration", s.serveAdmin)
 	s.start(background, "reload signal", s.reloadOnSignal)
+	s.start(background, "watchdog", func(ctx context.Context) error {
+		s.notify.guard(ctx, func() { s.status() })
+		return nil
+	})
 	s.log.Info("ready", zap.Any("listen", s.fronts()), zap.Stringer("admin", s.conf.Admin.Listen),
-		zap.String("version", version()), zap.Uint64("generation", s.hub.Snapshot().Generation))
+		zap.String("version", versionText()), zap.Uint64("generation", s.hub.Snapshot().Generation))
+	s.notify.ready("carrying traffic")
 
 	var err error
 	select {
@@ -141,16 +156,15 @@ func (s *server) run(ctx context.Context) error {
 		s.log.Error("stopping after a failure", zap.Error(err))
 		err = &exitError{exitProblem, err.Error()}
 	}
+	s.notify.stopping()
 	cancel()
 	hub.Wait()
 	stop()
 	s.tasks.Wait()
-	for _, c := range s.closers {
-		c()
-	}
 	if cerr := s.spool.Close(); cerr != nil && err == nil {
 		err = problem("closing the spool: %v", cerr)
 	}
+	s.close()
 	return err
 }
 
@@ -176,6 +190,7 @@ func (s *server) reloadOnSignal(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-hup:
+			s.notify.reloading() // until reported hears of it
 			s.watch.Reload()
 		}
 	}
@@ -201,7 +216,7 @@ func (s *server) problems(what string, ps file.Problems) {
 		case file.Error:
 			write = s.log.Error
 		}
-		write(what, zap.Stringer("at", p.Pos), zap.String("problem", p.Text), zap.String("hint", p.Hint))
+		write(what, zap.String("problem", p.String()))
 	}
 }
 
@@ -213,8 +228,15 @@ func (s *server) fronts() []string {
 	return fs
 }
 
-// version is the module's version, or that of the commit built from.
-func version() string {
+// version is set by the linker, as the Makefile does.
+var version string
+
+// versionText is the version of the release, of the module, or of the commit
+// built from.
+func versionText() string {
+	if version != "" {
+		return version
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"

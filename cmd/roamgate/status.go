@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -15,11 +16,23 @@ import (
 	"github.com/roamgate/roamgate/realm/file"
 )
 
-// part is one thing that must work.
+// part is one thing that should work. Without one that is needed the hub is
+// not ready.
 type part struct {
-	Name string `json:"name"`
-	OK   bool   `json:"ok"`
-	Text string `json:"text"`
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Needed bool   `json:"needed"`
+	Text   string `json:"text"`
+}
+
+func (p *part) mark() string {
+	switch {
+	case p.OK:
+		return "ok"
+	case p.Needed:
+		return "FAIL"
+	}
+	return "warn"
 }
 
 // homeStatus is one home server for one kind of request.
@@ -58,7 +71,7 @@ type recordStatus struct {
 func (s *server) status() status {
 	snap := s.hub.Snapshot()
 	st := status{
-		Ready: true, Version: version(), Started: s.started, Generation: snap.Generation,
+		Ready: true, Version: versionText(), Started: s.started, Generation: snap.Generation,
 		Hash: fmt.Sprintf("%x", snap.Set.Hash[:8]), Listen: s.fronts(),
 		Clients: len(snap.Set.Clients), Realms: len(snap.Set.Routes),
 		Records: recordStatus{s.spool.Last(), s.queue.Stats().Cursor.Load()},
@@ -75,9 +88,9 @@ func (s *server) status() status {
 			st.Homes = append(st.Homes, homeStatus{hm.Spec.Name, k.String(), hm.Addr[k].AddrPort().String(), h.String(), cause.String()})
 		}
 	}
-	st.Parts = s.parts()
+	st.Parts = s.parts(st.Homes)
 	for _, p := range st.Parts {
-		st.Ready = st.Ready && p.OK
+		st.Ready = st.Ready && (p.OK || !p.Needed)
 	}
 	return st
 }
@@ -99,34 +112,68 @@ func (s *server) sum(family, label string) map[string]uint64 {
 }
 
 // parts says of each part whether it works.
-func (s *server) parts() []part {
-	ps := []part{{"hub", true, "carrying traffic"}}
+func (s *server) parts(homes []homeStatus) []part {
 	state := s.spool.State()
-	ps = append(ps, part{"spool", state == spool.Ready, state.String()})
-	files := part{"routing files", true, "as on disk"}
-	if w := s.watch.Status(); w.Result == file.Failed {
-		files.Text = fmt.Sprintf("the version of %s has %d mistakes: an older one is in use", w.Attempt.Format(time.RFC3339), w.Errors)
+	ps := []part{
+		{"hub", true, true, "carrying traffic"},
+		{"spool", state == spool.Ready, true, state.String()},
+		s.filesPart(), homesPart(homes), s.queuePart(),
 	}
-	ps = append(ps, files)
 	if s.conf.Redis.Address != "" {
-		text := "reached"
-		if !s.policy.RedisUp() {
-			text = "away: known devices go on, records wait in the spool"
+		p := part{Name: "redis", OK: s.policy.RedisUp(), Text: "reached"}
+		if !p.OK {
+			p.Text = "away: known devices go on, unknown ones by the rule of their realm"
 		}
-		ps = append(ps, part{"redis", true, text})
+		ps = append(ps, p)
 	}
 	return ps
+}
+
+func (s *server) filesPart() part {
+	w := s.watch.Status()
+	if w.Result != file.Failed {
+		return part{Name: "routing files", OK: true, Text: "as on disk"}
+	}
+	return part{Name: "routing files", Text: fmt.Sprintf("refused at %s with %s: an older version is in use",
+		w.Attempt.Format(time.RFC3339), count(w.Errors, "error"))}
+}
+
+// homesPart leaves out what an operator has disabled.
+func homesPart(homes []homeStatus) part {
+	var down []string
+	for _, h := range homes {
+		if h.State == home.Down.String() && h.Cause != home.Disabled.String() {
+			down = append(down, h.Name+" ("+h.Kind+")")
+		}
+	}
+	if len(down) == 0 {
+		return part{Name: "homes", OK: true, Text: "none is down"}
+	}
+	return part{Name: "homes", Text: "down: " + strings.Join(down, ", ")}
+}
+
+func (s *server) queuePart() part {
+	st, lag := s.queue.Stats(), s.queue.Lag()
+	switch {
+	case st.Up.Load():
+		return part{Name: "queue", OK: true, Text: count(int(lag), "record") + " behind"}
+	case st.Alarms.Load() > 0:
+		return part{Name: "queue", Text: "holds other content under our id, nothing is drained: the log says more"}
+	}
+	return part{Name: "queue", Text: "away: " + count(int(lag), "record") + " wait in the spool"}
 }
 
 func statusCommand() *cobra.Command {
 	var at hubAddress
 	var asJSON bool
 	c := &cobra.Command{
-		Use:     "status",
-		Short:   "Say how the running hub is",
-		Long:    "Say how the running hub is. Exit code 0: everything works; 1: something does not.",
+		Use:   "status",
+		Short: "Say how the running hub is",
+		Long: `Say how the running hub is. Exit code 0: everything works; 1: something does
+not, such as a home that is down or routing files that were refused; 3: the hub
+does not answer. A part marked FAIL is one without which the hub is not ready.`,
 		Example: "  roamgate status\n  roamgate status --json",
-		Args:    cobra.NoArgs,
+		Args:    none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var st status
 			if err := at.get(cmd.Context(), "/status", &st); err != nil {
@@ -141,8 +188,10 @@ func statusCommand() *cobra.Command {
 			} else {
 				writeStatus(cmd.OutOrStdout(), &st)
 			}
-			if !st.Ready {
-				return &exitError{code: exitProblem}
+			for _, p := range st.Parts {
+				if !p.OK {
+					return &exitError{code: exitProblem}
+				}
 			}
 			return nil
 		},
@@ -156,20 +205,20 @@ func writeStatus(out io.Writer, st *status) {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	defer func() { _ = w.Flush() }()
 	word := map[bool]string{true: "ready", false: "NOT READY"}[st.Ready]
-	fmt.Fprintf(w, "roamgate %s %s since %s, configuration %d (%s), %d clients, %d realms\n",
-		st.Version, word, st.Started.Format(time.RFC3339), st.Generation, st.Hash, st.Clients, st.Realms)
+	fmt.Fprintf(w, "roamgate %s %s since %s, configuration %d (%s), %s, %s\n",
+		st.Version, word, st.Started.Format(time.RFC3339), st.Generation, st.Hash, count(st.Clients, "client"), count(st.Realms, "realm"))
 	for _, l := range st.Listen {
 		fmt.Fprintf(w, "listens\t%s\n", l)
 	}
 	for _, p := range st.Parts {
-		mark := "ok"
-		if !p.OK {
-			mark = "FAIL"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", p.Name, mark, p.Text)
+		fmt.Fprintf(w, "%s\t%s\t%s\n", p.Name, p.mark(), p.Text)
 	}
 	for _, h := range st.Homes {
-		fmt.Fprintf(w, "home %s\t%s\t%s\t%s %s\n", h.Name, h.Kind, h.Address, h.State, h.Cause)
+		state := h.State
+		if h.Cause != home.Well.String() {
+			state += " (" + h.Cause + ")"
+		}
+		fmt.Fprintf(w, "home %s\t%s\t%s\t%s\n", h.Name, h.Kind, h.Address, state)
 	}
 	fmt.Fprintf(w, "records\tdurable up to %d, delivered up to %d\n", st.Records.Last, st.Records.Delivered)
 }

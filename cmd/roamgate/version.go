@@ -14,9 +14,9 @@ func versionCommand() *cobra.Command {
 		Use:     "version",
 		Short:   "Print the version",
 		Example: "  roamgate version",
-		Args:    cobra.NoArgs,
+		Args:    none,
 		Run: func(cmd *cobra.Command, _ []string) {
-			fmt.Fprintf(cmd.OutOrStdout(), "roamgate %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			fmt.Fprintf(cmd.OutOrStdout(), "roamgate %s %s %s/%s\n", versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		},
 	}
 }
@@ -25,8 +25,9 @@ func manCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "man DIRECTORY",
 		Short:   "Write the manual pages",
+		Long:    "Write a manual page of section 8 for every command into a directory, which is made if need be.",
 		Example: "  roamgate man ./man",
-		Args:    cobra.ExactArgs(1),
+		Args:    exactly("DIRECTORY"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
 				return problem("making the directory: %v", err)
