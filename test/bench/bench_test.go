@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"io"
 	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,11 +55,26 @@ func TestOwnCPUTimeAndMemory(t *testing.T) {
 	before, err := cpuTime(os.Getpid())
 	require.NoError(t, err)
 	assert.NotZero(t, before)
+	assert.InEpsilon(t, threadTimes(t), before, 0.5, "the threads that live have used most of it")
 	rss, err := peakRSS(os.Getpid())
 	require.NoError(t, err)
 	assert.Greater(t, rss, int64(1<<20))
-	_, err = cpuTime(1 << 30)
+	_, err = cpuTime(1 << 22) // above every process number of Linux
 	assert.Error(t, err)
+}
+
+// threadTimes is the sum over the threads that live.
+func threadTimes(t *testing.T) (sum time.Duration) {
+	files, err := filepath.Glob("/proc/self/task/*/schedstat")
+	require.NoError(t, err)
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		require.NoError(t, err)
+		ns, err := strconv.ParseInt(strings.Fields(string(b))[0], 10, 64)
+		require.NoError(t, err)
+		sum += time.Duration(ns)
+	}
+	return sum
 }
 
 func TestRatioIsTakenWithinARound(t *testing.T) {

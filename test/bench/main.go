@@ -5,8 +5,8 @@
 // processor, the proxies have the other. They take turns within each round,
 // every second round in the opposite order (ABBA), so that a machine that
 // gets slower hurts all alike; what counts is the ratio within a round. The
-// cost of a proxy is the CPU time of all its threads, from
-// /proc/PID/task/*/schedstat, divided by the transactions finished.
+// cost of a proxy is the CPU time of all its threads divided by the
+// transactions finished.
 //
 // The program starts itself again as load process and as forwarder; it works
 // on Linux alone. It judges nothing: the figures go to a Markdown file.
