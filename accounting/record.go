@@ -20,6 +20,8 @@ const (
 	// version 1, header length 2, kind 1, quarantine 1, flags 2, arrival 8,
 	// event time 8, key 16, other 8, address 16, port 2
 	fixedLen = 65
+	offTime  = 7
+	offKey   = 23
 )
 
 // Header is what a record says beside the packet: where it came from and how
@@ -118,29 +120,39 @@ type Record struct {
 // ErrRecord is wrapped by every error of Decode.
 var ErrRecord = errors.New("accounting record")
 
-// Decode reads one record. Names are copied; Raw borrows from b.
-func Decode(b []byte) (r Record, err error) {
+// headerEnd finds where the packet begins.
+func headerEnd(b []byte) (int, error) {
 	if len(b) < fixedLen {
-		return r, fmt.Errorf("%w: %d octets are too few", ErrRecord, len(b))
+		return 0, fmt.Errorf("%w: %d octets are too few", ErrRecord, len(b))
 	}
 	if b[0] != Version {
-		return r, fmt.Errorf("%w: version %d, this program reads %d", ErrRecord, b[0], Version)
+		return 0, fmt.Errorf("%w: version %d, this program reads %d", ErrRecord, b[0], Version)
 	}
 	if len(b) > MaxRecord {
-		return r, fmt.Errorf("%w: %d octets are too many", ErrRecord, len(b))
+		return 0, fmt.Errorf("%w: %d octets are too many", ErrRecord, len(b))
 	}
 	n := int(binary.BigEndian.Uint16(b[1:]))
 	if n < fixedLen+5 || n > len(b) || len(b)-n > maxPacket {
-		return r, fmt.Errorf("%w: header length %d of %d octets", ErrRecord, n, len(b))
+		return 0, fmt.Errorf("%w: header length %d of %d octets", ErrRecord, n, len(b))
+	}
+	return n, nil
+}
+
+// Decode reads one record. Names are copied; Raw borrows from b.
+func Decode(b []byte) (r Record, err error) {
+	n, err := headerEnd(b)
+	if err != nil {
+		return r, err
 	}
 	r.Kind, r.Quarantine = Kind(b[3]), Reason(b[4])
-	if !r.Kind.valid() || r.Quarantine >= reasons || (r.Kind == Quarantined) != (r.Quarantine != NotQuarantined) {
+	// A reason that a later program knows is still a reason.
+	if !r.Kind.valid() || (r.Kind == Quarantined) != (r.Quarantine != NotQuarantined) {
 		return r, fmt.Errorf("%w: kind %d with quarantine reason %d", ErrRecord, b[3], b[4])
 	}
 	r.Flags = Flags(binary.BigEndian.Uint16(b[5:]))
-	r.Time = int64(binary.BigEndian.Uint64(b[7:]))
+	r.Time = int64(binary.BigEndian.Uint64(b[offTime:]))
 	r.Event = int64(binary.BigEndian.Uint64(b[15:]))
-	copy(r.Key[:], b[23:])
+	copy(r.Key[:], b[offKey:])
 	r.Other = binary.BigEndian.Uint64(b[39:])
 	r.From = decodeAddr(b[47:65])
 	rest := b[fixedLen:n]

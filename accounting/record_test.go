@@ -89,7 +89,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"later version", change(func(b []byte) []byte { b[0] = 2; return b }), "version 2"},
 		{"kind", change(func(b []byte) []byte { b[3] = 77; return b }), "kind 77"},
 		{"reason without quarantine", change(func(b []byte) []byte { b[4] = 1; return b }), "reason 1"},
-		{"unknown reason", change(func(b []byte) []byte { b[3], b[4] = 255, 99; return b }), "reason 99"},
+		{"quarantine without a reason", change(func(b []byte) []byte { b[3] = 255; return b }), "kind 255"},
 		{"header passes the end", change(func(b []byte) []byte { b[1] = 0xff; return b }), "header length"},
 		{"header too short", change(func(b []byte) []byte { b[1], b[2] = 0, 10; return b }), "header length"},
 		{"name passes the header", change(func(b []byte) []byte { b[fixedLen] = 255; return b }), "a name"},

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -64,8 +65,14 @@ func BenchmarkCommit(b *testing.B) {
 			start, cpu := time.Now(), cpuTime()
 			b.ReportAllocs()
 			n := 0
+			sent, waits := map[*Batch]time.Time{}, []time.Duration(nil)
 			for b.Loop() {
 				x := <-done
+				now := time.Now()
+				if at, ok := sent[x]; ok {
+					waits = append(waits, now.Sub(at))
+				}
+				sent[x] = now
 				if x.Err != nil || !s.Submit(x, done) {
 					b.Fatal("refused", x.Err, s.State())
 				}
@@ -73,6 +80,11 @@ func BenchmarkCommit(b *testing.B) {
 			}
 			b.ReportMetric(float64(n)/time.Since(start).Seconds(), "records/s")
 			b.ReportMetric(float64((cpuTime()-cpu).Nanoseconds())/float64(n), "cpu-ns/record")
+			slices.Sort(waits)
+			if len(waits) > 100 {
+				b.ReportMetric(waits[len(waits)/2].Seconds()*1e3, "p50-ms")
+				b.ReportMetric(waits[len(waits)*99/100].Seconds()*1e3, "p99-ms")
+			}
 			st := s.Stats()
 			b.ReportMetric(float64(st.Records)/float64(st.Commits), "records/commit")
 			require.NoError(b, s.Close())
