@@ -31,7 +31,7 @@ func TestLoadAtHome(t *testing.T) {
 			orders, ordersEnd := io.Pipe()
 			resultsEnd, results := io.Pipe()
 			done := make(chan error, 2)
-			go func() { done <- load(orders, results) }()
+			go func() { done <- load(t.Context(), orders, results) }()
 			d := json.NewDecoder(resultsEnd)
 			var home homePorts
 			require.NoError(t, d.Decode(&home))

@@ -42,7 +42,7 @@ type outcome struct {
 
 // load is the load process: it plays the home all the time and a visited
 // network for each order.
-func load(in io.Reader, out io.Writer) error {
+func load(ctx context.Context, in io.Reader, out io.Writer) error {
 	any := netip.MustParseAddrPort("127.0.0.1:0")
 	home, err := play.StartHome(play.HomeConfig{
 		Name: "bench", Auth: any, Acct: any, Secret: []byte(homeSecret), Password: password,
@@ -58,10 +58,10 @@ func load(in io.Reader, out io.Writer) error {
 	}
 	for d := json.NewDecoder(in); ; {
 		var o order
-		if d.Decode(&o) != nil {
-			return nil // the parent has closed the pipe
+		if d.Decode(&o) != nil || ctx.Err() != nil {
+			return nil // the parent has closed the pipe, or is gone
 		}
-		if err := e.Encode(o.run()); err != nil {
+		if err := e.Encode(o.run(ctx)); err != nil {
 			return fmt.Errorf("reporting a turn: %w", err)
 		}
 	}
@@ -69,7 +69,7 @@ func load(in io.Reader, out io.Writer) error {
 
 const password = "correct-horse-1"
 
-func (o *order) run() outcome {
+func (o *order) run(ctx context.Context) outcome {
 	c := play.NASConfig{
 		Name: "bench-ap", Auth: o.Auth, Acct: o.Acct, Secret: []byte(o.Secret), Password: password,
 		Window: o.Window, Sockets: o.Sockets, Duration: o.Duration, Retries: 3, Timeout: time.Second,
@@ -87,7 +87,7 @@ func (o *order) run() outcome {
 		return outcome{Error: err.Error()}
 	}
 	begun := time.Now()
-	if err := n.Run(context.Background()); err != nil {
+	if err := n.Run(ctx); err != nil {
 		return outcome{Error: err.Error()}
 	}
 	s := n.Snapshot()
@@ -108,12 +108,12 @@ type loadProcess struct {
 	home    homePorts
 }
 
-func startLoad(ctx context.Context, o options) (*loadProcess, error) {
+func startLoad(o options) (*loadProcess, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("finding this program: %w", err)
 	}
-	c := pinned(ctx, o.loadCPU, self, "load")
+	c := pinned(o.loadCPU, self, "load")
 	// Two event loops share the processor; one scheduler slot would make each
 	// wait for the other's system calls.
 	c.Env = append(os.Environ(), "GOMAXPROCS=3")
@@ -177,8 +177,9 @@ func (l *loadProcess) turn(o options, p *proxy, d time.Duration) (turn, error) {
 	return t, err
 }
 
-// pinned runs a program on one processor. It is not killed with ctx: each has
-// its own way to stop.
-func pinned(_ context.Context, cpu int, name string, args ...string) *exec.Cmd {
-	return exec.Command("taskset", append([]string{"-c", strconv.Itoa(cpu), name}, args...)...)
+// pinned runs a program on one processor.
+func pinned(cpu int, name string, args ...string) *exec.Cmd {
+	c := exec.Command("taskset", append([]string{"-c", strconv.Itoa(cpu), name}, args...)...)
+	c.SysProcAttr = childAttributes()
+	return c
 }

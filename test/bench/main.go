@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -61,7 +62,8 @@ func parseOptions(args []string) (options, error) {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// A reader that goes away ends us in order too: nothing may stay behind.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE)
 	err := dispatch(ctx, os.Args[1:])
 	stop()
 	if err != nil {
@@ -74,7 +76,7 @@ func dispatch(ctx context.Context, args []string) error {
 	if len(args) > 0 {
 		switch args[0] {
 		case "load":
-			return load(os.Stdin, os.Stdout)
+			return load(ctx, os.Stdin, os.Stdout)
 		case "forward":
 			return forward(ctx, args[1:])
 		}
@@ -88,12 +90,13 @@ func dispatch(ctx context.Context, args []string) error {
 
 // compare runs all turns and writes the report.
 func compare(ctx context.Context, o options) error {
+	runtime.LockOSThread() // children end with the thread that started them
 	dir, err := os.MkdirTemp("", "roamgate-bench-")
 	if err != nil {
 		return fmt.Errorf("making the working directory: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	l, err := startLoad(ctx, o)
+	l, err := startLoad(o)
 	if err != nil {
 		return err
 	}

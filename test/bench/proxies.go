@@ -62,7 +62,7 @@ func startProxy(ctx context.Context, o options, l *loadProcess, name, dir string
 	if p.log, err = os.Create(filepath.Join(dir, "log")); err != nil {
 		return nil, fmt.Errorf("opening the log of %s: %w", name, err)
 	}
-	p.command = pinned(ctx, o.proxyCPU, args[0], args[1:]...)
+	p.command = pinned(o.proxyCPU, args[0], args[1:]...)
 	p.command.Stdout, p.command.Stderr = p.log, p.log
 	if err := p.command.Start(); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", name, err)
