@@ -23,14 +23,17 @@ type later struct {
 	scan bool // the list is not complete: read the markers again
 }
 
-func (l *later) add(seq uint64) {
+// add remembers a record; false: there is no room, the markers will be read
+// again.
+func (l *later) add(seq uint64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.seqs) >= laterMax {
 		l.scan = true
-		return
+		return false
 	}
 	l.seqs = append(l.seqs, seq)
+	return true
 }
 
 // take gives up to laterChunk records, and whether the markers must be read.
@@ -83,10 +86,7 @@ func (h *Hub) again(s *Shard, seq uint64) {
 
 // remember fills the list from the spool's markers.
 func (h *Hub) remember() {
-	err := h.spool.Pending(0, laterMax, func(seq uint64, _ []byte) bool {
-		h.later.add(seq)
-		return true
-	})
+	err := h.spool.Pending(0, 0, func(seq uint64, _ []byte) bool { return h.later.add(seq) })
 	if err != nil {
 		h.log.Error("reading records to forward", zap.Error(err))
 	}
