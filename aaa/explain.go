@@ -133,7 +133,7 @@ func (e *Explainer) Explain(q Question) (x Explanation) {
 	}
 	user, rlm, why := nai.Split([]byte(q.NAI))
 	if why != nai.OK {
-		return refused(x, "reject", ofNAI(why), ofNAI(why).Text())
+		return unroutable(x, &q, ofNAI(why), ofNAI(why).Text())
 	}
 	var buf [253]byte
 	var folded []byte
@@ -145,14 +145,11 @@ func (e *Explainer) Explain(q Question) (x Explanation) {
 		x.Realm, x.Match = string(folded), match(r, string(folded))
 	}
 	if r == nil {
-		if q.Accounting {
-			return refused(x, "record", NoRoute, "recorded as quarantined and acknowledged, never billed")
-		}
-		return refused(x, "reject", NoRoute, NoRoute.Text())
+		return unroutable(x, &q, NoRoute, NoRoute.Text())
 	}
 	x.Rule, x.RuleAt = r.Realm, r.Pos.String()
 	if r.Reject != "" {
-		return refused(x, "reject", RouteRejects, r.Reject)
+		return unroutable(x, &q, RouteRejects, r.Reject)
 	}
 	pool, kind := r.Auth, home.Auth
 	if q.Accounting {
@@ -165,16 +162,38 @@ func (e *Explainer) Explain(q Question) (x Explanation) {
 		x.Order = e.order(p, kind, &q)
 	}
 	if q.Accounting {
-		x.Result = "forward"
-		if pool < 0 {
-			x.Result, x.Ack = "record", realm.AcknowledgeDurable.String()
-		}
-		return x
+		return accounted(x, pool)
 	}
 	if pool < 0 {
 		return refused(x, "reject", NoPool, NoPool.Text())
 	}
-	return e.permit(x, r, spec, &q, user, folded)
+	x = e.permit(x, r, spec, &q, user, folded)
+	if x.Result == "forward" && len(x.Order) == 0 {
+		return refused(x, "reject", NoPool, NoPool.Text())
+	}
+	return x
+}
+
+// accounted says what becomes of a record that has a rule.
+func accounted(x Explanation, pool int32) Explanation {
+	x.Result = "forward"
+	switch {
+	case pool < 0:
+		x.Result, x.Ack = "record", realm.AcknowledgeDurable.String()
+	case len(x.Order) == 0:
+		return refused(x, "record", NoPool, "recorded; no home of the pool can take it now")
+	}
+	return x
+}
+
+// unroutable is a request that has no rule or one that refuses it. Accounting
+// is evidence all the same.
+func unroutable(x Explanation, q *Question, why Reason, text string) Explanation {
+	if q.Accounting {
+		x.Ack = realm.AcknowledgeDurable.String()
+		return refused(x, "record", why, "recorded as quarantined and acknowledged, never billed")
+	}
+	return refused(x, "reject", why, text)
 }
 
 func refused(x Explanation, result string, why Reason, text string) Explanation {
