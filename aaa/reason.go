@@ -27,7 +27,6 @@ const (
 	StatusWithPassword
 	StatusRate
 	EAPWithPassword
-	Duplicate
 	ConflictingDuplicate
 	Displaced
 	Overload
@@ -76,7 +75,6 @@ var ownReasons = [numOwn]string{
 	StatusWithPassword:                "status_with_password",
 	StatusRate:                        "status_rate",
 	EAPWithPassword:                   "eap_with_password",
-	Duplicate:                         "duplicate",
 	ConflictingDuplicate:              "conflicting_duplicate",
 	Displaced:                         "displaced",
 	Overload:                          "overload",
@@ -109,12 +107,21 @@ func (r Reason) String() string {
 	case r >= deviceReasons:
 		return device.Reason(r - deviceReasons).String()
 	case r >= naiReasons:
-		return nai.Reason(r - naiReasons).String()
+		return naiLabels[r-naiReasons]
 	case r >= radiusReasons:
 		return radius.Reason(r - radiusReasons).String()
 	}
 	return "unknown"
 }
+
+// naiLabels say that it is the name which is too long, empty and so on: a
+// packet can be that too.
+var naiLabels = func() (l [deviceReasons - naiReasons]string) {
+	for i := range l {
+		l[i] = "name_" + nai.Reason(i).String()
+	}
+	return l
+}()
 
 // Reasons is the closed set, without OK.
 func Reasons() []Reason {
