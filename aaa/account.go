@@ -15,7 +15,7 @@ import (
 // client's repetitions end. s.pkt is the request.
 func (s *Shard) account(slot uint32, ex *Exchange) {
 	p := &s.pkt
-	if s.loop(p) == Loop {
+	if s.loop(ex, p) == Loop {
 		s.stats.Add(s.ctr.local[Loop], 1)
 		s.note(Loop, ex.client.Spec.Name, ex.from)
 		s.noAnswer(ex)
@@ -59,10 +59,7 @@ func (s *Shard) routeAccounting(ex *Exchange, e *accounting.Event) {
 		s.quarantine(e, accounting.NoRoute)
 		return
 	}
-	s.header.Route, s.header.Realm = r.Realm, r.Realm
-	if string(folded) != r.Realm {
-		s.header.Realm = string(folded)
-	}
+	s.header.Route, s.header.Realm = r.Realm, s.names.of(folded)
 	s.stats.Add(ex.snap.realmStats[r.Index].requests[home.Acct], 1)
 	if r.Acct >= 0 {
 		ex.pool = ex.snap.Homes.Pool(r.Acct, home.Acct)
@@ -161,6 +158,11 @@ func (s *Shard) forwardAccounting(slot uint32, ex *Exchange) {
 func (s *Shard) homeFailed(ex *Exchange, why Reason) {
 	s.leaveHome(ex, false)
 	s.stats.Add(s.ctr.local[why], 1)
+	peer := ""
+	if ex.client != nil {
+		peer = ex.client.Spec.Name
+	}
+	s.note(why, peer, ex.from)
 	ex.failed = true
 	ex.homeDone = true
 }
@@ -207,7 +209,7 @@ func (s *Shard) acknowledge(ex *Exchange) {
 // accounted takes the home's Accounting-Response. What the home says beside
 // "recorded" is not passed on: RFC 2866 section 4.2 gives it no meaning.
 func (s *Shard) accounted(slot uint32, ex *Exchange, p *radius.Packet, hm *home.Home) {
-	s.checkProxyState(p, ex.snap.homeStats[hm.Index])
+	s.checkProxyState(ex, p, hm)
 	ex.homeDone, ex.failed = true, false
 	if ex.replay {
 		s.stats.Add(s.ctr.forwarded, 1)
@@ -300,10 +302,10 @@ func (s *Shard) replayRecord(r replayed) {
 	s.settle(slot, ex)
 }
 
-// routeOf finds the present rule of a record's realm: the configuration may
-// have changed since it was written.
+// routeOf finds the present rule of a record's realm, "" for none: the
+// configuration may have changed since it was written.
 func (s *Shard) routeOf(snap *Snapshot, name string) *realm.Route {
-	if name == realm.NameNone {
+	if name == "" {
 		return snap.Set.Table.None()
 	}
 	return snap.Set.Table.Lookup([]byte(name))

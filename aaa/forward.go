@@ -49,6 +49,7 @@ func (s *Shard) choose(slot uint32, ex *Exchange, p *radius.Packet) Reason {
 			return OK
 		}
 		s.stats.Add(s.ctr.local[NoIdentifier], 1)
+		s.note(NoIdentifier, hm.Spec.Name, hm.Addr[ex.kind])
 	}
 }
 
@@ -118,6 +119,10 @@ func (s *Shard) expire(slot uint32) {
 	ctr := ex.snap.homeStats[ex.homeIdx]
 	hm.State[ex.kind].TimedOut(s.now)
 	s.stats.Add(ctr.timeouts[ex.kind], 1)
+	if ex.orphan && ex.kind == home.Auth {
+		s.end(slot)
+		return
+	}
 	t := &ex.pool.Timers
 	if s.now-ex.began >= int64(t.MRD) {
 		s.giveUp(slot, ex, HomeTimeout)

@@ -89,7 +89,7 @@ func (s *Shard) own(v []byte) (ours, forged bool) {
 
 // loop looks for our own Proxy-State in a request: it would have been here
 // before.
-func (s *Shard) loop(p *radius.Packet) Reason {
+func (s *Shard) loop(ex *Exchange, p *radius.Packet) Reason {
 	if !p.Has(radius.ProxyState) {
 		return OK
 	}
@@ -103,6 +103,7 @@ func (s *Shard) loop(p *radius.Packet) Reason {
 		}
 		if forged {
 			s.stats.Add(s.ctr.local[ForgedProxyState], 1)
+			s.note(ForgedProxyState, ex.client.Spec.Name, ex.from)
 		}
 	}
 	return OK

@@ -28,26 +28,40 @@ func (s *Shard) refuse(slot uint32, ex *Exchange, why Reason) {
 	f := s.fronts[ex.front]
 	w := &s.w
 	w.Start(f.Queue.Next(), radius.AccessReject, ex.id, true)
+	states := s.proxyStates(req)
 	if _, id, _, ok := req.EAP(); ok {
 		w.AddEAPFailure(id)
 	} else {
-		s.addText(ex, why)
+		s.addText(ex, why, len(states))
 	}
-	if cause := why.ErrorCause(); cause != 0 {
+	if cause := why.ErrorCause(); cause != 0 && w.Room() >= len(states)+6 {
 		w.AddErrorCause(cause)
 	}
-	w.Raw(s.proxyStates(req))
+	if !w.Raw(states) {
+		s.tooMuch(slot, ex)
+		return
+	}
 	s.answer(slot, ex, w.SignResponse(s.crypt, ex.client.Secret, &ex.auth), resultReject)
 }
 
-func (s *Shard) addText(ex *Exchange, why Reason) {
+// addText gives the reason in words unless that leaves less than rest.
+func (s *Shard) addText(ex *Exchange, why Reason, rest int) {
 	text := texts[why]
 	if why == RouteRejects {
 		text = ex.snap.rejects[ex.route.Index]
 	}
-	if len(text) > 0 {
+	if len(text) > 0 && s.w.Room() >= rest+2+len(text) {
 		s.w.Add(radius.ReplyMessage, text)
 	}
+}
+
+// tooMuch ends an Exchange whose Proxy-States alone fill a packet: an answer
+// without one of them would go astray behind the client (RFC 2865 section
+// 5.33), so there is none.
+func (s *Shard) tooMuch(slot uint32, ex *Exchange) {
+	s.drop(ex.client, ReplyTooLong, ex.from)
+	s.noAnswer(ex)
+	s.end(slot)
 }
 
 // texts are the reasons' texts as octets, made once.
@@ -73,7 +87,10 @@ func (s *Shard) askIdentity(slot uint32, ex *Exchange) {
 	f := s.fronts[ex.front]
 	s.w.Start(f.Queue.Next(), radius.AccessChallenge, ex.id, true)
 	s.w.Add(radius.EAPMessage, identityRequest[:])
-	s.w.Raw(s.proxyStates(s.parsed(ex)))
+	if !s.w.Raw(s.proxyStates(s.parsed(ex))) {
+		s.tooMuch(slot, ex)
+		return
+	}
 	s.answer(slot, ex, s.w.SignResponse(s.crypt, ex.client.Secret, &ex.auth), resultChallenge)
 }
 
@@ -93,7 +110,7 @@ func (s *Shard) status(f *listen.Front, c *client.Client, from udp.Addr, local u
 	case p.Has(radius.UserPassword), p.Has(radius.CHAPPassword), p.Has(radius.EAPMessage):
 		s.drop(c, StatusWithPassword, from)
 		return
-	case !s.statusBudget():
+	case !s.statusBudget(c):
 		s.drop(c, StatusRate, from)
 		return
 	}
@@ -109,12 +126,14 @@ func (s *Shard) status(f *listen.Front, c *client.Client, from udp.Addr, local u
 	s.stats.Add(ctr.responses[kindStatus][result], 1)
 }
 
-// statusBudget bounds what probing can cost: the answer is worth one MD5
-// pair, a thousand a second of them are not.
-func (s *Shard) statusBudget() bool {
-	if sec := s.now / 1e9; sec != s.statusAt {
-		s.statusAt, s.statusN = sec, 0
+// statusBudget bounds what one client's probing can cost: the answer is worth
+// one MD5 pair, a thousand a second of them are not. Each client has its own,
+// or one could make the hub look dead to the others.
+func (s *Shard) statusBudget(c *client.Client) bool {
+	b := &s.probes[c.Index]
+	if sec := s.now / 1e9; sec != b.second {
+		*b = probeBudget{second: sec}
 	}
-	s.statusN++
-	return s.statusN <= statusRate
+	b.n++
+	return b.n <= statusRate
 }

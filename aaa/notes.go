@@ -21,7 +21,7 @@ type note struct {
 // noteEvery is how often one reason is written, in ns.
 const noteEvery = 1e9
 
-// note leaves a log line for a dropped or refused packet: one a second for
+// note leaves a log line for a dropped, refused or odd packet: one a second for
 // each reason, with the number of those left out. It names the source and
 // the reason, never an attribute.
 func (s *Shard) note(why Reason, peer string, from udp.Addr) {
@@ -46,11 +46,15 @@ func (h *Hub) writeNotes(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case n := <-h.notes:
-			h.log.Info("packet not passed on",
-				zap.String("reason", n.why.String()), zap.String("peer", n.peer),
-				zap.Stringer("from", n.from.AddrPort()), zap.Int64("suppressed", n.n))
+			h.write(n)
 		}
 	}
+}
+
+func (h *Hub) write(n note) {
+	h.log.Info("packet noted",
+		zap.String("reason", n.why.String()), zap.String("peer", n.peer),
+		zap.Stringer("from", n.from.AddrPort()), zap.Int64("suppressed", n.n))
 }
 
 func (h *Hub) homeChanged(hm *home.Home, k home.Kind, from, to home.Health, why home.Cause) {

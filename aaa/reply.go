@@ -14,7 +14,7 @@ import (
 //
 // hot: 0 allocs
 func (s *Shard) reply(sock int, data []byte, from udp.Addr) {
-	idx, kind, ok := s.whose(from)
+	idx, ok := s.whose(from)
 	if !ok {
 		s.stats.Add(s.ctr.unknownHome, 1)
 		s.note(UnknownHome, "", from)
@@ -25,20 +25,13 @@ func (s *Shard) reply(sock int, data []byte, from udp.Addr) {
 		s.badReply(idx, ofRadius(why), from)
 		return
 	}
-	slot, ok := s.ids.Find(sock, idx, kind, p.Identifier())
-	if !ok {
-		s.badReply(idx, LateReply, from)
-		return
-	}
-	ex := s.slab.at(slot)
-	hm := ex.snap.Homes.Home(idx)
-	if why := s.authenticReply(ex, hm, p); why != OK {
-		if why == BadResponseAuthenticator || why == ReplyBadMessageAuthenticator {
-			hm.State[kind].BadAuthenticator(s.now)
-		}
+	slot, hm, why := s.match(sock, p, from)
+	if why != OK {
 		s.badReply(idx, why, from)
 		return
 	}
+	ex := s.slab.at(slot)
+	idx, kind := hm.Index, ex.kind
 	hm.State[kind].Answered(s.now)
 	ctr := ex.snap.homeStats[idx]
 	s.stats.Observe(ctr.seconds[kind], s.now-ex.sentAt)
@@ -59,16 +52,46 @@ func (s *Shard) reply(sock int, data []byte, from udp.Addr) {
 
 // whose finds the home of a reply's source, in older configurations too
 // while their Exchanges run.
-func (s *Shard) whose(from udp.Addr) (int32, home.Kind, bool) {
-	if idx, kind, ok := s.snap.Homes.FromAddr(from); ok {
-		return idx, kind, true
+func (s *Shard) whose(from udp.Addr) (int32, bool) {
+	if idx, _, ok := s.snap.Homes.FromAddr(from); ok {
+		return idx, true
 	}
 	for _, d := range s.draining {
-		if idx, kind, ok := d.Homes.FromAddr(from); ok {
-			return idx, kind, true
+		if idx, _, ok := d.Homes.FromAddr(from); ok {
+			return idx, true
 		}
 	}
-	return 0, 0, false
+	return 0, false
+}
+
+// match finds the Exchange that a packet answers. A home whose name has
+// changed is another home at the same address to the present configuration,
+// so older ones are asked too while their Exchanges run.
+func (s *Shard) match(sock int, p *radius.Packet, from udp.Addr) (slot uint32, hm *home.Home, why Reason) {
+	slot, hm, why = s.matchIn(s.snap, sock, p, from)
+	for i := 0; why != OK && i < len(s.draining); i++ {
+		at, by, verdict := s.matchIn(s.draining[i], sock, p, from)
+		if verdict != LateReply {
+			slot, hm, why = at, by, verdict
+		}
+	}
+	if why == BadResponseAuthenticator || why == ReplyBadMessageAuthenticator {
+		hm.State[s.slab.at(slot).kind].BadAuthenticator(s.now)
+	}
+	return slot, hm, why
+}
+
+func (s *Shard) matchIn(snap *Snapshot, sock int, p *radius.Packet, from udp.Addr) (slot uint32, hm *home.Home, why Reason) {
+	idx, kind, ok := snap.Homes.FromAddr(from)
+	if ok {
+		slot, ok = s.ids.Find(sock, idx, kind, p.Identifier())
+	}
+	if !ok {
+		return noSlot, nil, LateReply
+	}
+	ex := s.slab.at(slot)
+	hm = ex.snap.Homes.Home(idx)
+	return slot, hm, s.authenticReply(ex, hm, p)
 }
 
 func (s *Shard) authenticReply(ex *Exchange, hm *home.Home, p *radius.Packet) Reason {
@@ -102,7 +125,7 @@ func (s *Shard) authenticReply(ex *Exchange, hm *home.Home, p *radius.Packet) Re
 // applied, and ends the Exchange.
 func (s *Shard) deliver(slot uint32, ex *Exchange, p *radius.Packet, hm *home.Home) {
 	ctr := ex.snap.homeStats[hm.Index]
-	s.checkProxyState(p, ctr)
+	s.checkProxyState(ex, p, hm)
 	if ex.orphan {
 		s.end(slot)
 		return
@@ -156,7 +179,7 @@ func (s *Shard) proxyStates(req *radius.Packet) []byte {
 
 // checkProxyState counts homes that do not return what RFC 2865 section
 // 5.33 asks them to.
-func (s *Shard) checkProxyState(p *radius.Packet, ctr *homeStats) {
+func (s *Shard) checkProxyState(ex *Exchange, p *radius.Packet, hm *home.Home) {
 	for a, off, ok := p.Next(radius.HeaderLen); ok; a, off, ok = p.Next(off) {
 		if a.Type == radius.ProxyState {
 			if ours, _ := s.own(a.Value()); ours {
@@ -164,7 +187,8 @@ func (s *Shard) checkProxyState(p *radius.Packet, ctr *homeStats) {
 			}
 		}
 	}
-	s.stats.Add(ctr.bad[MissingProxyState], 1)
+	s.stats.Add(ex.snap.homeStats[hm.Index].bad[MissingProxyState], 1)
+	s.note(MissingProxyState, hm.Spec.Name, hm.Addr[ex.kind])
 }
 
 // badReply counts a packet of a home that is not used.
@@ -231,17 +255,22 @@ func (s *Shard) filter(ex *Exchange, p *radius.Packet, ctr *homeStats) (extra []
 	if pr := ex.profile; pr != nil {
 		s.drops = pr.Drop
 		extra = append(s.extra[:0], pr.Extra...)
-		timeout, interim = pr.SessionTimeout, pr.InterimInterval
+		timeout, interim = pr.Timeout(s.wall/1e9), pr.InterimInterval
 	}
-	if v, ok := p.Uint32(radius.ServiceType); ok && isControl(v) {
-		s.drops.Set(radius.ServiceType)
-		s.stats.Add(ctr.filtered, 1)
+	// A NAS may take the last of several as well as the first.
+	for a, off, ok := p.Next(p.From(radius.ServiceType)); ok; a, off, ok = p.Next(off) {
+		if a.Type == radius.ServiceType && isControl(a.Value()) {
+			s.drops.Set(radius.ServiceType)
+			s.stats.Add(ctr.filtered, 1)
+			break
+		}
 	}
 	if v, ok := p.Uint32(radius.AcctInterimInterval); ok && v < minInterim && interim == 0 {
 		interim = minInterim
 		s.stats.Add(ctr.filtered, 1)
 	}
-	if v, ok := p.Uint32(radius.SessionTimeout); ok && timeout > v {
+	// Zero is no limit to many a NAS.
+	if v, ok := p.Uint32(radius.SessionTimeout); ok && v != 0 && v < timeout {
 		timeout = 0
 	}
 	extra = s.replace(extra, radius.SessionTimeout, timeout)
@@ -250,8 +279,11 @@ func (s *Shard) filter(ex *Exchange, p *radius.Packet, ctr *homeStats) (extra []
 
 // isControl says whether a Service-Type would open the visited network's
 // equipment instead of its service.
-func isControl(v uint32) bool {
-	switch v {
+func isControl(v []byte) bool {
+	if len(v) != 4 {
+		return false
+	}
+	switch binary.BigEndian.Uint32(v) {
 	case serviceAdministrative, serviceNASPrompt, serviceCallbackNASPrompt, serviceCallbackAdmin:
 		return true
 	}

@@ -97,17 +97,12 @@ func (s *Shard) authenticAccounting(c *client.Client) Reason {
 func (s *Shard) claim(f *listen.Front, c *client.Client, kind home.Kind, data []byte, from udp.Addr, local udp.LocalInfo) {
 	p := &s.pkt
 	slot := s.slab.take()
-	if slot == noSlot || (s.slab.max-s.slab.used < s.slab.max/reserve && !s.urgent(kind)) {
-		if slot != noSlot {
-			s.giveBack(slot)
-		}
-		s.drop(c, Overload, from)
-		return
-	}
 	k := dedup.Key{From: from, Listener: f.Index, Code: uint8(p.Code()), ID: p.Identifier()}
 	m := dedup.Mark{Auth: *p.Authenticator(), Body: maphash.Bytes(s.hub.seed, p.Bytes())}
 	outcome, entry, other, reply := s.dups.Claim(k, m, slot, s.now)
 	if outcome != dedup.Claimed {
+		// Needs no Exchange, so it is done under overload too: an answer
+		// sent again ends the repetitions.
 		s.giveBack(slot)
 		s.repeated(f, c, outcome, other, reply, from, local)
 		return
@@ -116,7 +111,13 @@ func (s *Shard) claim(f *listen.Front, c *client.Client, kind home.Kind, data []
 		// A new request under the same identifier: the client has given the
 		// old one up (RFC 5080 section 2.2.2).
 		s.slab.at(other).orphan = true
-		s.stats.Add(s.snap.clientStats[c.Index].dropped[Displaced], 1)
+		s.drop(c, Displaced, from)
+	}
+	if slot == noSlot || (s.slab.max-s.slab.used < s.slab.max/reserve && !s.urgent(kind)) {
+		s.dups.Forget(entry)
+		s.giveBack(slot)
+		s.drop(c, Overload, from)
+		return
 	}
 	ex := s.begin(slot)
 	ex.stage, ex.kind, ex.front, ex.id = stageWaiting, kind, f.Index, p.Identifier()
@@ -130,8 +131,11 @@ func (s *Shard) claim(f *listen.Front, c *client.Client, kind home.Kind, data []
 	}
 }
 
-// giveBack returns a slot that no Exchange has begun in.
+// giveBack returns a slot that no Exchange has begun in, if it is one.
 func (s *Shard) giveBack(slot uint32) {
+	if slot == noSlot {
+		return
+	}
 	s.slab.at(slot).stage = stageParked
 	s.slab.put(slot)
 }
@@ -153,8 +157,7 @@ func (s *Shard) repeated(f *listen.Front, c *client.Client, o dedup.Outcome, oth
 		s.stats.Add(ctr.pending, 1)
 		ex := s.slab.at(other)
 		if ex.pool != nil && ex.pool.Spec.Retransmit == realm.RetransmitClient && ex.homeIdx >= 0 {
-			s.transmit(other, ex)
-			s.stats.Add(ex.snap.homeStats[ex.homeIdx].retransmits[ex.kind], 1)
+			s.passOn(other, ex)
 		}
 	default:
 		s.stats.Add(ctr.conflict, 1)
@@ -162,10 +165,22 @@ func (s *Shard) repeated(f *listen.Front, c *client.Client, o dedup.Outcome, oth
 	}
 }
 
+// passOn sends a client's repetition to the home, to another one where the
+// first has fallen silent: nothing else moves a request whose repetitions are
+// the client's.
+func (s *Shard) passOn(slot uint32, ex *Exchange) {
+	health, _ := ex.snap.Homes.Home(ex.homeIdx).State[ex.kind].Health()
+	if health != home.Up && s.failOver(slot, ex) {
+		return
+	}
+	s.stats.Add(ex.snap.homeStats[ex.homeIdx].retransmits[ex.kind], 1)
+	s.transmit(slot, ex) // it could be built once, so it can be again
+}
+
 // route finds where an Access-Request goes. s.pkt is the request.
 func (s *Shard) route(slot uint32, ex *Exchange) {
 	p := &s.pkt
-	if why := s.loop(p); why != OK {
+	if why := s.loop(ex, p); why != OK {
 		s.refuse(slot, ex, why)
 		return
 	}
@@ -247,9 +262,14 @@ func (s *Shard) permit(slot uint32, ex *Exchange, p *radius.Packet, user, folded
 	s.forwardAuth(slot, ex, p)
 }
 
-// resume goes on with an Exchange whose policy has been fetched.
+// resume goes on with an Exchange whose policy has been fetched, unless its
+// client has given it up meanwhile.
 func (s *Shard) resume(slot uint32, ex *Exchange) {
 	ex.stage = stageWaiting
+	if ex.orphan {
+		s.end(slot)
+		return
+	}
 	p := s.parsed(ex)
 	name, _ := p.First(radius.UserName)
 	user, rlm, _ := nai.Split(name)

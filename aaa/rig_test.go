@@ -1,25 +1,28 @@
 package aaa
 
 import (
-	"crypto/hmac"
-	"crypto/md5"
+	"context"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
-	"go.uber.org/zap/zaptest"
-	layeh "layeh.com/radius"
-	"layeh.com/radius/rfc2865"
-	"layeh.com/radius/rfc2869"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/roamgate/roamgate/aaa/device"
+	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/aaa/listen"
 	"github.com/roamgate/roamgate/accounting"
 	"github.com/roamgate/roamgate/accounting/spool"
 	"github.com/roamgate/roamgate/pkg/stat"
+	"github.com/roamgate/roamgate/pkg/udp"
 	"github.com/roamgate/roamgate/realm"
 )
 
@@ -35,22 +38,83 @@ const (
 // NAS and homes are real sockets on loopback, spoken to with an independent
 // RADIUS library.
 type rig struct {
-	t     *testing.T
+	t     testing.TB
 	hub   *Hub
 	shard *Shard
+	set   *realm.Set
 	now   int64
 	wall  int64
+	clock atomic.Int64 // now, for the Monitor
 	nas   *net.UDPConn
-	homes []*net.UDPConn
+	homes []*net.UDPConn // where they are asked to authenticate
+	accts []*net.UDPConn // where they take accounting
+	logs  *observer.ObservedLogs
+}
+
+// setup is what a rig can differ in.
+type setup struct {
+	homes int
+	edit  func(*realm.Set) // before it is compiled
+	conf  func(*Config)
 	fs    vfs.FS
+	// policyOf makes the device policy.
+	policyOf func(t testing.TB) *device.Table
 }
 
 // newRig makes a hub with n homes of one pool and lets edit change the
 // configuration before it is compiled.
-func newRig(t *testing.T, n int, edit func(*realm.Set)) *rig {
+func newRig(t testing.TB, n int, edit func(*realm.Set)) *rig {
 	t.Helper()
-	r := &rig{t: t, now: int64(time.Hour), wall: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC).UnixNano(), fs: vfs.NewMem()}
+	return newRigOf(t, setup{homes: n, edit: edit})
+}
+
+func newRigOf(t testing.TB, o setup) *rig {
+	t.Helper()
+	r := &rig{t: t, now: int64(time.Hour), wall: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC).UnixNano()}
+	r.clock.Store(r.now)
 	r.nas = r.socket()
+	r.set = r.configuration(o.homes)
+	if o.edit != nil {
+		o.edit(r.set)
+	}
+	r.set.Table = realm.NewTable(r.set.Routes)
+	if o.fs == nil {
+		o.fs = vfs.NewMem()
+	}
+	sp, err := spool.Open("spool", spool.Options{FS: o.fs, MinFree: -1})
+	require.NoError(t, err)
+	var core zapcore.Core
+	core, r.logs = observer.New(zapcore.DebugLevel)
+	conf := Config{
+		Shards: 1, InFlight: 64, RecvBuffer: 1 << 20, DuplicateMem: 1 << 20,
+		Listen: []listen.Address{
+			{Service: listen.Auth, Addr: netip.MustParseAddrPort("127.0.0.1:0")},
+			{Service: listen.Acct, Addr: netip.MustParseAddrPort("127.0.0.1:0")},
+		},
+	}
+	if o.conf != nil {
+		o.conf(&conf)
+	}
+	var policy *device.Table
+	if o.policyOf != nil {
+		policy = o.policyOf(t)
+	}
+	r.hub, err = New(conf, r.set, Rooms{
+		Log: zap.New(core), Stats: stat.NewRegistry(), Spool: sp, Policy: policy,
+		Events: accounting.NewEvents(1000, time.Hour), Identity: []byte("0123456789abcdef"),
+	})
+	require.NoError(t, err)
+	r.shard = r.hub.shards[0]
+	r.turn(0)
+	t.Cleanup(func() {
+		_ = sp.Close() // fails where a test has broken the disk
+		r.shard.close()
+	})
+	return r
+}
+
+// configuration is what tests start from: one client, n homes in one pool.
+func (r *rig) configuration(n int) *realm.Set {
 	set := &realm.Set{
 		Clients: []realm.Client{{
 			Name: "visited", Prefixes: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
@@ -66,39 +130,19 @@ func newRig(t *testing.T, n int, edit func(*realm.Set)) *rig {
 	}
 	pool := realm.Pool{Name: "pool", Timers: realm.Timers{IRT: 2 * time.Second, MRT: 16 * time.Second, MRD: 30 * time.Second, MRC: 5}}
 	for i := range n {
-		c := r.socket()
-		r.homes = append(r.homes, c)
-		addr := c.LocalAddr().(*net.UDPAddr).AddrPort()
+		auth, acct := r.socket(), r.socket()
+		r.homes, r.accts = append(r.homes, auth), append(r.accts, acct)
 		set.Homes = append(set.Homes, realm.Home{
-			Name: string(rune('a' + i)), Auth: addr, Secret: realm.Secret(homeSecret), RequireMessageAuthenticator: true,
+			Name: string(rune('a' + i)), Secret: realm.Secret(homeSecret), RequireMessageAuthenticator: true,
+			Auth: addrOf(auth), Acct: addrOf(acct),
 		})
 		pool.Members = append(pool.Members, realm.Member{Home: int32(i), Priority: i, Weight: 1})
 	}
 	set.Pools = []realm.Pool{pool}
-	if edit != nil {
-		edit(set)
-	}
-	set.Table = realm.NewTable(set.Routes)
-	sp, err := spool.Open("spool", spool.Options{FS: r.fs, MinFree: -1, Logger: zaptest.NewLogger(t)})
-	require.NoError(t, err)
-	r.hub, err = New(Config{
-		Shards: 1, InFlight: 64, RecvBuffer: 1 << 20,
-		Listen: []listen.Address{
-			{Service: listen.Auth, Addr: netip.MustParseAddrPort("127.0.0.1:0")},
-			{Service: listen.Acct, Addr: netip.MustParseAddrPort("127.0.0.1:0")},
-		},
-	}, set, Rooms{
-		Log: zaptest.NewLogger(t), Stats: stat.NewRegistry(), Spool: sp,
-		Events: accounting.NewEvents(1000, time.Hour), Identity: []byte("0123456789abcdef"),
-	})
-	require.NoError(t, err)
-	r.shard = r.hub.shards[0]
-	t.Cleanup(func() {
-		r.shard.close()
-		require.NoError(t, sp.Close())
-	})
-	return r
+	return set
 }
+
+func addrOf(c *net.UDPConn) netip.AddrPort { return c.LocalAddr().(*net.UDPAddr).AddrPort() }
 
 func (r *rig) socket() *net.UDPConn {
 	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -111,6 +155,7 @@ func (r *rig) socket() *net.UDPConn {
 func (r *rig) pass(d time.Duration) {
 	r.now += int64(d)
 	r.wall += int64(d)
+	r.clock.Store(r.now)
 	r.turn(0)
 }
 
@@ -121,6 +166,9 @@ func (r *rig) turn(wait time.Duration) {
 	r.shard.clock(r.now, r.wall)
 	require.True(r.t, r.shard.step(tags))
 	r.shard.stats.Publish()
+	for len(r.hub.notes) > 0 {
+		r.hub.write(<-r.hub.notes)
+	}
 }
 
 // until turns the loop until ok.
@@ -146,145 +194,81 @@ func (r *rig) value(name string, labels ...string) int {
 	return int(r.hub.stats.Value(name, labels...))
 }
 
-// access makes an Access-Request; its Message-Authenticator is added by
-// encode.
-func access(user string, edit ...func(*layeh.Packet)) *layeh.Packet {
-	p := layeh.New(layeh.CodeAccessRequest, []byte(visitedSecret))
-	if user != "" {
-		_ = rfc2865.UserName_SetString(p, user)
-	}
-	for _, e := range edit {
-		e(p)
-	}
-	return p
+// apply makes a changed copy of the configuration the present one.
+func (r *rig) apply(edit func(*realm.Set)) {
+	r.t.Helper()
+	next := *r.set
+	next.Clients = append([]realm.Client(nil), next.Clients...)
+	next.Homes = append([]realm.Home(nil), next.Homes...)
+	next.Pools = append([]realm.Pool(nil), next.Pools...)
+	next.Routes = append([]realm.Route(nil), next.Routes...)
+	edit(&next)
+	next.Table = realm.NewTable(next.Routes)
+	require.NoError(r.t, r.hub.Apply(&next))
+	r.set = &next
+	r.turn(0)
 }
 
-func withPassword(pw string) func(*layeh.Packet) {
-	return func(p *layeh.Packet) { _ = rfc2865.UserPassword_SetString(p, pw) }
+// watch runs the Monitor of homes on the rig's clock; looked counts its
+// rounds.
+func (r *rig) watch() (looked func() int64) {
+	var rounds atomic.Int64
+	m := home.NewMonitor(home.MonitorConfig{
+		View: func() *home.View { rounds.Add(1); return r.hub.Snapshot().Homes }, Now: r.clock.Load, OnChange: r.hub.homeChanged,
+	})
+	done := make(chan struct{})
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { defer close(done); _ = m.Run(ctx) }()
+	r.t.Cleanup(func() { cancel(); <-done })
+	return rounds.Load
 }
 
-// encode signs a request as its code asks.
-func encode(t *testing.T, p *layeh.Packet, ma bool) []byte {
-	t.Helper()
-	if ma {
-		_ = rfc2869.MessageAuthenticator_Set(p, make([]byte, 16))
-		b, err := p.MarshalBinary()
-		require.NoError(t, err)
-		h := hmac.New(md5.New, p.Secret)
-		h.Write(b)
-		_ = rfc2869.MessageAuthenticator_Set(p, h.Sum(nil))
-	}
-	b, err := p.Encode()
-	require.NoError(t, err)
-	return b
+func (r *rig) state(i int, k home.Kind) *home.State {
+	return r.hub.Snapshot().Homes.Homes()[i].State[k]
 }
 
-func (r *rig) front(s listen.Service) *net.UDPAddr {
-	for _, a := range r.hub.Fronts() {
-		if a.Service == s {
-			return net.UDPAddrFromAddrPort(a.Addr)
+func (r *rig) health(i int, k home.Kind) home.Health {
+	h, _ := r.state(i, k).Health()
+	return h
+}
+
+// clean asserts that nothing is left of what went through the shard.
+func (r *rig) clean() {
+	r.t.Helper()
+	r.settleDown()
+	s := r.shard
+	assert.Zero(r.t, s.slab.used, "exchanges")
+	assert.Zero(r.t, s.ids.InUse(), "identifiers in use")
+	assert.Zero(r.t, s.ids.Counters().Misused, "identifiers released twice")
+	assert.Zero(r.t, s.wheel.Len(), "timers")
+	assert.Empty(r.t, s.draining, "old configurations")
+	assert.Zero(r.t, s.snap.uses[0].n, "uses of the configuration")
+	r.pass(dedupTTL)
+	assert.Zero(r.t, s.dups.Len(), "remembered requests after their time")
+}
+
+// each visits the Exchanges in flight.
+func (r *rig) each(visit func(ex *Exchange)) {
+	for slot := range uint32(len(r.shard.slab.chunks) * slabChunk) {
+		if ex := r.shard.slab.at(slot); ex.stage != stageFree {
+			visit(ex)
 		}
 	}
-	r.t.Fatal("no such front")
-	return nil
 }
 
-// offer sends octets to a front and lets the shard read them.
-func (r *rig) offer(s listen.Service, b []byte) {
+// inFlight gives the only Exchange there is.
+func (r *rig) inFlight() (only *Exchange) {
 	r.t.Helper()
-	_, err := r.nas.WriteToUDP(b, r.front(s))
-	require.NoError(r.t, err)
-	r.turn(patience)
+	require.Equal(r.t, 1, r.shard.slab.used, "exchanges in flight")
+	r.each(func(ex *Exchange) { only = ex })
+	return only
 }
 
-// ask sends an Access-Request with a Message-Authenticator and returns what
-// was sent.
-func (r *rig) ask(p *layeh.Packet) []byte {
-	r.t.Helper()
-	b := encode(r.t, p, true)
-	r.offer(listen.Auth, b)
-	return b
-}
+// dedupTTL is longer than any answer is kept.
+const dedupTTL = 31 * time.Second
 
-func read(t *testing.T, c *net.UDPConn, wait time.Duration) ([]byte, *net.UDPAddr) {
-	t.Helper()
-	buf := make([]byte, 5000)
-	require.NoError(t, c.SetReadDeadline(time.Now().Add(wait)))
-	n, from, err := c.ReadFromUDP(buf)
-	if err != nil {
-		return nil, nil
-	}
-	return buf[:n], from
-}
-
-// atHome gives the request that reached home i; it must be there.
-func (r *rig) atHome(i int) (*layeh.Packet, *net.UDPAddr) {
-	r.t.Helper()
-	b, from := read(r.t, r.homes[i], patience)
-	require.NotNil(r.t, b, "no request reached the home")
-	p, err := layeh.Parse(b, []byte(homeSecret))
-	require.NoError(r.t, err)
-	return p, from
-}
-
-// quietHome asserts that nothing reached home i. Loopback delivers before
-// the send returns, so there is nothing to wait for.
-func (r *rig) quietHome(i int) {
-	r.t.Helper()
-	b, _ := read(r.t, r.homes[i], time.Millisecond)
-	require.Nil(r.t, b, "a request reached the home")
-}
-
-// answer sends a reply of home i with a Message-Authenticator and lets the
-// shard read it.
-func (r *rig) answer(i int, to *net.UDPAddr, req *layeh.Packet, code layeh.Code, edit ...func(*layeh.Packet)) {
-	r.t.Helper()
-	p := req.Response(code)
-	for _, a := range req.Attributes {
-		if a.Type == rfc2865.ProxyState_Type {
-			p.Add(a.Type, a.Attribute)
-		}
-	}
-	for _, e := range edit {
-		e(p)
-	}
-	_, err := r.homes[i].WriteToUDP(signReply(r.t, p, code != layeh.CodeAccountingResponse), to)
-	require.NoError(r.t, err)
-	r.turn(patience)
-}
-
-// signReply encodes a reply made by Response: its authenticator field still
-// holds that of the request.
-func signReply(t *testing.T, p *layeh.Packet, ma bool) []byte {
-	t.Helper()
-	if ma {
-		_ = rfc2869.MessageAuthenticator_Set(p, make([]byte, 16))
-		b, err := p.MarshalBinary()
-		require.NoError(t, err)
-		h := hmac.New(md5.New, p.Secret)
-		h.Write(b)
-		_ = rfc2869.MessageAuthenticator_Set(p, h.Sum(nil))
-	}
-	b, err := p.Encode()
-	require.NoError(t, err)
-	return b
-}
-
-// got gives the answer at the NAS, verified against its request.
-func (r *rig) got(req []byte) *layeh.Packet {
-	r.t.Helper()
-	b, _ := read(r.t, r.nas, patience)
-	require.NotNil(r.t, b, "the NAS got no answer")
-	require.True(r.t, layeh.IsAuthenticResponse(b, req, []byte(visitedSecret)), "the answer's authenticator is wrong")
-	p, err := layeh.Parse(b, []byte(visitedSecret))
-	require.NoError(r.t, err)
-	copy(p.Authenticator[:], req[4:20]) // for hidden attributes
-	return p
-}
-
-// silent asserts that the NAS got nothing.
-func (r *rig) silent() {
-	r.t.Helper()
-	b, _ := read(r.t, r.nas, time.Millisecond)
-	require.Nil(r.t, b, "the NAS got an answer")
+// inject gives the shard a datagram as if it had been read from a front.
+func (r *rig) inject(s listen.Service, b []byte, from netip.AddrPort) {
+	r.shard.clock(r.now, r.wall)
+	r.shard.receive(r.shard.fronts[s], b, udp.AddrFrom(from), udp.LocalInfo{})
 }

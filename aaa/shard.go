@@ -59,10 +59,10 @@ type Shard struct {
 	wall      int64 // unix ns
 	published int64
 
-	recs     *spool.Batch
-	spare    []*spool.Batch
-	statusAt int64 // second of the Status-Server budget
-	statusN  int
+	recs   *spool.Batch
+	spare  []*spool.Batch
+	probes []probeBudget // by client.Client.Index
+	names  names
 
 	levels levels
 	logged [numReasons]struct{ at, n int64 }
@@ -75,13 +75,38 @@ type scratch struct {
 	fold      [253]byte
 	proxy     [ownProxyState]byte
 	tagOut    [16]byte
-	extra     [512]byte
+	extra     [2560]byte // eight Filter-Ids and what else a device.Profile sets
 	drops     radius.Drop
 	states    [radius.MaxLen]byte
 	recordBuf []byte
 	forward   []uint64
 	event     accounting.Event
 	header    accounting.Header
+}
+
+// probeBudget counts a client's Status-Server packets of one second.
+type probeBudget struct {
+	second int64
+	n      int
+}
+
+// names keeps the text of realms that came up, so that a record of a known
+// one costs no allocation. It starts anew when it is full: who invents realms
+// gets no memory for it.
+type names map[string]string
+
+const maxNames = 4096
+
+func (n *names) of(b []byte) string {
+	if s, ok := (*n)[string(b)]; ok {
+		return s
+	}
+	if *n == nil || len(*n) >= maxNames {
+		*n = make(names)
+	}
+	s := string(b)
+	(*n)[s] = s
+	return s
 }
 
 // homeSocket is one source port toward the homes.
@@ -217,6 +242,7 @@ func (s *Shard) adopt() {
 		s.draining = append(s.draining, s.snap)
 	}
 	s.snap = next
+	s.probes = make([]probeBudget, len(next.Set.Clients))
 }
 
 func (s *Shard) readFront(f *listen.Front) {
