@@ -211,6 +211,7 @@ func TestQueueBound(t *testing.T) {
 		b.Add(uint64(i), []byte("y"), false)
 		assert.Equal(t, i < 5, s.Submit(b, done), i)
 	}
+	assert.Equal(t, Full, s.State())
 	big := s.NewBatch()
 	for range 6 {
 		big.Add(1, nil, false)

@@ -108,7 +108,7 @@ type request struct {
 //
 // hot: 0 allocs, never waits for the disk
 func (s *Spool) Submit(b *Batch, done Done) bool {
-	if b.Len() == 0 || s.State() != Ready {
+	if b.Len() == 0 || State(s.state.Load()) != Ready {
 		s.stats.refused.Add(uint64(b.Len()))
 		return false
 	}
@@ -200,6 +200,11 @@ func (s *Spool) State() State {
 	st := State(s.state.Load())
 	if st != Ready {
 		return st
+	}
+	s.in.mu.Lock()
+	defer s.in.mu.Unlock()
+	if s.in.records >= s.o.MaxQueued || s.in.bytes >= s.o.MaxQueuedBytes {
+		return Full
 	}
 	return Ready
 }
