@@ -156,7 +156,7 @@ func (s *Shard) repeated(f *listen.Front, c *client.Client, o dedup.Outcome, oth
 	case dedup.Pending:
 		s.stats.Add(ctr.pending, 1)
 		ex := s.slab.at(other)
-		if ex.pool != nil && ex.pool.Spec.Retransmit == realm.RetransmitClient && ex.homeIdx >= 0 {
+		if ex.pool != nil && ex.homeIdx >= 0 {
 			s.passOn(other, ex)
 		}
 	default:
@@ -165,12 +165,13 @@ func (s *Shard) repeated(f *listen.Front, c *client.Client, o dedup.Outcome, oth
 	}
 }
 
-// passOn sends a client's repetition to the home, to another one where the
-// first has fallen silent: nothing else moves a request whose repetitions are
-// the client's.
+// passOn moves a request whose home has fallen silent to another one as soon
+// as the client asks again, without waiting for our own timer, which may have
+// grown to many seconds. Where the repetitions are the client's, it also
+// sends the request again.
 func (s *Shard) passOn(slot uint32, ex *Exchange) {
 	health, _ := ex.snap.Homes.Home(ex.homeIdx).State[ex.kind].Health()
-	if health != home.Up && s.failOver(slot, ex) {
+	if health != home.Up && s.failOver(slot, ex) || ex.pool.Spec.Retransmit != realm.RetransmitClient {
 		return
 	}
 	s.stats.Add(ex.snap.homeStats[ex.homeIdx].retransmits[ex.kind], 1)

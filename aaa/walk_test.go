@@ -9,7 +9,9 @@ import (
 	"layeh.com/radius/rfc2865"
 	"layeh.com/radius/rfc2866"
 
+	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/aaa/listen"
+	"github.com/roamgate/roamgate/realm"
 )
 
 func TestAccessRequestWalk(t *testing.T) {
@@ -92,4 +94,21 @@ func TestRefusedRequestsUseNoIdentifierUp(t *testing.T) {
 	}
 	assert.Len(t, r.shard.homes, 1)
 	r.quietHome(0)
+}
+
+// A client that asks again moves its request off a dead home at once; our own
+// timer may have grown to many seconds by then.
+func TestRepetitionLeavesADeadHome(t *testing.T) {
+	r := newRig(t, 2, func(s *realm.Set) {
+		s.Pools[0].Timers = realm.Timers{IRT: time.Minute, MRT: time.Minute, MRD: 5 * time.Minute, MRC: 5}
+	})
+	sent := r.ask(access("bob@home.example", withPassword("x"), func(p *layeh.Packet) {
+		_ = rfc2865.State_SetString(p, "conversation")
+	}))
+	r.atHome(0)
+	r.kill(0, home.Auth)
+	r.quietHome(1)
+	r.offer(listen.Auth, sent)
+	r.atHome(1).answer(layeh.CodeAccessAccept)
+	assert.Equal(t, layeh.CodeAccessAccept, r.got(sent).Code)
 }
