@@ -85,7 +85,9 @@ type config struct {
 // adminDefault is where commands look for the hub.
 const adminDefault = "127.0.0.1:9812"
 
-// loadConfig reads the main configuration file and fills in defaults.
+// loadConfig reads the main configuration file and fills in defaults. After
+// mistakes it is there for finding more of them; nil says that nothing could
+// be read.
 func loadConfig(path string) (*config, file.Problems) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -97,12 +99,12 @@ func loadConfig(path string) (*config, file.Problems) {
 	if ps.Failed() {
 		return nil, ps
 	}
-	ps = append(ps, doc.Decode(c)...)
-	if ps.Failed() {
-		return nil, ps
-	}
 	c.doc = doc
+	ps = append(ps, doc.Decode(c)...)
 	c.defaults()
+	if ps.Failed() {
+		return c, ps
+	}
 	return c, append(ps, c.check()...)
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -10,17 +11,22 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 )
 
+// adminVariable names the hub for all commands of a shell.
+const adminVariable = "ROAMGATE_ADMIN"
+
 // hubAddress is the administration port of the running hub.
 type hubAddress struct{ addr string }
 
 func (h *hubAddress) flag(c *cobra.Command) {
-	c.Flags().StringVar(&h.addr, "admin", adminDefault, "administration `address` of the running hub")
+	c.Flags().StringVar(&h.addr, "admin", cmp.Or(os.Getenv(adminVariable), adminDefault),
+		"administration `address` of the running hub; $"+adminVariable+" changes the default")
 }
 
 // get asks the running hub for a JSON document.

@@ -12,8 +12,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -39,9 +41,18 @@ func problem(format string, args ...any) error {
 }
 
 func main() {
-	err := root().Execute()
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run carries out one command line and gives the exit code.
+func run(ctx context.Context, args []string, out, errs io.Writer) int {
+	c := root()
+	c.SetArgs(args)
+	c.SetOut(out)
+	c.SetErr(errs)
+	err := c.ExecuteContext(ctx)
 	if err == nil {
-		return
+		return 0
 	}
 	code := exitUsage
 	var exit *exitError
@@ -49,9 +60,9 @@ func main() {
 		code = exit.code
 	}
 	if text := err.Error(); text != "" {
-		fmt.Fprintln(os.Stderr, "roamgate: "+text)
+		fmt.Fprintln(errs, "roamgate: "+text)
 	}
-	os.Exit(code)
+	return code
 }
 
 func root() *cobra.Command {

@@ -23,10 +23,9 @@ func newNotifier(env func(string) string) *notifier {
 	if path == "" {
 		return n
 	}
-	if path[0] == '@' { // abstract
-		path = "\x00" + path[1:]
+	if c, err := net.Dial("unixgram", path); err == nil { // '@' names an abstract socket, as systemd writes it
+		n.conn = c
 	}
-	n.conn, _ = net.DialUnix("unixgram", nil, &net.UnixAddr{Name: path, Net: "unixgram"})
 	usec, err := strconv.ParseInt(env("WATCHDOG_USEC"), 10, 64)
 	if pid := env("WATCHDOG_PID"); err == nil && usec > 0 && (pid == "" || pid == strconv.Itoa(os.Getpid())) {
 		n.watchdog = time.Duration(usec) * time.Microsecond

@@ -93,7 +93,11 @@ same file.`,
 				done, err := s.Import(ctx, device.ImportOptions{Name: name}, f.Profiles, each(f.Devices),
 					func(p device.ImportProgress) { bar.at(int(p.Devices + p.Skipped)) })
 				bar.end()
-				fmt.Fprintf(cmd.OutOrStdout(), "%d profiles, %d devices written, %d were there already\n", done.Profiles, done.Devices, done.Skipped)
+				text := fmt.Sprintf("%s and %s written", count(done.Profiles, "profile"), count(int(done.Devices), "device"))
+				if done.Skipped > 0 {
+					text += fmt.Sprintf(", %d before this run", done.Skipped)
+				}
+				fmt.Fprintln(cmd.OutOrStdout(), text)
 				return err
 			})
 		},

@@ -160,7 +160,7 @@ func (s *server) queuePart() part {
 	case st.Alarms.Load() > 0:
 		return part{Name: "queue", Text: "holds other content under our id, nothing is drained: the log says more"}
 	}
-	return part{Name: "queue", Text: "away: " + count(int(lag), "record") + " wait in the spool"}
+	return part{Name: "queue", Text: "away: " + count(int(lag), "record") + " behind, kept in the spool"}
 }
 
 func statusCommand() *cobra.Command {

@@ -25,7 +25,7 @@ func manCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "man DIRECTORY",
 		Short:   "Write the manual pages",
-		Long:    "Write a manual page of section 8 for every command into a directory, which is made if need be.",
+		Long:    "Write a manual page for every command into a directory, and make that if need be.",
 		Example: "  roamgate man ./man",
 		Args:    exactly("DIRECTORY"),
 		RunE: func(cmd *cobra.Command, args []string) error {
