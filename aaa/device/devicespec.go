@@ -43,7 +43,7 @@ func ParseDevice(text string) (DeviceSpec, error) {
 		d.Realm, d.CUI = rest[:n], rest[n+1:]
 	}
 	if _, problems := d.identity(); len(problems) > 0 {
-		return DeviceSpec{}, errors.New("identity is not imsi:..., mac:..., cui:LENGTH:REALM:VALUE or nai:...")
+		return DeviceSpec{}, errors.New("identity is not imsi:DIGITS, mac:ADDRESS, cui:LENGTH:REALM:VALUE or nai:USER@REALM")
 	}
 	return d, nil
 }

@@ -293,9 +293,8 @@ func TestHiddenAtEverySizeInFullPackets(t *testing.T) {
 }
 
 var (
-	sweepBuf          = make([]byte, radius.MaxLen)
-	in, out           = radius.NewSecret(secretIn), radius.NewSecret(secretOut)
-	sweepPacket, out2 radius.Packet
+	sweepBuf    = make([]byte, radius.MaxLen)
+	sweepPacket radius.Packet
 )
 
 // sweep sends one packet both ways; with its Message-Authenticator in, it has
