@@ -20,14 +20,15 @@ func both(t *testing.T, homes int, f func(t *testing.T, s *sim, probed bool)) {
 // F01, F33: new traffic leaves a dead home within 3 s, everything is
 // answered, and the home is used again soon after it has healed.
 func TestOneHomeDies(t *testing.T) {
+	const death = 45 // after the first probe of an idle time
 	both(t, 2, func(t *testing.T, s *sim, probed bool) {
-		s.run(10)
+		s.run(death)
 		require.Empty(t, s.events)
 		require.Greater(t, s.picked[0], 400)
-		s.alive = func(home int32, now int64) bool { return home != 0 || now < s.at(10) || now >= s.at(100) }
-		s.run(13)
+		s.alive = func(home int32, now int64) bool { return home != 0 || now < s.at(death) || now >= s.at(death+90) }
+		s.run(death + 3)
 		clear(s.picked)
-		s.run(30)
+		s.run(death + 20)
 		if probed {
 			assert.Zero(t, s.picked[0], "probes try the home, not requests")
 		} else {
@@ -36,19 +37,19 @@ func TestOneHomeDies(t *testing.T) {
 		h, c := s.health(0)
 		assert.Equal(t, Down, h)
 		assert.Equal(t, Timeout, c)
-		s.run(100)
+		s.run(death + 90)
 		assert.Zero(t, s.lost)
 		assert.Zero(t, s.refused)
 
-		s.run(100 + 40)
+		s.run(death + 130)
 		h, _ = s.health(0)
 		assert.Equal(t, Up, h)
 		assert.Zero(t, s.lost)
 		require.Len(t, s.events, 4, "%+v", s.events)
-		assert.Less(t, s.events[0].at, 12.9)
-		assert.Less(t, s.events[1].at, 17.0)
+		assert.Less(t, s.events[0].at, death+2.9)
+		assert.Less(t, s.events[1].at, death+7.0)
 		if probed {
-			assert.Less(t, s.events[3].at, 112.0)
+			assert.Less(t, s.events[3].at, death+102.0)
 		}
 	})
 }
@@ -256,4 +257,20 @@ func TestKindsApart(t *testing.T) {
 	assert.Equal(t, OK, why)
 	_, why = v.Pool(0, Acct).Pick(1, -1, 0, 0)
 	assert.Equal(t, AllDown, why)
+}
+
+// A home whose answers to probes are none that we believe - a server that
+// signs its answers to requests only - dies before that is known and comes
+// back by itself all the same.
+func TestHomeWhoseProbesAreNeverBelieved(t *testing.T) {
+	s := newSim(t, makeSet(2, withStatus))
+	s.probes = func(home int32, _ int64) bool { return home != 0 }
+	s.alive = func(home int32, now int64) bool { return home != 0 || now < s.at(2) || now >= s.at(30) }
+	s.run(29)
+	h, _ := s.health(0)
+	require.Equal(t, Down, h)
+	s.run(100)
+	h, _ = s.health(0)
+	assert.Equal(t, Up, h)
+	assert.Zero(t, s.lost)
 }

@@ -108,6 +108,11 @@ func (s *State) silence(now int64) int64 {
 // trusted reports whether lost probes prove anything.
 func (s *State) trusted() bool { return s.machine.probing && !s.machine.mute }
 
+// proven reports whether probes can also tell that the home is back. One that
+// has never answered a probe may answer none that we believe, and only a
+// request can show that it lives.
+func (s *State) proven() bool { return s.trusted() && s.machine.probed != 0 }
+
 func (s *State) failing(now int64) bool {
 	silence := s.silence(now)
 	return silence >= silenceAlone ||
@@ -145,7 +150,7 @@ func (s *State) cause(from, to Health, was Cause) Cause {
 // move carries out a step and sets what the next one is measured by.
 func (s *State) move(from, to Health, why Cause, now int64) {
 	m := &s.machine
-	s.set(to, why, to != Up && !s.trusted(), now)
+	s.set(to, why, to != Up && !s.proven(), now)
 	switch {
 	case to > from:
 		m.fall(now)
@@ -214,6 +219,6 @@ func (s *State) forgive(now int64) change {
 		s.move(Down, Degraded, Timeout, now)
 		return change{Down, Degraded, Timeout}
 	}
-	s.set(h, Timeout, !s.trusted(), now)
+	s.set(h, Timeout, !s.proven(), now)
 	return change{h, h, Timeout}
 }

@@ -40,11 +40,24 @@ func authenticate(nas peer.NAS, users []peer.User) func(worker, n int) error {
 }
 
 // TestHomeKilledUnderLoad: no authentication that its NAS retried once is
-// lost, and the home is used again by itself when it is back.
+// lost, and the home is used again by itself when it is back, also when its
+// answers to probes are none that the hub may believe.
 func TestHomeKilledUnderLoad(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		plain bool // probes are answered without Message-Authenticator
+	}{
+		{name: "probes believed"},
+		{name: "probes not believed", plain: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) { homeKilledUnderLoad(t, tt.plain) })
+	}
+}
+
+func homeKilledUnderLoad(t *testing.T, plain bool) {
 	users := subscribers(64)
 	start := func(name string) *peer.FreeRADIUS {
-		return peer.StartHome(t, peer.HomeConfig{Name: name, Secret: homeSecret, Users: users, MessageAuthenticator: true})
+		return peer.StartHome(t, peer.HomeConfig{Name: name, Secret: homeSecret, Users: users, MessageAuthenticator: true, PlainStatus: plain})
 	}
 	a, b := start("home-a"), start("home-b")
 	hub := peer.StartHub(t, peer.HubConfig{

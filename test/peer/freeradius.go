@@ -39,6 +39,9 @@ type HomeConfig struct {
 	// to Status-Server. FreeRADIUS 3.2.1 does so by itself only beside
 	// EAP-Message.
 	MessageAuthenticator bool
+	// PlainStatus leaves it out of the answers to Status-Server, as a post-auth
+	// section alone does.
+	PlainStatus bool
 	// RequireMessageAuthenticator refuses an Access-Request without one.
 	RequireMessageAuthenticator bool
 }
@@ -269,7 +272,7 @@ server home {
 {{end}}
 		files
 		pap
-{{if .Config.MessageAuthenticator}}
+{{if and .Config.MessageAuthenticator (not .Config.PlainStatus)}}
 		Autz-Type Status-Server {
 			update reply {
 				&Message-Authenticator := 0x00
