@@ -21,6 +21,7 @@ type Drainer struct {
 
 	polled   time.Time
 	reported bool   // the clearing side has a watermark
+	stored   uint64 // that watermark, as last heard
 	trimmed  uint64 // the queue holds nothing below
 }
 
@@ -162,6 +163,7 @@ func (d *Drainer) poll(ctx context.Context) error {
 		d.o.Logger.Warn("clearing watermark is ahead of the queue", zap.Uint64("watermark", seq))
 		return nil
 	}
+	d.stored = seq
 	d.stats.Reported.Store(seq)
 	d.s.SetWatermark(seq)
 	return d.trimQueue(ctx, seq)
@@ -196,10 +198,8 @@ func (d *Drainer) resume(ctx context.Context) (cursor uint64, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("asking the queue where it stands: %w", err)
 	}
-	if d.o.Trim == TrimAuto && !d.reported {
-		if _, d.reported, err = d.sink.Watermark(ctx); err != nil {
-			return 0, fmt.Errorf("reading the clearing watermark: %w", err)
-		}
+	if err := d.hear(ctx); err != nil {
+		return 0, fmt.Errorf("reading the clearing watermark: %w", err)
 	}
 	d.polled = time.Time{}
 	had := d.stats.Cursor.Load()
@@ -220,12 +220,32 @@ func (d *Drainer) resume(ctx context.Context) (cursor uint64, err error) {
 	return cursor, nil
 }
 
+// hear asks the clearing side what it has stored, before anything is sent.
+func (d *Drainer) hear(ctx context.Context) error {
+	if d.o.Trim == TrimDelivered {
+		return nil
+	}
+	seq, known, err := d.sink.Watermark(ctx)
+	switch {
+	case err != nil:
+		return err
+	case known:
+		d.reported, d.stored = true, seq
+	case !d.reported:
+		d.stored = d.s.Watermark() // TrimWatermark: its last word before the restart
+	}
+	return nil
+}
+
 // behind returns the end of the newest batch the queue has, which begins at
-// top.
+// top. Nothing below what the clearing side has stored is needed again; the
+// spool's own watermark is no proof of that, as before the first report it
+// told what was delivered, and a report alone is none, as it can be of
+// records that were never sent.
 func (d *Drainer) behind(top uint64) (uint64, error) {
 	floor := d.s.First() - 1
 	if d.byWatermark() {
-		floor = max(floor, d.s.Watermark())
+		floor = max(floor, min(d.s.Watermark(), d.stored))
 	}
 	if top == 0 {
 		return floor, nil
