@@ -3,7 +3,6 @@ package aaa
 import (
 	"context"
 	"fmt"
-	"testing"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -42,7 +41,7 @@ devices:
 
 // policyOf is an embedded table in which user NAME@home.example has profile
 // NAME.
-func policyOf(t testing.TB) *device.Table {
+func policyOf(t tester) *device.Table {
 	t.Helper()
 	text := policyText
 	for _, name := range []string{"open", "plain", "denied", "later", "over", "ending", "operator", "country", "port", "volume", "attempts"} {
@@ -55,7 +54,7 @@ func policyOf(t testing.TB) *device.Table {
 
 // storedPolicy is a table served from a Redis in memory; keep stops and
 // starts it.
-func storedPolicy(t testing.TB, run bool) (*device.Table, *miniredis.Miniredis) {
+func storedPolicy(t tester, run bool) (*device.Table, *miniredis.Miniredis) {
 	t.Helper()
 	m := miniredis.NewMiniRedis()
 	require.NoError(t, m.Start())
@@ -145,8 +144,8 @@ func (r *rig) fetched(user string) []byte {
 }
 
 func refusedByStore() []provocation {
-	withStore := func(prepare func(m *miniredis.Miniredis)) func(t testing.TB) *device.Table {
-		return func(t testing.TB) *device.Table {
+	withStore := func(prepare func(m *miniredis.Miniredis)) func(t tester) *device.Table {
+		return func(t tester) *device.Table {
 			tab, m := storedPolicy(t, true)
 			prepare(m)
 			return tab

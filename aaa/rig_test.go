@@ -34,11 +34,19 @@ const (
 	patience      = 5 * time.Second // a bound, never waited for when things work
 )
 
+// tester is a test, a benchmark or one run of a property.
+type tester interface {
+	require.TestingT
+	Helper()
+	Fatal(args ...any)
+	Cleanup(f func())
+}
+
 // rig is one shard without its loop: the test is the loop and the clock.
 // NAS and homes are real sockets on loopback, spoken to with an independent
 // RADIUS library.
 type rig struct {
-	t     testing.TB
+	t     tester
 	hub   *Hub
 	shard *Shard
 	set   *realm.Set
@@ -58,17 +66,17 @@ type setup struct {
 	conf  func(*Config)
 	fs    vfs.FS
 	// policyOf makes the device policy.
-	policyOf func(t testing.TB) *device.Table
+	policyOf func(t tester) *device.Table
 }
 
 // newRig makes a hub with n homes of one pool and lets edit change the
 // configuration before it is compiled.
-func newRig(t testing.TB, n int, edit func(*realm.Set)) *rig {
+func newRig(t tester, n int, edit func(*realm.Set)) *rig {
 	t.Helper()
 	return newRigOf(t, setup{homes: n, edit: edit})
 }
 
-func newRigOf(t testing.TB, o setup) *rig {
+func newRigOf(t tester, o setup) *rig {
 	t.Helper()
 	r := &rig{t: t, now: int64(time.Hour), wall: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC).UnixNano()}
 	r.clock.Store(r.now)

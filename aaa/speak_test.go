@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"net"
 	"sync/atomic"
-	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -91,7 +90,7 @@ func withEAP(id byte) edit {
 }
 
 // encode signs a request as its code asks.
-func encode(t testing.TB, p *layeh.Packet, ma bool) []byte {
+func encode(t tester, p *layeh.Packet, ma bool) []byte {
 	t.Helper()
 	if ma {
 		_ = rfc2869.MessageAuthenticator_Set(p, make([]byte, 16))
@@ -115,7 +114,7 @@ func sum(secret, b []byte) []byte {
 
 // requireSigned asserts that the Message-Authenticator of raw is its first
 // attribute (C46, C47) and made over auth.
-func requireSigned(t testing.TB, raw, auth []byte, secret string) {
+func requireSigned(t tester, raw, auth []byte, secret string) {
 	t.Helper()
 	require.GreaterOrEqual(t, len(raw), 38)
 	require.Equal(t, []byte{80, 18}, raw[20:22], "Message-Authenticator comes first")
@@ -166,7 +165,7 @@ func (r *rig) recorded(n int) {
 	})
 }
 
-func read(t testing.TB, c *net.UDPConn, wait time.Duration) ([]byte, *net.UDPAddr) {
+func read(t tester, c *net.UDPConn, wait time.Duration) ([]byte, *net.UDPAddr) {
 	t.Helper()
 	buf := make([]byte, 5000)
 	require.NoError(t, c.SetReadDeadline(time.Now().Add(wait)))
@@ -264,7 +263,7 @@ func values(p *layeh.Packet, t layeh.Type) (all []string) {
 
 // signReply encodes a reply made by Response: its authenticator field still
 // holds that of the request.
-func signReply(t testing.TB, p *layeh.Packet, ma bool) []byte {
+func signReply(t tester, p *layeh.Packet, ma bool) []byte {
 	t.Helper()
 	if ma {
 		_ = rfc2869.MessageAuthenticator_Set(p, make([]byte, 16))
