@@ -66,12 +66,11 @@ var mark = [proxyMark]byte{'r', 'g'}
 
 // seal writes our Proxy-State for a nonce.
 func (s *Shard) seal(nonce uint32) []byte {
-	var block [16]byte
 	b := s.proxy[:]
 	copy(b, mark[:])
 	b[2], b[3], b[4], b[5] = byte(nonce>>24), byte(nonce>>16), byte(nonce>>8), byte(nonce)
-	copy(block[:], b[:proxyMark+proxyNonce])
-	s.tag.Encrypt(s.tagOut[:], block[:])
+	copy(s.tagIn[:], b[:proxyMark+proxyNonce])
+	s.tag.Encrypt(s.tagOut[:], s.tagIn[:])
 	copy(b[proxyMark+proxyNonce:], s.tagOut[:8])
 	return b
 }

@@ -74,6 +74,7 @@ type Shard struct {
 type scratch struct {
 	fold      [253]byte
 	proxy     [ownProxyState]byte
+	tagIn     [16]byte // zero behind mark and nonce
 	tagOut    [16]byte
 	extra     [2560]byte // eight Filter-Ids and what else a device.Profile sets
 	drops     radius.Drop
