@@ -20,7 +20,7 @@ type writer struct {
 	forward  []uint64
 	mark     uint64   // watermark to write
 	floor    uint64   // trim to write: first record to keep
-	lowest   uint64   // no forward marker is below
+	lowest   uint64   // no forward marker below is without its record
 	times    []minute // minutes that have records, oldest first
 	witness  witness
 }
@@ -134,8 +134,8 @@ func (s *Spool) commit() {
 	w := &s.writer
 	w.pb.Reset()
 	forward := s.writeRecords(w.taken[w.at : w.at+w.group])
-	s.writeForwarded()
 	s.writeMarks()
+	s.writeForwarded() // behind writeMarks, which may write markers anew
 	start := time.Now()
 	if err := s.apply(w.group > 0 || len(w.requests) > 0); err != nil {
 		s.fail(err)

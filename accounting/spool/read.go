@@ -62,7 +62,7 @@ func (s *Spool) Pending(from uint64, limit int, fn func(seq uint64, rec []byte) 
 		n := 0
 		for ok := it.First(); ok && err == nil; ok = it.Next() {
 			var more bool
-			if more, err = s.lend(seqOf(it.Key()), fn); !more {
+			if more, err = s.lend(seqOf(it.Key()), it.Value(), fn); !more {
 				break
 			}
 			if n++; n == limit {
@@ -73,8 +73,12 @@ func (s *Spool) Pending(from uint64, limit int, fn func(seq uint64, rec []byte) 
 	})
 }
 
-// lend calls fn with one record.
-func (s *Spool) lend(seq uint64, fn func(seq uint64, rec []byte) bool) (more bool, err error) {
+// lend calls fn with one record, which the marker holds if the log has been
+// trimmed past it.
+func (s *Spool) lend(seq uint64, marker []byte, fn func(seq uint64, rec []byte) bool) (more bool, err error) {
+	if len(marker) > 0 {
+		return fn(seq, marker), nil
+	}
 	v, c, err := s.db.Get(newKey(keyRecord, seq))
 	if err != nil {
 		return false, damaged(fmt.Sprintf("reading record %d", seq), err)

@@ -29,6 +29,9 @@ var (
 //	r<seq>  record                      f<seq>  owed to a home server
 //	b<seq>  cut of the queue            t<sec>  first seq committed in that minute
 //	w       watermark                   m       layout, epoch
+//
+// An f<seq> is empty while the log has its record, and holds the record once
+// the log is trimmed past it.
 const layout = 1
 
 const (
@@ -152,8 +155,8 @@ func (s *Spool) SetWatermark(seq uint64) {
 }
 
 // Trim deletes delivered records below the given sequence number, as far as
-// watermark, retention and forward markers allow. The committer does the
-// same by itself as the watermark moves.
+// watermark and retention allow; those owed to a home stay for Pending. The
+// committer does the same by itself as the watermark moves.
 func (s *Spool) Trim(below uint64) error { return s.ask(&request{trim: below}) }
 
 func (s *Spool) ask(r *request) error {

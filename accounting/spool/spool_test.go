@@ -98,10 +98,7 @@ func TestSpoolTrimsOnlyWhatNobodyNeeds(t *testing.T) {
 	require.NoError(t, s.Cut(Cut{First: 1, Last: 30, N: 30}, Cut{First: 31, Last: 60, N: 30}))
 	trim(31, "40 is delivered, but the cut that holds it is not over")
 	s.SetWatermark(70)
-	trim(31, "51 is owed to a home, and its cut keeps what is before it")
-	s.Forwarded([]uint64{51})
-	require.NoError(t, s.Trim(0)) // the marker goes with this commit
-	trim(71, "delivered")
+	trim(71, "delivered; 51 is owed to a home and has moved into its marker")
 	s.SetWatermark(1000)
 	trim(91, "ten are retained, and the watermark cannot pass the end")
 	s = reopen(t, s, o)

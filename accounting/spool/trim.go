@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"errors"
 	"sort"
 	"time"
 )
@@ -8,6 +9,9 @@ import (
 // trimStep is how many records must be dead before they are deleted: a
 // tombstone for every few records would cost more than it frees.
 const trimStep = 1024
+
+// maxMoved bounds the records that one commit moves into their markers.
+const maxMoved = 1024
 
 // writeTrim deletes what nobody needs any more. asked is a caller's wish,
 // which is limited like the committer's own.
@@ -21,7 +25,7 @@ func (s *Spool) writeTrim(asked uint64) error {
 	if bound <= first || (asked == 0 && bound-first < trimStep) {
 		return nil
 	}
-	bound, err := s.owed(bound)
+	bound, err := s.moveOwed(bound)
 	if err != nil || bound <= first {
 		return err
 	}
@@ -63,19 +67,36 @@ func (s *Spool) keepFrom(watermark uint64) uint64 {
 	return min(bound, w.times[i].seq)
 }
 
-// owed lowers bound to the oldest record not yet forwarded.
-func (s *Spool) owed(bound uint64) (uint64, error) {
+// moveOwed moves the records below bound that a home still waits for into
+// their markers: a home that stays away, or is gone for good, must keep its
+// own records only and not the log behind them, which would fill the disk of
+// all others. It returns how far one commit has come.
+func (s *Spool) moveOwed(bound uint64) (uint64, error) {
 	w := &s.writer
 	it, err := s.iter(keyForward, w.lowest, bound)
 	if err != nil {
 		return 0, err
 	}
-	w.lowest = bound
-	for ok := it.First(); ok; ok = it.Next() {
-		w.lowest = seqOf(it.Key())
-		break
+	moved := 0
+	for ok := it.First(); ok && err == nil; ok = it.Next() {
+		seq := seqOf(it.Key())
+		if moved == maxMoved {
+			bound = seq
+			break
+		}
+		if len(it.Value()) > 0 {
+			continue // before a restart
+		}
+		moved++
+		_, err = s.lend(seq, nil, func(_ uint64, rec []byte) bool {
+			_ = w.pb.Set(key(&w.key, keyForward, seq), rec, nil)
+			return true
+		})
 	}
-	return w.lowest, damaged("reading forward markers", it.Close())
+	if err = errors.Join(err, damaged("reading forward markers", it.Close())); err == nil {
+		w.lowest = bound
+	}
+	return bound, err
 }
 
 func (s *Spool) deleteBelow(bound uint64) error {
