@@ -216,13 +216,21 @@ func (f *fetcher) read() bool {
 		if t.breaker.open() {
 			return false
 		}
-		ctx, cancel := context.WithDeadline(context.Background(), f.batch[len(f.batch)-1].deadline)
+		deadline := f.batch[len(f.batch)-1].deadline
+		left := time.Until(deadline)
+		if left <= 0 {
+			t.stats.fault(FaultOverload)
+			return false
+		}
+		ctx, cancel := context.WithDeadline(context.Background(), deadline)
 		err := f.src.get(ctx, f.names, f.out[:len(f.batch)])
 		cancel()
 		t.stats.fetches.Add(1)
 		t.stats.fetched.Add(uint64(len(f.batch)))
 		if err != nil {
-			if t.failed(err) == FaultConnection {
+			if fault := faultOf(err); fault == FaultTimeout && left < t.cfg.MissBudget/2 {
+				t.stats.fault(fault) // the time was lost here, not by the store
+			} else if t.failed(err) == FaultConnection {
 				// The client would remember a refused connection for a
 				// second after the store is back.
 				f.src.reset()

@@ -102,6 +102,7 @@ func (f *follower) resume(ctx context.Context) error {
 	}
 	if !f.on {
 		f.at, f.on = last, true
+		f.t.epoch.Add(1) // what was read before may have changed before last
 		return nil
 	}
 	f.t.stats.reconnects.Add(1)
