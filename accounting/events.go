@@ -124,6 +124,9 @@ func (ev *Events) Claim(k Key, content uint64, now int64) (out Outcome, seq uint
 			}
 		}
 	}
+	if at < 0 && isUntimed(hi) {
+		at, _, _ = p.find(hi, byContent(content), content)
+	}
 	if at >= 0 {
 		if s := p.ring[at].seq; s != 0 {
 			return Duplicate, s
@@ -132,6 +135,9 @@ func (ev *Events) Claim(k Key, content uint64, now int64) (out Outcome, seq uint
 	}
 	if same < maxSame {
 		p.insert(entry{hi: hi, lo: lo, content: content, time: now})
+		if isUntimed(hi) {
+			p.insert(entry{hi: hi, lo: byContent(content), content: content, time: now})
+		}
 	}
 	if same == 0 {
 		return New, 0
@@ -145,8 +151,13 @@ func (ev *Events) Settle(k Key, content, seq uint64) {
 	p := &ev.parts[hi%stripes]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if at, _, _ := p.find(hi, lo, content); at >= 0 {
-		p.ring[at].seq = seq
+	for _, lo := range [2]uint64{lo, byContent(content)} {
+		if at, _, _ := p.find(hi, lo, content); at >= 0 {
+			p.ring[at].seq = seq
+		}
+		if !isUntimed(hi) {
+			return
+		}
 	}
 }
 
@@ -157,6 +168,13 @@ func (ev *Events) Abandon(k Key, content uint64) {
 	p := &ev.parts[hi%stripes]
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.abandon(hi, lo, content)
+	if isUntimed(hi) {
+		p.abandon(hi, byContent(content), content)
+	}
+}
+
+func (p *part) abandon(hi, lo, content uint64) {
 	at, _, _ := p.find(hi, lo, content)
 	if at < 0 || p.ring[at].seq != 0 {
 		return
@@ -165,6 +183,14 @@ func (ev *Events) Abandon(k Key, content uint64) {
 	// The hole keeps its place in the ring until it is the oldest.
 	p.ring[at] = entry{time: p.ring[at].time}
 }
+
+// isUntimed says of the upper half of a Key whether its event is also
+// remembered by content, in an entry of its own.
+func isUntimed(hi uint64) bool { return hi>>56&untimed != 0 }
+
+// byContent stands for the lower half of a Key in the second entry of an
+// event that is remembered by its content.
+func byContent(content uint64) uint64 { return content * bucketStep }
 
 // Replay remembers a stored record, for rebuilding at start in order of seq.
 // A record that cannot be read is an error: the spool holds only records.
@@ -185,7 +211,7 @@ func (ev *Events) Replay(seq uint64, rec []byte) error {
 	return nil
 }
 
-// Len counts the remembered events.
+// Len counts the remembered events; those remembered by content count twice.
 func (ev *Events) Len() int {
 	n := 0
 	for i := range ev.parts {

@@ -17,6 +17,13 @@ type Key [16]byte
 // retransmissions, so Events also looks into both neighbour buckets.
 const startWidth = 10
 
+// untimed in the first octet of a Key marks a report of usage whose time is
+// that of its arrival. A NAS without Event-Timestamp that repeats the same
+// octets for minutes moves its event from bucket to bucket, and who has
+// recorded a packet can send it again at any time: Events knows such a report
+// by its content wherever its bucket is.
+const untimed = 0x80
+
 // bucketStep separates neighbour buckets in the low half of a Key. The rest
 // of the key is a keyed hash, so neighbours are found by one addition
 // instead of two more hashes. It is 2^64 divided by the golden ratio: odd,
@@ -81,10 +88,22 @@ func (h *Hasher) Key(e *Event, visited string) Key {
 		h.buf = appendStable(h.buf, e.raw)
 	}
 	k := h.digest()
+	k[0] &^= untimed
+	if e.Flags&FlagArrivalTime != 0 && e.reportsUsage() {
+		k[0] |= untimed
+	}
 	bucket := floorDiv(e.SessionStart(), startWidth)
 	low := binary.BigEndian.Uint64(k[8:]) + uint64(bucket)*bucketStep
 	binary.BigEndian.PutUint64(k[8:], low)
 	return k
+}
+
+// reportsUsage tells a report whose content is never the same twice by chance
+// from a Start or an Accounting-On, which a NAS says in the same words after
+// each boot.
+func (e *Event) reportsUsage() bool {
+	const usage = HasSessionTime | HasInputOctets | HasOutputOctets
+	return (e.Kind == Stop || e.Kind == Interim) && e.Has&usage != 0
 }
 
 // identity adds what names the user: the home's own handle first, as the

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"math/rand/v2"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -107,12 +108,14 @@ func TestEventsClaim(t *testing.T) {
 
 func TestEventsKnowARetransmissionByArrivalTime(t *testing.T) {
 	// No Event-Timestamp: the session start moves with the arrival.
+	session := 0
 	raw := func(delay uint32) []byte {
-		return packet(attr32(attrAcctStatusType, 2), attr(attrAcctSessionID, "s"), attr(attrUserName, "u"),
+		return packet(attr32(attrAcctStatusType, 2), attr(attrAcctSessionID, strconv.Itoa(session)), attr(attrUserName, "u"),
 			attr32(attrAcctSessionTime, 60), attr32(attrAcctDelayTime, delay))
 	}
 	h, ev := NewHasher([]byte("key")), NewEvents(1<<12, 0)
 	for second := range int64(3 * startWidth) {
+		session++
 		at := arrival + second*int64(100*time.Minute) // every phase of a bucket
 		at += second * int64(time.Second)
 		k, c := named(h, raw(0), "v", at)
@@ -126,6 +129,54 @@ func TestEventsKnowARetransmissionByArrivalTime(t *testing.T) {
 			require.Equal(t, Duplicate, out, "second %d, %s late", second, late)
 			require.Equal(t, uint64(second+1), seq)
 		}
+	}
+}
+
+// The same octets again and again while the home is away, from a NAS that
+// says no time, or sent once more by who has recorded them: one event.
+func TestEventsKnowTheSameOctetsLater(t *testing.T) {
+	usage := attr32(attrAcctInputOctets, 5)
+	for _, tt := range []struct {
+		name  string
+		kind  uint32
+		more  []byte
+		again Outcome
+	}{
+		{"stop", 2, usage, Duplicate},
+		{"interim", 3, usage, Duplicate},
+		{"stop of no usage", 2, nil, New},
+		{"start: the session id may have come round", 1, nil, New},
+		{"start with counters", 1, usage, New},
+		{"NAS up: it may have booted again", 7, nil, New},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			raw := packet(attr32(attrAcctStatusType, tt.kind), attr(attrAcctSessionID, "s"), attr(attrUserName, "u"), tt.more)
+			h, ev := NewHasher([]byte("key")), NewEvents(1<<12, 0)
+			claim := func(raw []byte, after time.Duration) (Key, uint64, Outcome) {
+				at := arrival + int64(after)
+				k, c := named(h, raw, "v", at)
+				out, _ := ev.Claim(k, c, at/1e9)
+				return k, c, out
+			}
+			k, c, out := claim(raw, 0)
+			require.Equal(t, New, out)
+			if tt.again == Duplicate {
+				_, _, out = claim(raw, time.Minute)
+				require.Equal(t, Committing, out)
+				ev.Abandon(k, c)
+				_, _, out = claim(raw, time.Minute)
+				require.Equal(t, New, out, "what was not stored is let in")
+				k, c = named(h, raw, "v", arrival+int64(time.Minute))
+			}
+			ev.Settle(k, c, 7)
+			for _, after := range []time.Duration{31 * time.Second, 5 * time.Minute, 71 * time.Hour} {
+				_, _, out = claim(raw, after)
+				assert.Equal(t, tt.again, out, after)
+			}
+			other := packet(attr32(attrAcctStatusType, tt.kind), attr(attrAcctSessionID, "s"), attr(attrUserName, "u"), attr32(attrAcctInputOctets, 6))
+			_, _, out = claim(other, 71*time.Hour+time.Minute)
+			assert.Equal(t, New, out, "other usage at another time is another event")
+		})
 	}
 }
 
