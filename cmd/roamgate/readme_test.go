@@ -61,7 +61,7 @@ func TestReadme(t *testing.T) {
 		"address: 198.51.100.10\n", fmt.Sprintf("auth: %q\n    acct: %q\n", home.Addr, acctHome.Addr),
 		":1812", ":"+port(), ":1813", ":"+port(), ":9812", fmt.Sprintf(":%d", g.admin.Port()),
 		":6379", fmt.Sprintf(":%d", store.Addr.Port()), "redis-cli ", fmt.Sprintf("redis-cli -p %d ", store.Addr.Port()),
-		"make ", "make -n -C "+g.root()+" ",
+		"make ", "make -n VERSION=test -C "+g.root()+" ",
 	)
 	all := ""
 	for _, b := range blocks {

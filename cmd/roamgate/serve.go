@@ -67,6 +67,7 @@ type server struct {
 	hub     *aaa.Hub
 	admin   net.Listener
 	notify  *notifier
+	hup     chan os.Signal
 
 	tasks sync.WaitGroup
 	fail  chan error
@@ -75,6 +76,10 @@ type server struct {
 // serve runs the hub until ctx ends. What was opened is closed in the
 // opposite order: packets first, the spool last.
 func serve(ctx context.Context, path string) error {
+	// First of all: while nobody listens, the signal ends the process.
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
 	l, ps := loadAll(path)
 	if l == nil {
 		return refused(ps)
@@ -86,7 +91,7 @@ func serve(ctx context.Context, path string) error {
 	defer func() { _ = log.Sync() }()
 	s := &server{
 		conf: l.conf, log: log, stats: stat.NewRegistry(), started: time.Now(), fail: make(chan error, 8),
-		notify: newNotifier(os.Getenv),
+		notify: newNotifier(os.Getenv), hup: hup,
 	}
 	defer s.notify.close()
 	s.problems("configuration", ps)
@@ -182,14 +187,11 @@ func (s *server) task(name string, err error) {
 }
 
 func (s *server) reloadOnSignal(ctx context.Context) error {
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-hup:
+		case <-s.hup:
 			s.notify.reloading() // until reported hears of it
 			s.watch.Reload()
 		}

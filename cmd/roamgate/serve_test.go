@@ -94,6 +94,27 @@ func TestServe(t *testing.T) {
 	})
 }
 
+// TestEarlySignals: a signal that comes before the hub is ready, as systemd
+// sends them, neither ends it in disorder nor is it lost.
+func TestEarlySignals(t *testing.T) {
+	h := prepare(t, "")
+	h.launch()
+	h.eventually("it has begun", func() bool { return h.Output() != "" })
+	h.Signal(syscall.SIGHUP)
+	h.eventually("the hub is ready", func() bool { code, _, err := h.get("/readyz"); return err == nil && code == 200 })
+	h.eventually("the files were read again", func() bool {
+		return strings.Contains(h.page(200, "/metrics"), `roamgate_config_reloads_total{result="unchanged"} 1`)
+	})
+	h.Signal(syscall.SIGTERM)
+	require.NoError(t, h.Wait(limit))
+
+	h.launch()
+	h.eventually("it has begun", func() bool { return h.Output() != "" })
+	h.Signal(syscall.SIGTERM)
+	require.NoError(t, h.Wait(limit))
+	assertReleased(t, h)
+}
+
 // assertReleased holds that the ports are free and the spool is closed.
 func assertReleased(t *testing.T, h *rig) {
 	t.Helper()
