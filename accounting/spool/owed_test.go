@@ -65,3 +65,23 @@ func TestOwedRecordsMoveInSteps(t *testing.T) {
 	assert.Equal(t, n, left)
 	require.NoError(t, s.Close())
 }
+
+// The log is trimmed, and a home answers, while somebody walks the markers.
+func TestOwedRecordsMoveUnderAReader(t *testing.T) {
+	s, err := Open("spool", testOptions(vfs.NewMem()))
+	require.NoError(t, err)
+	put(t, s, true, "first", "moved", "answered")
+	put(t, s, false, numbered(4, 97)...)
+	var got []string
+	require.NoError(t, s.Pending(0, 0, func(seq uint64, rec []byte) bool {
+		got = append(got, string(rec))
+		if seq == 1 {
+			s.SetWatermark(100)
+			s.Forwarded([]uint64{3})
+			assert.NoError(t, s.Trim(1000))
+		}
+		return true
+	}))
+	assert.Equal(t, []string{"first", "moved"}, got)
+	require.NoError(t, s.Close())
+}

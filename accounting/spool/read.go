@@ -80,6 +80,17 @@ func (s *Spool) lend(seq uint64, marker []byte, fn func(seq uint64, rec []byte) 
 		return fn(seq, marker), nil
 	}
 	v, c, err := s.db.Get(newKey(keyRecord, seq))
+	if errors.Is(err, pebble.ErrNotFound) {
+		// Trimmed since the marker was read: it holds the record now, or is
+		// gone because a home has answered.
+		v, c, err = s.db.Get(newKey(keyForward, seq))
+		if errors.Is(err, pebble.ErrNotFound) {
+			return true, nil
+		}
+		if err == nil && len(v) == 0 {
+			err = errors.Join(errors.New("it is missing"), c.Close())
+		}
+	}
 	if err != nil {
 		return false, damaged(fmt.Sprintf("reading record %d", seq), err)
 	}
