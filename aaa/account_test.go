@@ -2,6 +2,8 @@ package aaa
 
 import (
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,7 +45,7 @@ func (r *rig) stopped(p *layeh.Packet) {
 // slowDisk syncs only while it is let.
 type slowDisk struct {
 	vfs.FS
-	let chan struct{}
+	let atomic.Pointer[chan struct{}]
 }
 
 type slowFile struct {
@@ -56,21 +58,22 @@ func (d *slowDisk) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error
 	return &slowFile{f, d}, err
 }
 
-func (f *slowFile) Sync() error     { <-f.disk.let; return f.File.Sync() }
-func (f *slowFile) SyncData() error { <-f.disk.let; return f.File.SyncData() }
+func (f *slowFile) Sync() error     { <-*f.disk.let.Load(); return f.File.Sync() }
+func (f *slowFile) SyncData() error { <-*f.disk.let.Load(); return f.File.SyncData() }
 
 // C14: no Accounting-Response before the record is on the disk, whatever the
 // home says and whatever the mode.
 func TestC14NotBeforeDurable(t *testing.T) {
 	for _, name := range []string{"home.example", "a.iot.example", "local.example", "nowhere.example"} {
 		t.Run(name, func(t *testing.T) {
-			gate := make(chan struct{})
-			open := make(chan struct{})
+			gate, open := make(chan struct{}), make(chan struct{})
 			close(open)
-			disk := &slowDisk{vfs.NewMem(), open}
+			disk := &slowDisk{FS: vfs.NewMem()}
+			disk.let.Store(&open)
 			r := newRigOf(t, setup{homes: 1, fs: disk})
-			disk.let = gate
-			t.Cleanup(func() { disk.let = open })
+			release := sync.OnceFunc(func() { close(gate) })
+			t.Cleanup(release)
+			disk.let.Store(&gate)
 			b := r.report(acctStop("bob@"+name, "s"))
 			if name == "home.example" || name == "a.iot.example" {
 				r.atAcct(0).answer(layeh.CodeAccountingResponse)
@@ -80,7 +83,7 @@ func TestC14NotBeforeDurable(t *testing.T) {
 			r.offer(listen.Acct, b)
 			r.silent()
 			assert.Equal(t, 1, r.shard.slab.used, "a repetition waits with the first")
-			close(gate)
+			release()
 			r.recorded(1)
 			r.until("the exchange has ended", func() bool { return r.shard.slab.used == 0 })
 			assert.Equal(t, layeh.CodeAccountingResponse, r.got(b).Code)

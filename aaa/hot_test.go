@@ -158,7 +158,8 @@ func TestAllocsHotPath(t *testing.T) {
 			h := newHot(t, tt.policy)
 			h.warm(t, func() { tt.round(h) })
 			const runs = 1000
-			assert.Zero(t, testing.AllocsPerRun(runs, func() { tt.round(h) }))
+			allocs := testing.AllocsPerRun(runs, func() { tt.round(h) })
+			assert.True(t, raced || allocs == 0, "%v allocations", allocs)
 			assert.Equal(t, 2000+runs+1, h.value("roamgate_responses_total", "kind", tt.result[0], "result", tt.result[1]), "every one of them went the whole way")
 		})
 	}
@@ -168,8 +169,6 @@ func TestAllocsHotPath(t *testing.T) {
 func TestAllocsColdPaths(t *testing.T) {
 	h := newHot(t, false)
 	h.ask(papRequest)
-	repeated := append([]byte(nil), h.w.Authenticator()[:]...)
-	require.NotNil(t, repeated)
 	kept := append([]byte(nil), h.buf[:h.w.Len()]...)
 	stranger := udp.AddrFrom(netip.MustParseAddrPort("192.0.2.1:1"))
 	front := h.shard.fronts[listen.Auth]
@@ -189,7 +188,8 @@ func TestAllocsColdPaths(t *testing.T) {
 			tt.do()
 			continue
 		}
-		assert.Zero(t, testing.AllocsPerRun(200, tt.do), tt.name)
+		allocs := testing.AllocsPerRun(200, tt.do)
+		assert.True(t, raced || allocs == 0, "%s: %v allocations", tt.name, allocs)
 	}
 	assert.Zero(t, h.shard.slab.used)
 }

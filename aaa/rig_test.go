@@ -65,6 +65,7 @@ type setup struct {
 	edit  func(*realm.Set) // before it is compiled
 	conf  func(*Config)
 	fs    vfs.FS
+	runs  bool // the test calls start, and the clock is the hub's
 	// policyOf makes the device policy.
 	policyOf func(t tester) *device.Table
 }
@@ -113,7 +114,9 @@ func newRigOf(t tester, o setup) *rig {
 	})
 	require.NoError(t, err)
 	r.shard = r.hub.shards[0]
-	r.turn(0)
+	if !o.runs {
+		r.turn(0)
+	}
 	t.Cleanup(func() {
 		_ = sp.Close() // fails where a test has broken the disk
 		r.shard.close()

@@ -302,8 +302,10 @@ func TestFailOverKeepsConversations(t *testing.T) {
 		}
 	}
 	require.Equal(t, home.Degraded, r.health(0, home.Auth))
-	for range 3 {
-		r.pass(900 * time.Millisecond)
+	for range 15 {
+		if r.value("roamgate_failovers_total") == 0 {
+			r.pass(200 * time.Millisecond)
+		}
 	}
 	require.Equal(t, 1, r.value("roamgate_failovers_total"))
 	moved := r.atHome(1)

@@ -1,0 +1,351 @@
+package aaa
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+	layeh "layeh.com/radius"
+	"layeh.com/radius/rfc2865"
+	"layeh.com/radius/rfc2866"
+	"pgregory.net/rapid"
+
+	"github.com/roamgate/roamgate/aaa/listen"
+	"github.com/roamgate/roamgate/realm"
+)
+
+// world is a shard between NAS that repeat, begin anew and lose packets, and
+// homes that are slow, deaf, wrong or dead. All that the shard sends is
+// waited for, so that a run depends on nothing but what rapid draws.
+type world struct {
+	*rig
+	rt     *rapid.T
+	ports  []*net.UDPConn // of the NAS
+	asked  []*question
+	latest map[spot]*question
+	at     []*heard // what homes have been asked and not let go
+	lines  map[string]*use4
+	got    uint64 // datagrams taken out of all sockets
+	stops  int
+	acked  map[string]bool
+	reload int
+}
+
+// spot is what a NAS tells its requests apart by.
+type spot struct {
+	port    int
+	service listen.Service
+	id      byte
+}
+
+// question is a request of a NAS and what became of it.
+type question struct {
+	spot
+	raw   []byte
+	tag   string // its Class, which its home repeats, or its session
+	reply []byte
+	when  int64 // of the reply
+}
+
+// use4 is the last request seen on one (source port, identifier) at a home.
+type use4 struct {
+	auth     [16]byte
+	since    int64
+	answered bool
+}
+
+func newWorld(rt *rapid.T) *world {
+	w := &world{rt: rt, latest: map[spot]*question{}, lines: map[string]*use4{}, acked: map[string]bool{}}
+	w.rig = newRigOf(rt, setup{homes: 2, conf: func(c *Config) { c.InFlight = 24 }, edit: func(s *realm.Set) {
+		s.Pools[0].Timers.MRD = 20 * time.Second
+		if rapid.Bool().Draw(rt, "client mode") {
+			clientMode(s)
+		}
+		if rapid.Bool().Draw(rt, "equal homes") {
+			s.Pools[0].Members[1].Priority = 0
+		}
+	}})
+	for range 2 {
+		w.ports = append(w.ports, w.socket())
+	}
+	return w
+}
+
+// sent counts all that the shard has handed to the kernel.
+func (w *world) sent() (n uint64) {
+	for _, f := range w.shard.fronts {
+		n += f.Queue.Sent()
+	}
+	for _, h := range w.shard.homes {
+		n += h.queue.Sent()
+	}
+	return n
+}
+
+// drain lets commits end and takes all that was sent out of the sockets.
+func (w *world) drain() {
+	w.until("commits end", func() bool {
+		waiting := false
+		w.each(func(ex *Exchange) { waiting = waiting || ex.toSpool && !ex.onDisk })
+		return !waiting
+	})
+	for end := time.Now().Add(patience); w.got < w.sent(); {
+		require.True(w.rt, time.Now().Before(end), "datagrams are missing")
+		for port, c := range w.ports {
+			for b, _ := w.waiting(c); b != nil; b, _ = w.waiting(c) {
+				w.got++
+				w.answered(port, b)
+			}
+		}
+		for i := range w.homes {
+			for _, c := range []*net.UDPConn{w.homes[i], w.accts[i]} {
+				for b, from := w.waiting(c); b != nil; b, from = w.waiting(c) {
+					w.got++
+					w.heard(c, b, from)
+				}
+			}
+		}
+	}
+}
+
+// waiting takes a datagram that has arrived, nil if there is none.
+func (w *world) waiting(c *net.UDPConn) (b []byte, from *net.UDPAddr) {
+	raw, err := c.SyscallConn()
+	require.NoError(w.rt, err)
+	buf := make([]byte, 4097)
+	require.NoError(w.rt, raw.Read(func(fd uintptr) bool {
+		n, addr, err := unix.Recvfrom(int(fd), buf, unix.MSG_DONTWAIT)
+		if v4, ok := addr.(*unix.SockaddrInet4); ok && err == nil {
+			b, from = buf[:n], &net.UDPAddr{IP: v4.Addr[:], Port: v4.Port}
+		}
+		return true
+	}))
+	return b, from
+}
+
+// heard checks what reaches a home: an identifier in use is used for nothing
+// else.
+func (w *world) heard(c *net.UDPConn, b []byte, from *net.UDPAddr) {
+	p, err := layeh.Parse(b, []byte(homeSecret))
+	require.NoError(w.rt, err)
+	key := fmt.Sprint(c.LocalAddr(), from.Port, p.Identifier)
+	u := w.lines[key]
+	if u != nil && u.auth != p.Authenticator {
+		require.True(w.rt, u.answered || w.now-u.since >= int64(20*time.Second), "an identifier in use was given out again")
+	}
+	if u == nil || u.auth != p.Authenticator {
+		w.lines[key] = &use4{auth: p.Authenticator, since: w.now}
+	}
+	w.at = append(w.at, &heard{Packet: p, raw: b, hub: from, at: c, rig: w.rig})
+}
+
+// answered checks what reaches a NAS: it is the answer to the latest request
+// of that port and identifier, to it alone, and always the same.
+func (w *world) answered(port int, b []byte) {
+	s := listen.Auth
+	if layeh.Code(b[0]) == layeh.CodeAccountingResponse {
+		s = listen.Acct
+	}
+	q := w.latest[spot{port, s, b[1]}]
+	require.NotNil(w.rt, q, "an answer to nothing")
+	require.True(w.rt, layeh.IsAuthenticResponse(b, q.raw, []byte(visitedSecret)), "an answer to another request")
+	p, err := layeh.Parse(b, []byte(visitedSecret))
+	require.NoError(w.rt, err)
+	if s == listen.Acct {
+		w.acked[q.tag] = true
+	} else if p.Code == layeh.CodeAccessAccept {
+		require.Equal(w.rt, q.tag, rfc2865.Class_GetString(p), "somebody else's answer")
+	}
+	if q.reply != nil && w.now-q.when < int64(10*time.Second) {
+		require.True(w.rt, bytes.Equal(q.reply, b), "two different answers to one request")
+		return
+	}
+	q.reply, q.when = b, w.now
+}
+
+// put sends a question, again or for the first time.
+func (w *world) put(q *question) {
+	if w.latest[q.spot] != q {
+		q.reply = nil
+	}
+	w.latest[q.spot] = q
+	w.offerFrom(w.ports[q.port], q.service, q.raw)
+	w.drain()
+}
+
+func (w *world) ask(t *rapid.T) {
+	tag := fmt.Sprint("request ", len(w.asked))
+	name := rapid.SampledFrom([]string{"bob@home.example", "a@x.iot.example", "b@nowhere.example"}).Draw(t, "name")
+	p := access(name, with(rfc2865.Class_Type, tag), withID(byte(rapid.IntRange(0, 5).Draw(t, "id"))))
+	if rapid.Bool().Draw(t, "state") {
+		with(rfc2865.State_Type, "s")(p)
+	}
+	q := &question{spot: spot{rapid.IntRange(0, 1).Draw(t, "port"), listen.Auth, p.Identifier}, raw: encode(w.rt, p, true), tag: tag}
+	w.asked = append(w.asked, q)
+	w.put(q)
+}
+
+func (w *world) report(t *rapid.T) {
+	w.stops++
+	tag := fmt.Sprint("session ", w.stops)
+	w.stop(t, tag, 0)
+}
+
+// stop reports a session, once more or for the first time.
+func (w *world) stop(t *rapid.T, tag string, delay uint32) {
+	name := []string{"bob@home.example", "a@x.iot.example", "b@nowhere.example", "c@local.example"}[tag[len(tag)-1]%4]
+	p := acctStop(name, tag, with32(55, 1_772_366_000), with32(rfc2866.AcctDelayTime_Type, delay), withID(byte(rapid.IntRange(0, 5).Draw(t, "id"))))
+	q := &question{spot: spot{rapid.IntRange(0, 1).Draw(t, "port"), listen.Acct, p.Identifier}, raw: encode(w.rt, p, false), tag: tag}
+	w.asked = append(w.asked, q)
+	w.put(q)
+}
+
+func (w *world) restate(t *rapid.T) {
+	if w.stops == 0 {
+		t.Skip("no session yet")
+	}
+	w.stop(t, fmt.Sprint("session ", rapid.IntRange(1, w.stops).Draw(t, "session")), uint32(rapid.IntRange(1, 60).Draw(t, "delay")))
+}
+
+func (w *world) repeat(t *rapid.T) {
+	if len(w.asked) == 0 {
+		t.Skip("nothing asked yet")
+	}
+	from := max(0, len(w.asked)-6)
+	q := w.asked[rapid.IntRange(from, len(w.asked)-1).Draw(t, "question")]
+	for range rapid.IntRange(1, 2).Draw(t, "times") {
+		w.put(q)
+	}
+}
+
+// take draws one request that homes have not let go; lost ones stay lost.
+func (w *world) take(t *rapid.T) *heard {
+	if len(w.at) == 0 {
+		t.Skip("nothing at the homes")
+	}
+	i := rapid.IntRange(0, len(w.at)-1).Draw(t, "request")
+	h := w.at[i]
+	if rapid.Bool().Draw(t, "let go") {
+		w.at = append(w.at[:i:i], w.at[i+1:]...)
+	}
+	return h
+}
+
+func (w *world) reply(t *rapid.T) {
+	h := w.take(t)
+	code := layeh.CodeAccountingResponse
+	var edits []edit
+	if h.Code == layeh.CodeAccessRequest {
+		code = rapid.SampledFrom([]layeh.Code{layeh.CodeAccessAccept, layeh.CodeAccessReject, layeh.CodeAccessChallenge}).Draw(t, "code")
+		edits = append(edits, with(rfc2865.Class_Type, rfc2865.Class_GetString(h.Packet)))
+	}
+	if u := w.lines[fmt.Sprint(h.at.LocalAddr(), h.hub.Port, h.Identifier)]; u.auth == h.Authenticator {
+		u.answered = true
+	}
+	for range rapid.IntRange(1, 2).Draw(t, "times") {
+		h.answer(code, edits...)
+		w.drain()
+	}
+}
+
+func (w *world) lie(t *rapid.T) {
+	h := *w.take(t)
+	code := layeh.CodeAccessAccept
+	if h.Code == layeh.CodeAccountingRequest {
+		code = layeh.CodeAccountingResponse
+	}
+	b := h.reply(code, with(rfc2865.Class_Type, "a lie"))
+	switch rapid.IntRange(0, 2).Draw(t, "how") {
+	case 0:
+		spoil(b, rapid.IntRange(4, len(b)-1).Draw(t, "where"))
+	case 1:
+		h.at = w.homes[rapid.IntRange(0, 1).Draw(t, "home")]
+		if h.at.LocalAddr().String() == w.homes[0].LocalAddr().String() || h.at == w.homes[1] {
+			spoil(b, 4)
+		}
+	default:
+		h.at = w.nas
+	}
+	h.say(b)
+	w.drain()
+}
+
+func (w *world) wait(t *rapid.T) {
+	for range rapid.IntRange(1, 5).Draw(t, "steps") {
+		w.pass(time.Duration(rapid.IntRange(1, 4000).Draw(t, "ms")) * time.Millisecond)
+		w.drain()
+	}
+}
+
+func (w *world) change(t *rapid.T) {
+	w.reload++
+	how := rapid.IntRange(0, 4).Draw(t, "how")
+	w.apply(func(s *realm.Set) {
+		switch how {
+		case 0:
+			s.Homes[0].Disabled = !s.Homes[0].Disabled
+		case 1:
+			s.Homes[1].Disabled = !s.Homes[1].Disabled
+		case 2:
+			s.Pools[0].Members = []realm.Member{s.Pools[0].Members[1], s.Pools[0].Members[0]}
+		case 3:
+			s.Routes[1].Acknowledge = 1 - s.Routes[1].Acknowledge
+		}
+	})
+	w.drain()
+}
+
+// check is what holds after every step.
+func (w *world) check(*rapid.T) {
+	s := w.shard
+	require.LessOrEqual(w.rt, s.slab.used, s.slab.max)
+	atHomes := 0
+	w.each(func(ex *Exchange) {
+		if ex.homeIdx >= 0 {
+			atHomes++
+		}
+	})
+	require.Equal(w.rt, atHomes, s.ids.InUse(), "identifiers and requests at homes")
+	require.Equal(w.rt, atHomes, s.wheel.Len(), "timers and requests at homes")
+	require.Zero(w.rt, s.ids.Counters().Misused)
+	if s.slab.used == 0 {
+		require.Empty(w.rt, s.draining)
+	}
+}
+
+// end lets all time pass and compares what was acknowledged with the disk.
+func (w *world) end() {
+	for range 3 {
+		w.pass(21 * time.Second)
+		w.drain()
+	}
+	w.clean()
+	count := map[string]int{}
+	for _, rec := range w.records() {
+		p, err := layeh.Parse(rec.Raw, []byte(visitedSecret))
+		require.NoError(w.rt, err)
+		count[rfc2866.AcctSessionID_GetString(p)]++
+	}
+	for tag := range w.acked {
+		require.Equal(w.rt, 1, count[tag], "records of an acknowledged session")
+	}
+	for tag, n := range count {
+		require.Equal(w.rt, 1, n, "records of %s", tag)
+	}
+}
+
+// TestSimulation drives a shard through random days.
+func TestSimulation(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := newWorld(rt)
+		rt.Repeat(map[string]func(*rapid.T){
+			"ask": w.ask, "report": w.report, "restate": w.restate, "repeat": w.repeat,
+			"reply": w.reply, "lie": w.lie, "wait": w.wait, "reload": w.change, "": w.check,
+		})
+		w.end()
+	})
+}
