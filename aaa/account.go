@@ -93,9 +93,6 @@ func (s *Shard) record(slot uint32, ex *Exchange) {
 		return
 	case accounting.Duplicate:
 		ex.onDisk = true
-		if ex.durable() {
-			ex.homeDone = true // its first copy is already owed to the home
-		}
 	case accounting.Conflict:
 		s.header.Flags |= accounting.FlagConflict
 		s.header.Other = other
@@ -163,8 +160,8 @@ func (s *Shard) homeFailed(ex *Exchange, why Reason) {
 		peer = ex.client.Spec.Name
 	}
 	s.note(why, peer, ex.from)
-	ex.failed = true
-	ex.homeDone = true
+	ex.failed, ex.homeDone = true, true
+	ex.hopeless = why.ofPacket()
 }
 
 // settle answers the client and ends the Exchange as soon as what its mode
@@ -184,12 +181,14 @@ func (s *Shard) settle(slot uint32, ex *Exchange) {
 	if !ex.homeDone {
 		return
 	}
-	if ex.owed {
-		if ex.failed {
-			s.hub.later.add(ex.seq)
-		} else {
-			s.forward = append(s.forward, ex.seq)
-		}
+	if ex.owed && ex.hopeless {
+		s.stats.Add(s.ctr.unforwardable, 1)
+	}
+	if ex.owed && (!ex.failed || ex.hopeless) {
+		s.forward = append(s.forward, ex.seq)
+	}
+	if ex.replay {
+		s.hub.later.done(!ex.failed)
 	}
 	s.end(slot)
 }
@@ -226,7 +225,8 @@ func (s *Shard) spooled(b *spool.Batch) {
 	for i, token := range b.Tokens() {
 		slot, ex := s.slab.resolve(token)
 		if ex == nil {
-			panic("aaa: an exchange ended before its record was durable")
+			s.stats.Add(s.ctr.panics, 1) // it ended before its record was durable: a mistake of ours
+			continue
 		}
 		ex.onDisk, ex.seq = true, b.Seq(i)
 		ex.owed = ex.pool != nil && ex.durable()
@@ -246,7 +246,7 @@ func (s *Shard) refused(b *spool.Batch) {
 			continue
 		}
 		s.hub.events.Abandon(ex.event, ex.content)
-		s.drop(ex.client, SpoolUnavailable, ex.from)
+		s.dropExchange(ex, SpoolUnavailable)
 		s.noAnswer(ex)
 		s.end(slot)
 	}
@@ -278,13 +278,16 @@ func (s *Shard) usage(ex *Exchange, p *radius.Packet, e *accounting.Event) {
 // replayRecord forwards an acknowledged record that has not reached its
 // home.
 func (s *Shard) replayRecord(r replayed) {
-	rec, err := accounting.Decode(r.raw)
+	rec, err := accounting.Decode(r.rec)
+	if err != nil || s.again.Parse(rec.Raw) != radius.OK {
+		s.stats.Add(s.ctr.unforwardable, 1)
+		s.forward = append(s.forward, r.seq)
+		s.hub.later.done(false)
+		return
+	}
 	slot := s.slab.take()
-	if err != nil || slot == noSlot || s.again.Parse(rec.Raw) != radius.OK {
-		if slot != noSlot {
-			s.giveBack(slot)
-		}
-		s.hub.later.add(r.seq)
+	if slot == noSlot {
+		s.hub.later.done(false)
 		return
 	}
 	ex := s.begin(slot)

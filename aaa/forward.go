@@ -23,7 +23,7 @@ func (s *Shard) forwardAuth(slot uint32, ex *Exchange, p *radius.Packet) {
 func (s *Shard) choose(slot uint32, ex *Exchange, p *radius.Packet) Reason {
 	sticky := int32(-1)
 	if state, ok := p.First(radius.State); ok && ex.kind == home.Auth {
-		if idx, found := s.hub.sticky.Find(s.stateHash(state), s.now); found {
+		if idx, found := s.hub.sticky.Find(s.stateHash(ex, state), s.now); found {
 			sticky = idx
 		}
 	}

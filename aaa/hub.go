@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/maphash"
+	"net"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -113,7 +114,7 @@ func New(conf Config, set *realm.Set, rooms Rooms) (*Hub, error) {
 		events: rooms.Events, identity: rooms.Identity, policy: rooms.Policy,
 		start: time.Now(), seed: maphash.MakeSeed(),
 		homes: home.NewRegistry(conf.Seed), sticky: home.NewSticky(stickyConversations, stickyTTL),
-		notes: make(chan note, 1024),
+		notes: make(chan note, 1024), later: later{ended: make(chan struct{}, 1)},
 	}
 	h.ctr = newHubStats(h)
 	if err := h.Apply(set); err != nil {
@@ -178,7 +179,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	others.Go(func() { h.forwardLater(background) })
 	mon := home.NewMonitor(home.MonitorConfig{
 		View: func() *home.View { return h.Snapshot().Homes }, Now: h.monotonic,
-		OnChange: h.homeChanged, Seed: h.conf.Seed,
+		OnChange: h.homeChanged, Seed: h.conf.Seed, Listen: h.probeSocket,
 	})
 	others.Go(func() { _ = mon.Run(background) })
 	for _, s := range h.shards {
@@ -232,6 +233,20 @@ func (h *Hub) Fronts() []listen.Address {
 
 // monotonic is nanoseconds since the hub was made.
 func (h *Hub) monotonic() int64 { return int64(time.Since(h.start)) }
+
+// probeSocket sends probes from where requests are sent: a home knows us by
+// that address.
+func (h *Hub) probeSocket(v4 bool) (home.Socket, error) {
+	network := "udp6"
+	if v4 {
+		network = "udp4"
+	}
+	c, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(h.source(v4)))
+	if err != nil {
+		return nil, fmt.Errorf("opening a socket for probes: %w", err)
+	}
+	return c, nil
+}
 
 func (h *Hub) source(v4 bool) netip.AddrPort {
 	a := h.conf.Source6

@@ -130,5 +130,8 @@ func (s *Shard) checkNASAddress(ex *Exchange, p *radius.Packet) {
 	s.stats.Add(ex.snap.clientStats[ex.client.Index].nasAddr, 1)
 }
 
-// stateHash keys the memory of which home began a conversation.
-func (s *Shard) stateHash(state []byte) uint64 { return maphash.Bytes(s.hub.seed, state) }
+// stateHash keys the memory of which home began a conversation. The device is
+// part of it: homes may give short States, and two of them the same.
+func (s *Shard) stateHash(ex *Exchange, state []byte) uint64 {
+	return maphash.Bytes(s.hub.seed, state) ^ ex.key
+}

@@ -3,7 +3,7 @@ package aaa
 import (
 	"bytes"
 	"context"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -12,82 +12,92 @@ import (
 const (
 	laterEvery = time.Second // between two tries of what a home did not take
 	laterChunk = 1000        // records tried at once
-	laterMax   = 1 << 16     // remembered here; beyond it the spool is read again
+	laterAge   = 60          // tries a record is left to its own Exchange, longer than any MRD
 )
 
-// later remembers acknowledged records that still have to reach their home.
-// The spool's markers are the truth; this list only saves reading them.
+// later counts the records of one chunk that are on their way.
 type later struct {
-	mu   sync.Mutex // guards all below
-	seqs []uint64
-	scan bool // the list is not complete: read the markers again
+	underway atomic.Int64
+	taken    atomic.Int64  // of them taken by their home
+	ended    chan struct{} // the last one has ended
 }
 
-// add remembers a record; false: there is no room, the markers will be read
-// again.
-func (l *later) add(seq uint64) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.seqs) >= laterMax {
-		l.scan = true
-		return false
+// done is said by a shard of each record it was given.
+func (l *later) done(taken bool) {
+	if taken {
+		l.taken.Add(1)
 	}
-	l.seqs = append(l.seqs, seq)
-	return true
-}
-
-// take gives up to laterChunk records, and whether the markers must be read.
-func (l *later) take() (seqs []uint64, scan bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	n := min(len(l.seqs), laterChunk)
-	seqs = append(seqs, l.seqs[:n]...)
-	l.seqs = append(l.seqs[:0], l.seqs[n:]...)
-	scan, l.scan = l.scan && len(l.seqs) == 0, l.scan && len(l.seqs) > 0
-	return seqs, scan
+	if l.underway.Add(-1) == 0 {
+		select {
+		case l.ended <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // forwardLater brings acknowledged records to their homes: those of an
-// earlier run first, then whatever a home did not take while it was away.
-// A record's marker goes when the home has answered, so a crash at any point
-// only repeats a forward, which the home knows by its Acct-Session-Id.
+// earlier run first, then whatever a home did not take while it was away. It
+// walks the spool's markers round and round, so that no home's records wait
+// behind another's. A marker goes when the home has answered, so a crash at
+// any point only repeats a forward, which the home knows by its
+// Acct-Session-Id.
 func (h *Hub) forwardLater(ctx context.Context) {
-	h.remember()
 	tick := time.NewTicker(laterEvery)
 	defer tick.Stop()
-	for {
-		seqs, scan := h.later.take()
-		for i, seq := range seqs {
-			h.again(h.shards[i%len(h.shards)], seq)
+	// What is younger than a minute may still be with its own Exchange.
+	var seen [laterAge]uint64
+	for i := range seen {
+		seen[i] = h.spool.Last()
+	}
+	cursor := uint64(0)
+	for n := 0; ; {
+		next, some := h.chunk(cursor, seen[n%laterAge])
+		if some && !h.awaitChunk(ctx) {
+			return
 		}
-		if scan {
-			h.remember()
+		cursor = next
+		if some && h.later.taken.Swap(0) > 0 {
+			continue // the homes are there: go on at their pace
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			seen[n%laterAge] = h.spool.Last()
+			n++
 		}
 	}
 }
 
-// again hands one record to a shard unless a home has taken it meanwhile.
-func (h *Hub) again(s *Shard, seq uint64) {
-	err := h.spool.Pending(seq, 1, func(got uint64, rec []byte) bool {
-		if got == seq {
-			s.Replay(seq, bytes.Clone(rec))
-		}
+func (h *Hub) awaitChunk(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
 		return false
-	})
-	if err != nil {
-		h.log.Error("reading a record to forward", zap.Uint64("seq", seq), zap.Error(err))
+	case <-h.later.ended:
+		return true
 	}
 }
 
-// remember fills the list from the spool's markers.
-func (h *Hub) remember() {
-	err := h.spool.Pending(0, 0, func(seq uint64, _ []byte) bool { return h.later.add(seq) })
+// chunk hands the next records from cursor up to horizon to the shards. next
+// is where to go on: the start after the last one.
+func (h *Hub) chunk(cursor, horizon uint64) (next uint64, some bool) {
+	var chunk []replayed
+	err := h.spool.Pending(cursor, laterChunk, func(seq uint64, rec []byte) bool {
+		if seq > horizon {
+			return false
+		}
+		chunk = append(chunk, replayed{seq, bytes.Clone(rec)})
+		return true
+	})
 	if err != nil {
 		h.log.Error("reading records to forward", zap.Error(err))
 	}
+	if len(chunk) == 0 {
+		return 0, false
+	}
+	h.later.underway.Store(int64(len(chunk)))
+	for i, r := range chunk {
+		h.shards[i%len(h.shards)].replayLater(r)
+	}
+	return chunk[len(chunk)-1].seq + 1, true
 }

@@ -13,6 +13,13 @@ func (s *Shard) drop(c *client.Client, why Reason, from udp.Addr) {
 	s.note(why, c.Spec.Name, from)
 }
 
+// dropExchange counts a request that is silently discarded after it was
+// claimed. Its client is one of the configuration it began with.
+func (s *Shard) dropExchange(ex *Exchange, why Reason) {
+	s.stats.Add(ex.snap.clientStats[ex.client.Index].dropped[why], 1)
+	s.note(why, ex.client.Spec.Name, ex.from)
+}
+
 // refuse answers an Access-Request with an Access-Reject of our own: a
 // visited network that hears nothing takes the whole hub for dead. Inside
 // EAP the reject carries one EAP-Failure and no Reply-Message (RFC 3579
@@ -59,7 +66,7 @@ func (s *Shard) addText(ex *Exchange, why Reason, rest int) {
 // without one of them would go astray behind the client (RFC 2865 section
 // 5.33), so there is none.
 func (s *Shard) tooMuch(slot uint32, ex *Exchange) {
-	s.drop(ex.client, ReplyTooLong, ex.from)
+	s.dropExchange(ex, ReplyTooLong)
 	s.noAnswer(ex)
 	s.end(slot)
 }

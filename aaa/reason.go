@@ -145,6 +145,10 @@ func ofRadius(r radius.Reason) Reason { return radiusReasons + Reason(r) }
 func ofNAI(r nai.Reason) Reason       { return naiReasons + Reason(r) }
 func ofDevice(r device.Reason) Reason { return deviceReasons + Reason(r) }
 
+// ofPacket says whether the packet itself is the reason: another home or
+// another time would change nothing.
+func (r Reason) ofPacket() bool { return r >= radiusReasons && r < naiReasons }
+
 // Text is what a refused user's own network may read in Reply-Message: kind
 // words, no detail that helps an attacker.
 func (r Reason) Text() string {

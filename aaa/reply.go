@@ -44,7 +44,7 @@ func (s *Shard) reply(sock int, data []byte, from udp.Addr) {
 	}
 	if p.Code() == radius.AccessChallenge {
 		if state, ok := p.First(radius.State); ok {
-			s.hub.sticky.Learn(s.stateHash(state), idx, s.now)
+			s.hub.sticky.Learn(s.stateHash(ex, state), idx, s.now)
 		}
 	}
 	s.deliver(slot, ex, p, hm)
@@ -234,7 +234,7 @@ const (
 	serviceCallbackAdmin     = 11
 )
 
-// passwordRetry is allowed in an Access-Reject (RFC 2869 section 5.15).
+// passwordRetry is allowed in an Access-Reject (RFC 2869 section 5.9).
 const passwordRetry radius.Type = 75
 
 // minInterim is the floor of RFC 2869 section 5.16.

@@ -118,58 +118,6 @@ type homeSocket struct {
 	dirty bool
 }
 
-// mail is what other goroutines have left for the shard.
-type mail struct {
-	mu     sync.Mutex
-	policy []uint64
-	spooled,
-	reading []*spool.Batch
-	tokens []uint64
-	replay []replayed
-	todo   []replayed
-	stop   bool
-}
-
-// replayed is an accounting record that still has to reach its home.
-type replayed struct {
-	seq uint64
-	raw []byte
-}
-
-// PolicyReady wakes the Exchange whose device policy has been fetched. It
-// is safe for concurrent use.
-func (s *Shard) PolicyReady(token uint64) {
-	s.mail.mu.Lock()
-	s.mail.policy = append(s.mail.policy, token)
-	s.mail.mu.Unlock()
-	s.poller.Wake()
-}
-
-// SpoolDone hands a batch back whose commit has ended. It is safe for
-// concurrent use.
-func (s *Shard) SpoolDone(b *spool.Batch) {
-	s.mail.mu.Lock()
-	s.mail.spooled = append(s.mail.spooled, b)
-	s.mail.mu.Unlock()
-	s.poller.Wake()
-}
-
-// Replay asks the shard to forward a spooled record to its home. raw is
-// kept. It is safe for concurrent use.
-func (s *Shard) Replay(seq uint64, raw []byte) {
-	s.mail.mu.Lock()
-	s.mail.replay = append(s.mail.replay, replayed{seq, raw})
-	s.mail.mu.Unlock()
-	s.poller.Wake()
-}
-
-func (s *Shard) stop() {
-	s.mail.mu.Lock()
-	s.mail.stop = true
-	s.mail.mu.Unlock()
-	s.poller.Wake()
-}
-
 // run is the event loop. It ends after stop.
 func (s *Shard) run() {
 	for {
@@ -220,6 +168,7 @@ func (s *Shard) step(tags []uint32) bool {
 		}
 	}
 	if !s.readMail() {
+		s.flush()
 		return false
 	}
 	for _, t := range tags {
@@ -276,31 +225,6 @@ func (s *Shard) readHome(i int) {
 			return
 		}
 	}
-}
-
-// readMail does what other goroutines asked for; false means stop.
-func (s *Shard) readMail() bool {
-	m := &s.mail
-	m.mu.Lock()
-	m.policy, m.tokens = m.tokens[:0], m.policy
-	m.spooled, m.reading = m.reading[:0], m.spooled
-	m.replay, m.todo = m.todo[:0], m.replay
-	stop := m.stop
-	m.mu.Unlock()
-	for i, b := range m.reading {
-		s.spooled(b)
-		m.reading[i] = nil
-	}
-	for _, t := range m.tokens {
-		if slot, ex := s.slab.resolve(t); ex != nil && ex.stage == stageParked {
-			s.resume(slot, ex)
-		}
-	}
-	for i, r := range m.todo {
-		s.replayRecord(r)
-		m.todo[i].raw = nil
-	}
-	return !stop
 }
 
 // flush hands records to the committer and sends what has been built.

@@ -15,6 +15,7 @@ type hubStats struct {
 	logSuppressed stat.ID
 	forwarded     stat.ID
 	panics        stat.ID
+	unforwardable stat.ID
 	local         [numReasons]stat.ID
 	seconds       [2]stat.ID
 	records       [256]stat.ID // by accounting.Kind
@@ -30,6 +31,7 @@ func newHubStats(h *Hub) *hubStats {
 	c.failovers = reg.Counter("roamgate_failovers_total", "Requests in flight that were moved to another home of their pool.")
 	c.logSuppressed = reg.Counter("roamgate_log_suppressed_total", "Log lines about single packets that were left out: one a second and reason is written.")
 	c.forwarded = reg.Counter("roamgate_acct_forwarded_later_total", "Acknowledged accounting records that reached their home from the spool.")
+	c.unforwardable = reg.Counter("roamgate_acct_unforwardable_total", "Acknowledged accounting records that no home can be given, because they do not fit into a packet of ours.")
 	c.panics = reg.Counter("roamgate_panics_recovered_total", "Mistakes of the hub that a packet found; each is logged with its stack.")
 	for _, r := range Reasons() {
 		c.local[r] = reg.CounterSparse("roamgate_local_answers_total", "Decisions of the hub itself in the place of a home's answer.", "reason", r.String())

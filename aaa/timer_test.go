@@ -321,3 +321,19 @@ func TestFailOverKeepsConversations(t *testing.T) {
 	r.got(spoken)
 	r.clean()
 }
+
+// What the client has given up for a new request is not repeated any more.
+func TestDisplacedIsNotRepeated(t *testing.T) {
+	r := newRig(t, 1, nil)
+	r.ask(access("bob@home.example", withID(9)))
+	r.atHome(0)
+	sent := r.ask(access("bob@home.example", withID(9)))
+	h := r.atHome(0)
+	r.pass(2300 * time.Millisecond)
+	assert.Equal(t, h.raw, r.atHome(0).raw)
+	r.quietHome(0)
+	assert.Equal(t, 1, r.shard.slab.used)
+	h.answer(layeh.CodeAccessAccept)
+	r.got(sent)
+	r.clean()
+}

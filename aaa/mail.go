@@ -1,0 +1,100 @@
+package aaa
+
+import (
+	"sync"
+
+	"github.com/roamgate/roamgate/accounting/spool"
+)
+
+// mail is what other goroutines have left for a shard.
+type mail struct {
+	mu      sync.Mutex // guards the in side of the boxes, and stop
+	policy  box[uint64]
+	spooled box[*spool.Batch]
+	replay  box[replayed]
+	stop    bool
+}
+
+// replayed is an accounting record that still has to reach its home.
+type replayed struct {
+	seq uint64
+	rec []byte
+}
+
+// box is a queue filled by others and emptied by the shard. A letter is taken
+// out before it is acted on: one that makes the shard panic is gone and takes
+// no other with it.
+type box[T any] struct {
+	in, out []T
+	at      int
+}
+
+// collect moves what came in to the shard's side once that is empty. The
+// mail's mutex is held.
+func (b *box[T]) collect() {
+	if b.at < len(b.out) {
+		return
+	}
+	clear(b.out)
+	b.in, b.out, b.at = b.out[:0], b.in, 0
+}
+
+// next takes the oldest letter.
+func (b *box[T]) next() (letter T, ok bool) {
+	if b.at == len(b.out) {
+		return letter, false
+	}
+	letter = b.out[b.at]
+	b.at++
+	return letter, true
+}
+
+// post leaves a letter and wakes the shard.
+func post[T any](s *Shard, b *box[T], letter T) {
+	s.mail.mu.Lock()
+	b.in = append(b.in, letter)
+	s.mail.mu.Unlock()
+	s.poller.Wake()
+}
+
+// PolicyReady wakes the Exchange whose device policy has been fetched. It
+// is safe for concurrent use.
+func (s *Shard) PolicyReady(token uint64) { post(s, &s.mail.policy, token) }
+
+// SpoolDone hands a batch back whose commit has ended. It is safe for
+// concurrent use.
+func (s *Shard) SpoolDone(b *spool.Batch) { post(s, &s.mail.spooled, b) }
+
+// replayLater asks the shard to forward a spooled record to its home. rec is
+// kept. It is safe for concurrent use.
+func (s *Shard) replayLater(r replayed) { post(s, &s.mail.replay, r) }
+
+func (s *Shard) stop() {
+	s.mail.mu.Lock()
+	s.mail.stop = true
+	s.mail.mu.Unlock()
+	s.poller.Wake()
+}
+
+// readMail does what other goroutines asked for; false means stop.
+func (s *Shard) readMail() bool {
+	m := &s.mail
+	m.mu.Lock()
+	m.policy.collect()
+	m.spooled.collect()
+	m.replay.collect()
+	stop := m.stop
+	m.mu.Unlock()
+	for b, ok := m.spooled.next(); ok; b, ok = m.spooled.next() {
+		s.spooled(b)
+	}
+	for t, ok := m.policy.next(); ok; t, ok = m.policy.next() {
+		if slot, ex := s.slab.resolve(t); ex != nil && ex.stage == stageParked {
+			s.resume(slot, ex)
+		}
+	}
+	for r, ok := m.replay.next(); ok; r, ok = m.replay.next() {
+		s.replayRecord(r)
+	}
+	return !stop
+}
