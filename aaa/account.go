@@ -78,7 +78,7 @@ func (s *Shard) quarantine(e *accounting.Event, why accounting.Reason) {
 // durable says whether the client is answered as soon as the record is on
 // disk.
 func (ex *Exchange) durable() bool {
-	return ex.pool == nil || ex.route.Acknowledge == realm.AcknowledgeDurable
+	return ex.pool == nil || ex.route.Acknowledge == realm.AcknowledgeDurable && !ex.viaHome
 }
 
 // record stores the record once, whatever number of times the client sends
@@ -92,7 +92,12 @@ func (s *Shard) record(slot uint32, ex *Exchange) {
 		s.end(slot)
 		return
 	case accounting.Duplicate:
+		// A first copy that is owed to the home gets there without us. One
+		// that is not, because the route waited for the home then, must be
+		// taken by the home before anybody says that it is safe.
 		ex.onDisk = true
+		ex.homeDone = ex.durable() && other&accounting.Owed != 0
+		ex.viaHome = !ex.homeDone
 	case accounting.Conflict:
 		s.header.Flags |= accounting.FlagConflict
 		s.header.Other = other
@@ -230,7 +235,11 @@ func (s *Shard) spooled(b *spool.Batch) {
 		}
 		ex.onDisk, ex.seq = true, b.Seq(i)
 		ex.owed = ex.pool != nil && ex.durable()
-		s.hub.events.Settle(ex.event, ex.content, ex.seq)
+		known := ex.seq
+		if ex.owed {
+			known |= accounting.Owed
+		}
+		s.hub.events.Settle(ex.event, ex.content, known)
 		s.settle(slot, ex)
 	}
 	b.Reset()

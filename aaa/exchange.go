@@ -36,6 +36,7 @@ type Exchange struct {
 	onDisk   bool
 	homeDone bool // the home has answered, or there is none
 	failed   bool // no home took it
+	viaHome  bool // its first copy is owed to nobody: only the home can take it
 	hopeless bool // and none ever can: it is no packet for the next hop
 	owed     bool // marked in the spool until a home takes it
 	replay   bool // comes from the spool, has no client

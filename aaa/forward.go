@@ -23,7 +23,10 @@ func (s *Shard) forwardAuth(slot uint32, ex *Exchange, p *radius.Packet) {
 func (s *Shard) choose(slot uint32, ex *Exchange, p *radius.Packet) Reason {
 	sticky := int32(-1)
 	if state, ok := p.First(radius.State); ok && ex.kind == home.Auth {
-		if idx, found := s.hub.sticky.Find(s.stateHash(ex, state), s.now); found {
+		own, any := s.conversation(ex, state)
+		if idx, found := s.hub.sticky.Find(own, s.now); found {
+			sticky = idx
+		} else if idx, found := s.hub.sticky.Find(any, s.now); found {
 			sticky = idx
 		}
 	}

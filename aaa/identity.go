@@ -130,8 +130,10 @@ func (s *Shard) checkNASAddress(ex *Exchange, p *radius.Packet) {
 	s.stats.Add(ex.snap.clientStats[ex.client.Index].nasAddr, 1)
 }
 
-// stateHash keys the memory of which home began a conversation. The device is
-// part of it: homes may give short States, and two of them the same.
-func (s *Shard) stateHash(ex *Exchange, state []byte) uint64 {
-	return maphash.Bytes(s.hub.seed, state) ^ ex.key
+// conversation remembers which home gave a State. The device is part of the
+// first key, as homes may give short States and two of them the same; the
+// second finds a conversation whose device goes by another name now.
+func (s *Shard) conversation(ex *Exchange, state []byte) (own, any uint64) {
+	any = maphash.Bytes(s.hub.seed, state)
+	return any ^ ex.key, any
 }

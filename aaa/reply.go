@@ -44,7 +44,9 @@ func (s *Shard) reply(sock int, data []byte, from udp.Addr) {
 	}
 	if p.Code() == radius.AccessChallenge {
 		if state, ok := p.First(radius.State); ok {
-			s.hub.sticky.Learn(s.stateHash(ex, state), idx, s.now)
+			own, any := s.conversation(ex, state)
+			s.hub.sticky.Learn(own, idx, s.now)
+			s.hub.sticky.Learn(any, idx, s.now)
 		}
 	}
 	s.deliver(slot, ex, p, hm)
@@ -242,7 +244,8 @@ const minInterim = 60
 
 // filter decides what of the home's answer the client does not get, and
 // what the device policy adds. What a profile sets replaces what the home
-// said; of two Session-Timeouts the shorter wins.
+// said; of two Session-Timeouts the shorter wins. Every instance of an
+// attribute counts: a NAS may take the last as well as the first.
 func (s *Shard) filter(ex *Exchange, p *radius.Packet, ctr *homeStats) (extra []byte, drop *radius.Drop) {
 	if p.Code() == radius.AccessReject {
 		return nil, &rejectDrops
@@ -256,34 +259,52 @@ func (s *Shard) filter(ex *Exchange, p *radius.Packet, ctr *homeStats) (extra []
 		s.drops = pr.Drop
 		extra = append(s.extra[:0], pr.Extra...)
 		timeout, interim = pr.Timeout(s.wall/1e9), pr.InterimInterval
-	}
-	// A NAS may take the last of several as well as the first.
-	for a, off, ok := p.Next(p.From(radius.ServiceType)); ok; a, off, ok = p.Next(off) {
-		if a.Type == radius.ServiceType && isControl(a.Value()) {
-			s.drops.Set(radius.ServiceType)
-			s.stats.Add(ctr.filtered, 1)
-			break
+		for _, sub := range pr.Bandwidth {
+			if p.CutVendor(radius.VendorWISPr, sub) {
+				s.stats.Add(ctr.filtered, 1)
+			}
 		}
 	}
-	if v, ok := p.Uint32(radius.AcctInterimInterval); ok && v < minInterim && interim == 0 {
-		interim = minInterim
+	low, control := false, false
+	for a, off, ok := p.Next(radius.HeaderLen); ok; a, off, ok = p.Next(off) {
+		switch v := number(a); a.Type {
+		case radius.ServiceType:
+			control = control || isControl(v)
+		case radius.AcctInterimInterval:
+			low = low || v < minInterim && len(a.Value()) == 4
+		case radius.SessionTimeout:
+			// Zero is no limit to many a NAS.
+			if timeout != 0 && v != 0 {
+				timeout = min(timeout, v)
+			}
+		}
+	}
+	if control {
+		s.drops.Set(radius.ServiceType)
 		s.stats.Add(ctr.filtered, 1)
 	}
-	// Zero is no limit to many a NAS.
-	if v, ok := p.Uint32(radius.SessionTimeout); ok && v != 0 && v < timeout {
-		timeout = 0
+	if low {
+		interim = max(interim, minInterim)
+		s.stats.Add(ctr.filtered, 1)
 	}
 	extra = s.replace(extra, radius.SessionTimeout, timeout)
 	return s.replace(extra, radius.AcctInterimInterval, interim), &s.drops
 }
 
+// number reads a value of four octets; another length is nobody's number and
+// counts as none set.
+func number(a radius.Attr) uint32 {
+	v := a.Value()
+	if len(v) != 4 {
+		return 0
+	}
+	return binary.BigEndian.Uint32(v)
+}
+
 // isControl says whether a Service-Type would open the visited network's
 // equipment instead of its service.
-func isControl(v []byte) bool {
-	if len(v) != 4 {
-		return false
-	}
-	switch binary.BigEndian.Uint32(v) {
+func isControl(v uint32) bool {
+	switch v {
 	case serviceAdministrative, serviceNASPrompt, serviceCallbackNASPrompt, serviceCallbackAdmin:
 		return true
 	}

@@ -3,7 +3,6 @@ package aaa
 import (
 	"crypto/cipher"
 	"slices"
-	"sync"
 	"time"
 
 	"go.uber.org/zap"

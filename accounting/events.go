@@ -103,9 +103,13 @@ func NewEvents(n int, window time.Duration) *Events {
 	return ev
 }
 
+// Owed is a bit of the seq given to Settle and returned by Claim of a
+// Duplicate: the record is marked as owed to a home (FlagForward).
+const Owed = uint64(1) << 63
+
 // Claim looks the event up and remembers it when it is New or a Conflict.
-// now is Unix seconds. seq is that of the durable record it repeats or
-// contradicts, 0 if there is none yet.
+// now is Unix seconds. seq is that of the durable record it repeats, with its
+// Owed bit, or contradicts; 0 if there is none yet.
 //
 // hot: 0 allocs
 func (ev *Events) Claim(k Key, content uint64, now int64) (out Outcome, seq uint64) {
@@ -142,10 +146,11 @@ func (ev *Events) Claim(k Key, content uint64, now int64) (out Outcome, seq uint
 	if same == 0 {
 		return New, 0
 	}
-	return Conflict, other
+	return Conflict, other &^ Owed
 }
 
-// Settle says that the claimed event is durable as record seq.
+// Settle says that the claimed event is durable as record seq, which may have
+// the Owed bit.
 func (ev *Events) Settle(k Key, content, seq uint64) {
 	hi, lo := halves(k)
 	p := &ev.parts[hi%stripes]
@@ -205,6 +210,9 @@ func (ev *Events) Replay(seq uint64, rec []byte) error {
 	var buf [maxPacket]byte
 	content := maphash.Bytes(contentSeed, appendStable(buf[:0], rec[n:]))
 	key, seconds := Key(rec[offKey:]), int64(binary.BigEndian.Uint64(rec[offTime:]))/1e9
+	if Flags(binary.BigEndian.Uint16(rec[offFlags:]))&FlagForward != 0 {
+		seq |= Owed
+	}
 	if out, _ := ev.Claim(key, content, seconds); out == New || out == Conflict {
 		ev.Settle(key, content, seq)
 	}

@@ -20,6 +20,7 @@ const (
 	// version 1, header length 2, kind 1, quarantine 1, flags 2, arrival 8,
 	// event time 8, key 16, other 8, address 16, port 2
 	fixedLen = 65
+	offFlags = 5
 	offTime  = 7
 	offKey   = 23
 )
@@ -149,7 +150,7 @@ func Decode(b []byte) (r Record, err error) {
 	if !r.Kind.valid() || (r.Kind == Quarantined) != (r.Quarantine != NotQuarantined) {
 		return r, fmt.Errorf("%w: kind %d with quarantine reason %d", ErrRecord, b[3], b[4])
 	}
-	r.Flags = Flags(binary.BigEndian.Uint16(b[5:]))
+	r.Flags = Flags(binary.BigEndian.Uint16(b[offFlags:]))
 	r.Time = int64(binary.BigEndian.Uint64(b[offTime:]))
 	r.Event = int64(binary.BigEndian.Uint64(b[15:]))
 	copy(r.Key[:], b[offKey:])

@@ -24,6 +24,9 @@ type Profile struct {
 	// Extra is what an Access-Accept gets: Filter-Id and the bandwidths of
 	// WISPr, as whole attributes.
 	Extra []byte
+	// Bandwidth lists the WISPr sub-attributes in Extra (vendor 14122): those
+	// of the home's answer are to be taken out.
+	Bandwidth []uint8
 	// Drop is the set of attribute types the home's answer loses to Extra; it
 	// converts to radius.Drop.
 	Drop [4]uint64
@@ -118,9 +121,11 @@ func (p *Profile) encode(s *ProfileSpec) {
 	}
 	if s.BandwidthUp > 0 {
 		p.Extra = appendWISPr(p.Extra, wisprBandwidthUp, s.BandwidthUp)
+		p.Bandwidth = append(p.Bandwidth, wisprBandwidthUp)
 	}
 	if s.BandwidthDown > 0 {
 		p.Extra = appendWISPr(p.Extra, wisprBandwidthDown, s.BandwidthDown)
+		p.Bandwidth = append(p.Bandwidth, wisprBandwidthDown)
 	}
 }
 
