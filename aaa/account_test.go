@@ -17,7 +17,6 @@ import (
 
 	"github.com/roamgate/roamgate/aaa/listen"
 	"github.com/roamgate/roamgate/accounting"
-	"github.com/roamgate/roamgate/realm"
 )
 
 // records reads all that is durable.
@@ -204,94 +203,6 @@ func TestC21EventTime(t *testing.T) {
 	require.Len(t, recs, 1, "one record of one event")
 	assert.EqualValues(t, at, recs[0].Event)
 	r.clean()
-}
-
-// C31: accounting that has been acknowledged is never given up: it waits in
-// the spool, also over a restart, until the home has answered.
-func TestC31OwedUntilAnswered(t *testing.T) {
-	fs := vfs.NewMem()
-	r := newRigOf(t, setup{homes: 1, fs: fs})
-	b := r.report(acctStop("bob@a.iot.example", "s", with(rfc2865.Class_Type, "c")))
-	r.recorded(1)
-	assert.Equal(t, layeh.CodeAccountingResponse, r.got(b).Code)
-	first := r.atAcct(0)
-	r.pass(31 * time.Second)
-	assert.Zero(t, r.shard.slab.used, "given up for now")
-	seqs, _ := r.hub.later.take()
-	assert.Equal(t, []uint64{1}, seqs)
-	require.NoError(t, r.hub.spool.Close())
-	for n := 0; n < 4; n++ { // the repetitions
-		if b, _ := read(t, r.accts[0], time.Millisecond); b == nil {
-			break
-		}
-	}
-
-	again := newRigOf(t, setup{homes: 1, fs: fs, edit: func(s *realm.Set) {
-		s.Homes[0].Acct, s.Homes[0].Secret = addrOf(r.accts[0]), realm.Secret(homeSecret)
-	}})
-	again.accts[0] = r.accts[0]
-	again.hub.remember()
-	seqs, _ = again.hub.later.take()
-	require.Equal(t, []uint64{1}, seqs)
-	again.hub.again(again.shard, 1)
-	again.turn(0)
-	h := again.atAcct(0)
-	assert.Equal(t, rest(first.Packet), rest(h.Packet))
-	h.answer(layeh.CodeAccountingResponse)
-	assert.Equal(t, 1, again.value("roamgate_acct_forwarded_later_total"))
-	again.silent()
-	again.until("the marker is gone", func() bool {
-		left := 0
-		require.NoError(t, again.hub.spool.Pending(0, 0, func(uint64, []byte) bool { left++; return true }))
-		return left == 0
-	})
-	again.clean()
-}
-
-// A record of a NAI without a realm finds its rule again.
-func TestOwedWithoutRealm(t *testing.T) {
-	r := newRig(t, 1, func(s *realm.Set) {
-		s.Routes = append(s.Routes, realm.Route{Realm: realm.NameNone, Index: 4, Auth: 0, Acct: 0, Acknowledge: realm.AcknowledgeDurable})
-	})
-	r.report(acctStop("bob", "s"))
-	r.recorded(1)
-	r.pass(31 * time.Second)
-	r.atAcct(0)
-	for b, _ := read(t, r.accts[0], time.Millisecond); b != nil; b, _ = read(t, r.accts[0], time.Millisecond) {
-	}
-	r.hub.again(r.shard, 1)
-	r.turn(0)
-	r.atAcct(0).answer(layeh.CodeAccountingResponse)
-	assert.Equal(t, 1, r.value("roamgate_acct_forwarded_later_total"))
-	r.clean()
-}
-
-// Records whose rule, home or room is gone stay owed.
-func TestOwedStays(t *testing.T) {
-	for _, tt := range []struct {
-		name   string
-		change func(r *rig)
-	}{
-		{"no rule", func(r *rig) { r.apply(func(s *realm.Set) { s.Routes = nil }) }},
-		{"no pool", func(r *rig) { r.apply(func(s *realm.Set) { s.Routes[1].Acct = -1 }) }},
-		{"no home", func(r *rig) { r.apply(func(s *realm.Set) { s.Homes[0].Disabled = true }) }},
-		{"no room", func(r *rig) { r.shard.slab.max = 0 }},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			r := newRig(t, 1, nil)
-			r.report(acctStop("bob@a.iot.example", "s"))
-			r.recorded(1)
-			r.pass(31 * time.Second)
-			seqs, _ := r.hub.later.take()
-			require.Equal(t, []uint64{1}, seqs)
-			tt.change(r)
-			r.hub.again(r.shard, 1)
-			r.settleDown()
-			seqs, _ = r.hub.later.take()
-			assert.Equal(t, []uint64{1}, seqs)
-			r.clean()
-		})
-	}
 }
 
 // What has no route, no session or no sense is evidence: kept, acknowledged,

@@ -65,7 +65,10 @@ func (h *hot) ask(attributes []byte) {
 }
 
 func (h *hot) answer(code radius.Code, attributes []byte) {
-	ex := h.shard.slab.at(h.slot)
+	h.answerTo(h.shard.slab.at(h.slot), code, attributes)
+}
+
+func (h *hot) answerTo(ex *Exchange, code radius.Code, attributes []byte) {
 	kind := ex.kind
 	h.w.Start(h.buf[:], code, ex.homeID, code != radius.AccountingResponse)
 	h.w.Raw(attributes)

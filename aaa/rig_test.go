@@ -87,6 +87,16 @@ func newRigOf(t tester, o setup) *rig {
 		o.edit(r.set)
 	}
 	r.set.Table = realm.NewTable(r.set.Routes)
+	r.open(o)
+	if !o.runs {
+		r.turn(0)
+	}
+	return r
+}
+
+// open makes the hub and what it works with.
+func (r *rig) open(o setup) {
+	t := r.t
 	if o.fs == nil {
 		o.fs = vfs.NewMem()
 	}
@@ -114,14 +124,10 @@ func newRigOf(t tester, o setup) *rig {
 	})
 	require.NoError(t, err)
 	r.shard = r.hub.shards[0]
-	if !o.runs {
-		r.turn(0)
-	}
 	t.Cleanup(func() {
 		_ = sp.Close() // fails where a test has broken the disk
 		r.shard.close()
 	})
-	return r
 }
 
 // configuration is what tests start from: one client, n homes in one pool.

@@ -1,0 +1,140 @@
+package aaa
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	layeh "layeh.com/radius"
+	"layeh.com/radius/rfc2865"
+
+	"github.com/roamgate/roamgate/accounting/spool"
+	"github.com/roamgate/roamgate/realm"
+)
+
+// owed counts the records that a home has still to take.
+func (r *rig) owed() (n int) {
+	r.t.Helper()
+	require.NoError(r.t, r.hub.spool.Pending(0, 0, func(uint64, []byte) bool { n++; return true }))
+	return n
+}
+
+// forwardOwed hands the first records that are owed to the shard again.
+func (r *rig) forwardOwed() {
+	r.t.Helper()
+	_, some := r.hub.chunk(0, r.hub.spool.Last())
+	require.True(r.t, some, "nothing is owed")
+	r.turn(0)
+}
+
+// unheardAt forgets what waits at an accounting port.
+func (r *rig) unheardAt(i int) {
+	for b, _ := read(r.t, r.accts[i], time.Millisecond); b != nil; b, _ = read(r.t, r.accts[i], time.Millisecond) {
+	}
+}
+
+// C31: accounting that has been acknowledged is never given up: it waits in
+// the spool, also over a restart, until the home has answered.
+func TestC31OwedUntilAnswered(t *testing.T) {
+	fs := vfs.NewMem()
+	r := newRigOf(t, setup{homes: 1, fs: fs})
+	b := r.report(acctStop("bob@a.iot.example", "s", with(rfc2865.Class_Type, "c")))
+	r.recorded(1)
+	assert.Equal(t, layeh.CodeAccountingResponse, r.got(b).Code)
+	first := r.atAcct(0)
+	r.pass(31 * time.Second)
+	assert.Zero(t, r.shard.slab.used, "given up for now")
+	assert.Equal(t, 1, r.owed())
+	require.NoError(t, r.hub.spool.Close())
+	r.unheardAt(0)
+
+	again := newRigOf(t, setup{homes: 1, fs: fs, edit: func(s *realm.Set) {
+		s.Homes[0].Acct = addrOf(r.accts[0])
+	}})
+	again.accts[0] = r.accts[0]
+	for range 2 { // as often as it takes
+		again.forwardOwed()
+		assert.Equal(t, rest(first.Packet), rest(again.atAcct(0).Packet))
+		again.pass(31 * time.Second)
+		again.unheardAt(0)
+		assert.Equal(t, 1, again.owed())
+	}
+	again.forwardOwed()
+	again.atAcct(0).answer(layeh.CodeAccountingResponse)
+	assert.Equal(t, 1, again.value("roamgate_acct_forwarded_later_total"))
+	again.silent()
+	again.until("the marker is gone", func() bool { return again.owed() == 0 })
+	again.clean()
+}
+
+// A record of a NAI without a realm finds its rule again.
+func TestOwedWithoutRealm(t *testing.T) {
+	r := newRig(t, 1, func(s *realm.Set) {
+		s.Routes = append(s.Routes, realm.Route{Realm: realm.NameNone, Index: 4, Auth: 0, Acct: 0, Acknowledge: realm.AcknowledgeDurable})
+	})
+	r.report(acctStop("bob", "s"))
+	r.recorded(1)
+	r.pass(31 * time.Second)
+	r.unheardAt(0)
+	r.forwardOwed()
+	r.atAcct(0).answer(layeh.CodeAccountingResponse)
+	assert.Equal(t, 1, r.value("roamgate_acct_forwarded_later_total"))
+	r.clean()
+}
+
+// Records whose rule, home or room is gone stay owed.
+func TestOwedStays(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(r *rig)
+	}{
+		{"no rule", func(r *rig) { r.apply(func(s *realm.Set) { s.Routes = nil }) }},
+		{"no pool", func(r *rig) { r.apply(func(s *realm.Set) { s.Routes[1].Acct = -1 }) }},
+		{"no home", func(r *rig) { r.apply(func(s *realm.Set) { s.Homes[0].Disabled = true }) }},
+		{"no room", func(r *rig) { r.shard.slab.max = 0 }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, 1, nil)
+			r.report(acctStop("bob@a.iot.example", "s"))
+			r.recorded(1)
+			r.pass(31 * time.Second)
+			tt.change(r)
+			r.forwardOwed()
+			r.settleDown()
+			assert.Zero(t, r.hub.later.underway.Load(), "the chunk has ended")
+			require.NoError(t, r.hub.spool.Trim(0), "what was said to the committer is done")
+			assert.Equal(t, 1, r.owed())
+			r.clean()
+		})
+	}
+}
+
+// What no home can ever take, because it is no record or no packet, does not
+// stand in the way of the others for ever.
+func TestOwedGarbage(t *testing.T) {
+	r := newRig(t, 1, nil)
+	const owed = 2*laterChunk + 10
+	var done collector
+	done.Add(1)
+	b := r.hub.spool.NewBatch()
+	for range owed {
+		b.Add(0, []byte("no record"), true)
+	}
+	require.True(t, r.hub.spool.Submit(b, &done))
+	done.Wait()
+	cursor, chunks := uint64(0), 0
+	for more := true; more; chunks++ {
+		cursor, more = r.hub.chunk(cursor, r.hub.spool.Last())
+		r.settleDown()
+	}
+	assert.Equal(t, 4, chunks, "three and none")
+	r.until("nothing is owed", func() bool { return r.owed() == 0 })
+	r.clean()
+}
+
+type collector struct{ sync.WaitGroup }
+
+func (c *collector) SpoolDone(*spool.Batch) { c.Done() }
