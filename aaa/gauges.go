@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/roamgate/roamgate/aaa/home"
+	"github.com/roamgate/roamgate/pkg/stat"
 	"github.com/roamgate/roamgate/realm"
 )
 
@@ -47,6 +48,9 @@ func (h *Hub) healthSeries(set *realm.Set, view *home.View) {
 		for _, k := range []home.Kind{home.Auth, home.Acct} {
 			if !hm.Has(k) {
 				continue
+			}
+			for _, to := range healthNames {
+				h.stateChanges(hm, k, to)
 			}
 			h.stats.StateSet("roamgate_home_state", "Health of a home server: 1 for the state it is in.", healthNames, func() int {
 				health, _ := hm.Health(k)
@@ -101,4 +105,10 @@ func (h *Hub) retire(old, set *realm.Set) {
 			h.stats.Retire(n[0], n[1])
 		}
 	}
+}
+
+// stateChanges counts the steps of a home to one health.
+func (h *Hub) stateChanges(hm *home.Home, k home.Kind, to string) *stat.AtomicCounter {
+	return h.stats.Atomic("roamgate_home_state_changes_total", "Changes of a home server's health.",
+		"home", hm.Spec.Name, "kind", k.String(), "to", to)
 }

@@ -182,10 +182,19 @@ func (h *Hub) Run(ctx context.Context) error {
 		OnChange: h.homeChanged, Seed: h.conf.Seed, Listen: h.probeSocket,
 	})
 	others.Go(func() { _ = mon.Run(background) })
+	failed := make(chan error, len(h.shards))
 	for _, s := range h.shards {
-		shards.Go(s.run)
+		shards.Go(func() {
+			if err := s.run(); err != nil {
+				failed <- err
+			}
+		})
 	}
-	<-ctx.Done()
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed: // without it a part of every client would get no answer
+	}
 	for _, s := range h.shards {
 		s.stop()
 	}
@@ -195,7 +204,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	for _, s := range h.shards {
 		s.close()
 	}
-	return nil
+	return err
 }
 
 // Apply makes set the configuration of every packet read from now on.

@@ -59,8 +59,7 @@ func (h *Hub) write(n note) {
 
 func (h *Hub) homeChanged(hm *home.Home, k home.Kind, from, to home.Health, why home.Cause) {
 	if from != to {
-		h.stats.Atomic("roamgate_home_state_changes_total", "Changes of a home server's health.",
-			"home", hm.Spec.Name, "kind", k.String(), "to", to.String()).Add(1)
+		h.stateChanges(hm, k, to.String()).Add(1)
 	}
 	write := h.log.Warn
 	if to == home.Up {
@@ -69,5 +68,3 @@ func (h *Hub) homeChanged(hm *home.Home, k home.Kind, from, to home.Health, why 
 	write("home changed state", zap.String("home", hm.Spec.Name), zap.Stringer("kind", k),
 		zap.Stringer("from", from), zap.Stringer("to", to), zap.Stringer("cause", why))
 }
-
-func errField(err error) zap.Field { return zap.Error(err) }

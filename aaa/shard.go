@@ -2,6 +2,7 @@ package aaa
 
 import (
 	"crypto/cipher"
+	"fmt"
 	"slices"
 	"time"
 
@@ -117,17 +118,17 @@ type homeSocket struct {
 	dirty bool
 }
 
-// run is the event loop. It ends after stop.
-func (s *Shard) run() {
+// run is the event loop. It ends after stop, or when its sockets can no
+// longer be waited for.
+func (s *Shard) run() error {
 	for {
 		tags, _, err := s.poller.Wait(s.patience())
 		if err != nil {
-			s.hub.log.Error("polling sockets", errField(err))
-			return
+			return fmt.Errorf("polling the sockets of shard %d: %w", s.index, err)
 		}
 		s.clock(s.hub.monotonic(), time.Now().UnixNano())
 		if !s.guarded(tags) {
-			return
+			return nil
 		}
 	}
 }

@@ -89,7 +89,11 @@ func (s *server) recordsJSON(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/jsonl")
-	view := *s.view
+	if raw && !s.conf.Privacy.Plain {
+		http.Error(w, "packets hold identities: this hub shows them only with privacy.plain", http.StatusForbidden)
+		return
+	}
+	view := s.conf.recordView(s.identity) // a Hasher belongs to one goroutine
 	view.Raw = raw
 	var line []byte
 	err = s.spool.Read(from, func(seq uint64, b []byte) bool {
@@ -98,7 +102,7 @@ func (s *server) recordsJSON(w http.ResponseWriter, r *http.Request) {
 			return true
 		}
 		rec.Seq = seq
-		line = append(rec.AppendJSON(line[:0], &view), '\n')
+		line = append(rec.AppendJSON(line[:0], view), '\n')
 		_, werr := w.Write(line)
 		limit--
 		return werr == nil && limit > 0

@@ -257,13 +257,16 @@ func (c *config) identityKey(create bool) ([]byte, error) {
 	return b, nil
 }
 
+// makeKey writes a new key under another name first: a crash in between
+// leaves no short one.
 func makeKey(path string) ([]byte, error) {
 	key := make([]byte, identityKeyLen)
 	_, _ = rand.Read(key)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the identity key: %w", err)
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.CreateTemp(dir, ".identity-*") // readable by its owner only
 	if err != nil {
 		return nil, fmt.Errorf("making the identity key: %w", err)
 	}
@@ -271,7 +274,11 @@ func makeKey(path string) ([]byte, error) {
 	if err == nil {
 		err = f.Sync()
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
 		return nil, fmt.Errorf("writing the identity key: %w", err)
 	}
 	return key, nil

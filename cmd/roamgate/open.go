@@ -39,7 +39,7 @@ func (s *server) open(ctx context.Context, l *loaded) (err error) {
 		return spoolProblem(c.path(c.Spool.Directory), err, "")
 	}
 	s.events = accounting.NewEvents(eventsKept, eventWindow)
-	s.view = c.recordView(key)
+	s.identity = key
 	s.spool, err = spool.Open(c.path(c.Spool.Directory), spool.Options{
 		Logger: s.log, MinFree: int64(c.Spool.MinFree), RetainTime: c.Spool.Keep, Scan: s.events.Replay,
 	})

@@ -44,17 +44,9 @@ func TestRecords(t *testing.T) {
 	require.Zero(t, show.code, show.errs)
 	assert.Equal(t, strings.Split(export.out, "\n")[1]+"\n", show.out)
 	raw := h.ask("records show 2 --raw")
-	var rec struct {
-		Seq uint64
-		Raw string
-	}
-	require.NoError(t, json.Unmarshal([]byte(raw.out), &rec))
-	octets, err := base64.StdEncoding.DecodeString(rec.Raw)
-	require.NoError(t, err)
-	p := new(radius.Packet)
-	require.Equal(t, radius.OK, p.Parse(octets))
-	session, _ := p.First(radius.AcctSessionID)
-	assert.Equal(t, "s1", string(session))
+	assert.Equal(t, exitProblem, raw.code)
+	assert.Equal(t, "roamgate: the hub says: packets hold identities: this hub shows them only with privacy.plain\n", raw.errs)
+	assert.Empty(t, raw.out)
 
 	none := h.ask("records show 99")
 	assert.Equal(t, exitProblem, none.code)
@@ -67,13 +59,26 @@ func TestRecords(t *testing.T) {
 	assert.Empty(t, busy.out)
 
 	h.Stop()
-	for _, args := range []string{"records list", "records export", "records show 2", "records show 2 --raw", "records list --from 3 --limit 2"} {
+	for _, args := range []string{"records list", "records export", "records show 2", "records list --from 3 --limit 2"} {
 		offline := command(append(strings.Fields(args), config...)...)
 		assert.Zero(t, offline.code, offline.errs)
 		want := map[string]string{"records list": live.out, "records export": export.out, "records show 2": show.out,
-			"records show 2 --raw": raw.out, "records list --from 3 --limit 2": part.out}[args]
+			"records list --from 3 --limit 2": part.out}[args]
 		assert.Equal(t, want, offline.out, "the same with the hub stopped: %s", args)
 	}
+	assert.Equal(t, "s1", rawSession(t, command(append([]string{"records", "show", "2", "--raw"}, config...)...).out))
+}
+
+// rawSession reads the Acct-Session-Id in the packet of a record.
+func rawSession(t *testing.T, line string) string {
+	var rec struct{ Raw string }
+	require.NoError(t, json.Unmarshal([]byte(line), &rec))
+	octets, err := base64.StdEncoding.DecodeString(rec.Raw)
+	require.NoError(t, err)
+	p := new(radius.Packet)
+	require.Equal(t, radius.OK, p.Parse(octets))
+	session, _ := p.First(radius.AcctSessionID)
+	return string(session)
 }
 
 func TestRecordsWithoutSpool(t *testing.T) {

@@ -53,21 +53,21 @@ func configFlag(c *cobra.Command, path *string) {
 
 // server is the running process: every room and how to close it.
 type server struct {
-	conf    *config
-	log     *zap.Logger
-	stats   *stat.Registry
-	started time.Time
-	spool   *spool.Spool
-	events  *accounting.Events
-	view    *accounting.View
-	policy  *device.Table
-	queue   *queue.Drainer
-	closers []func() // in the order of opening
-	watch   *file.Watcher
-	hub     *aaa.Hub
-	admin   net.Listener
-	notify  *notifier
-	hup     chan os.Signal
+	conf     *config
+	log      *zap.Logger
+	stats    *stat.Registry
+	started  time.Time
+	spool    *spool.Spool
+	events   *accounting.Events
+	identity []byte // keys the hashes of identities
+	policy   *device.Table
+	queue    *queue.Drainer
+	closers  []func() // in the order of opening
+	watch    *file.Watcher
+	hub      *aaa.Hub
+	admin    net.Listener
+	notify   *notifier
+	hup      chan os.Signal
 
 	tasks sync.WaitGroup
 	fail  chan error
@@ -139,9 +139,10 @@ func (s *server) run(ctx context.Context) error {
 	defer stop()
 
 	var hub sync.WaitGroup
-	hub.Go(func() { s.task("hub", s.hub.Run(ctx)) })
-	s.start(background, "queue", s.queue.Run)
 	s.start(background, "policy", s.policy.Run)
+	s.awaitPolicy(ctx)
+	hub.Go(func() { s.task("hub", s.hub.Run(ctx)) })
+	s.start(background, "queue", s.drain)
 	s.start(background, "routing files", func(ctx context.Context) error { s.watch.Run(ctx); return nil })
 	s.start(background, "administration", s.serveAdmin)
 	s.start(background, "reload signal", s.reloadOnSignal)
@@ -182,6 +183,42 @@ func (s *server) task(name string, err error) {
 		select {
 		case s.fail <- fmt.Errorf("%s: %w", name, err):
 		default:
+		}
+	}
+}
+
+// drain carries records to the queue. A spool that cannot be written or read
+// any more ends it, not the hub: nothing is acknowledged, the hub says that it
+// is not ready, and authentication goes on.
+func (s *server) drain(ctx context.Context) error {
+	err := s.queue.Run(ctx)
+	if errors.Is(err, spool.ErrFailed) || errors.Is(err, spool.ErrDamaged) {
+		s.log.Error("accounting is not acknowledged until the hub is started again", zap.Error(err))
+		return nil
+	}
+	return err
+}
+
+const (
+	policyPatience = 2 * time.Second
+	policyLook     = 10 * time.Millisecond
+)
+
+// awaitPolicy lets the first packets find the policy there. A store that is
+// away keeps the hub from nothing: its realms say what to do without.
+func (s *server) awaitPolicy(ctx context.Context) {
+	if s.conf.Redis.Address == "" {
+		return
+	}
+	ctx, stop := context.WithTimeout(ctx, policyPatience)
+	defer stop()
+	look := time.NewTicker(policyLook)
+	defer look.Stop()
+	for !s.policy.Ready() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-look.C:
 		}
 	}
 }
