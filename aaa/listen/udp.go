@@ -25,20 +25,17 @@ type Front struct {
 func UDP(addrs []Address, n, recvBuffer int) ([][]*Front, error) {
 	rows := make([][]*Front, n)
 	for i, a := range addrs {
-		bound := a.Addr
-		for s := range n {
-			c, err := udp.Listen(bound, udp.Options{
-				ReusePort:  true,
-				RecvBuffer: recvBuffer,
-				PacketInfo: bound.Addr().IsUnspecified(),
-			})
-			if err != nil {
-				Close(rows)
-				return nil, fmt.Errorf("listening on %s for %s: %w", bound, a.Service, err)
-			}
-			bound = c.LocalAddr()
+		conns, err := udp.ListenShared(a.Addr, n, udp.Options{
+			RecvBuffer: recvBuffer,
+			PacketInfo: a.Addr.Addr().IsUnspecified(),
+		})
+		if err != nil {
+			Close(rows)
+			return nil, fmt.Errorf("listening on %s for %s: %w", a.Addr, a.Service, err)
+		}
+		for s, c := range conns {
 			rows[s] = append(rows[s], &Front{
-				Service: a.Service, Index: uint16(i), Addr: bound,
+				Service: a.Service, Index: uint16(i), Addr: c.LocalAddr(),
 				Conn: c, Queue: udp.NewQueue(c, sendDepth),
 			})
 		}

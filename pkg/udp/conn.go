@@ -9,8 +9,8 @@ import (
 // Options of a socket. The zero value is a plain socket with the kernel's
 // default buffers.
 type Options struct {
-	// ReusePort lets every shard bind the same port; the kernel then spreads
-	// the clients over them.
+	// ReusePort joins the sockets that share the address already, whoever
+	// has them; see ListenShared.
 	ReusePort bool
 	// RecvBuffer and SendBuffer are octets of kernel buffer, 0 for the
 	// kernel's default. The system's maximum is passed when the process may.
@@ -22,6 +22,8 @@ type Options struct {
 	// the stack as one (UDP generic segmentation offload), where the kernel
 	// can. It changes the order within a batch. Portable sockets ignore it.
 	Segment bool
+	// Share binds alone and lets others join with ReusePort afterwards.
+	Share bool
 }
 
 // backend is one of the two implementations. The calls are per batch.
@@ -47,6 +49,32 @@ type Conn struct {
 // ENFILE under errors.Is.
 func Listen(a netip.AddrPort, o Options) (*Conn, error) {
 	return open(a, o, listenNative)
+}
+
+// ListenShared opens n sockets bound to the same address, over which the
+// kernel spreads the clients. The first is bound alone: an address that
+// anybody else listens on is refused, also when they share it among
+// themselves, and a port of 0 is never one that another process shares.
+func ListenShared(a netip.AddrPort, n int, o Options) ([]*Conn, error) {
+	return share(a, n, o, listenNative)
+}
+
+func share(a netip.AddrPort, n int, o Options, f opener) ([]*Conn, error) {
+	o.ReusePort, o.Share = false, n > 1
+	conns := make([]*Conn, 0, n)
+	for range n {
+		c, err := open(a, o, f)
+		if err != nil {
+			for _, c := range conns {
+				_ = c.Close()
+			}
+			return nil, err
+		}
+		conns = append(conns, c)
+		a = c.LocalAddr()
+		o.ReusePort, o.Share = true, false
+	}
+	return conns, nil
 }
 
 // ListenPortable is Listen on the portable implementation.

@@ -274,3 +274,27 @@ func TestErrorClass(t *testing.T) {
 	assert.Equal(t, ClassOther, classOfError(net.ErrClosed))
 	assert.Equal(t, "other", NumErrorClasses.String())
 }
+
+// Two processes that share ports of their own must never meet on one, and a
+// port of 0 must not find one that others share.
+func TestListenShared(t *testing.T) {
+	for _, impl := range []struct {
+		name   string
+		listen opener
+	}{{"native", listenNative}, {"portable", listenPortable}} {
+		t.Run(impl.name, func(t *testing.T) {
+			any := netip.MustParseAddrPort("127.0.0.1:0")
+			a, err := share(any, 3, Options{}, impl.listen)
+			require.NoError(t, err)
+			require.Len(t, a, 3)
+			for _, c := range a {
+				assert.Equal(t, a[0].LocalAddr(), c.LocalAddr())
+				t.Cleanup(func() { require.NoError(t, c.Close()) })
+			}
+			_, err = share(a[0].LocalAddr(), 2, Options{}, impl.listen)
+			require.ErrorIs(t, err, syscall.EADDRINUSE)
+			_, err = share(a[0].LocalAddr(), 1, Options{}, impl.listen)
+			require.ErrorIs(t, err, syscall.EADDRINUSE)
+		})
+	}
+}

@@ -7,6 +7,8 @@ import (
 	"syscall"
 )
 
+const lateReuse = false
+
 // reusePort refuses: without it shards cannot share a port, and taking the
 // address over (SO_REUSEADDR) would starve one of them in silence.
 func reusePort(_, _ string, _ syscall.RawConn) error { return errors.ErrUnsupported }

@@ -40,7 +40,7 @@ type softSlot struct {
 
 func listenPortable(c *Conn, a netip.AddrPort, o Options) error {
 	lc := net.ListenConfig{}
-	if o.ReusePort {
+	if o.ReusePort || o.Share && !lateReuse {
 		lc.Control = reusePort
 	}
 	network := "udp6"
@@ -54,6 +54,15 @@ func listenPortable(c *Conn, a netip.AddrPort, o Options) error {
 	uc := pc.(*net.UDPConn)
 	if err := softBuffers(uc, o); err != nil {
 		return errors.Join(err, uc.Close())
+	}
+	if o.Share && lateReuse {
+		raw, err := uc.SyscallConn()
+		if err == nil {
+			err = reusePort("", "", raw)
+		}
+		if err != nil {
+			return errors.Join(err, uc.Close())
+		}
 	}
 	ap := uc.LocalAddr().(*net.UDPAddr).AddrPort()
 	c.local = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())

@@ -3,10 +3,15 @@
 package udp
 
 import (
+	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
+
+// lateReuse: Linux lets a socket be shared that was bound alone; the others
+// want to know before.
+const lateReuse = runtime.GOOS == "linux"
 
 // reusePort is the Control function of a portable socket.
 func reusePort(_, _ string, raw syscall.RawConn) error {

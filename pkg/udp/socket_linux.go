@@ -44,6 +44,11 @@ func (r *rawConn) setup(a netip.AddrPort, o Options) error {
 	if err := unix.Bind(r.fd, sockaddr(AddrFrom(a))); err != nil {
 		return os.NewSyscallError("bind", err)
 	}
+	if o.Share {
+		if err := unix.SetsockoptInt(r.fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
+			return os.NewSyscallError("setsockopt", err)
+		}
+	}
 	sa, err := unix.Getsockname(r.fd)
 	if err != nil {
 		return os.NewSyscallError("getsockname", err)

@@ -180,16 +180,16 @@ func newHomeShard(h *Home, i uint64) (*homeShard, error) {
 		if !at.Addr().IsValid() {
 			continue
 		}
-		if err := s.open(uint8(door), at); err != nil {
+		if err := s.open(uint8(door), at, i == 0); err != nil {
 			return nil, errors.Join(err, s.close())
 		}
 	}
 	return s, nil
 }
 
-func (s *homeShard) open(door uint8, at netip.AddrPort) error {
+func (s *homeShard) open(door uint8, at netip.AddrPort, first bool) error {
 	shared := door != doorOther && s.home.config.Shards > 1
-	conn, err := udp.Listen(at, udp.Options{ReusePort: shared, RecvBuffer: socketBuffer, SendBuffer: socketBuffer})
+	conn, err := udp.Listen(at, udp.Options{Share: shared && first, ReusePort: shared && !first, RecvBuffer: socketBuffer, SendBuffer: socketBuffer})
 	if err != nil {
 		return fmt.Errorf("listening on %s: %w", at, err)
 	}
