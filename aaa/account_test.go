@@ -290,3 +290,25 @@ func TestCommittingTwice(t *testing.T) {
 	assert.Len(t, r.records(), 1)
 	r.clean()
 }
+
+// C29: the moves of one session keep their Acct-Multi-Session-Id: it reaches
+// the home as it came and stands in every record, so that they can be joined.
+func TestC29MultiSessionID(t *testing.T) {
+	r := newRig(t, 1, nil)
+	view := &accounting.View{Hasher: accounting.NewHasher([]byte("0123456789abcdef"))}
+	for i, session := range []string{"ap-1", "ap-2", "ap-3"} {
+		b := r.report(acctStop(atHomeExa, session, with(rfc2866.AcctMultiSessionID_Type, "roam-7")))
+		h := r.atAcct(0)
+		assert.Equal(t, "roam-7", rfc2866.AcctMultiSessionID_GetString(h.Packet))
+		h.answer(layeh.CodeAccountingResponse)
+		r.recorded(i + 1)
+		r.until("the exchange has ended", func() bool { return r.shard.slab.used == 0 })
+		r.got(b)
+	}
+	recs := r.records()
+	require.Len(t, recs, 3, "three sessions")
+	for i := range recs {
+		assert.Contains(t, string(recs[i].AppendJSON(nil, view)), `"multi_session_id":"roam-7"`)
+	}
+	r.clean()
+}
