@@ -151,25 +151,27 @@ func (e *Explainer) Explain(q Question) (x Explanation) {
 	if r.Reject != "" {
 		return unroutable(x, &q, RouteRejects, r.Reject)
 	}
-	pool, kind := r.Auth, home.Auth
 	if q.Accounting {
-		pool, kind = r.Acct, home.Acct
 		x.Ack = r.Acknowledge.String()
+		return accounted(e.place(x, r.Acct, home.Acct, &q), r.Acct)
 	}
-	if pool >= 0 {
-		p := e.Homes.Pool(pool, kind)
-		x.Pool, x.PoolAt = p.Spec.Name, p.Spec.Pos.String()
-		x.Order = e.order(p, kind, &q)
-	}
-	if q.Accounting {
-		return accounted(x, pool)
-	}
-	if pool < 0 {
+	x = e.place(x, r.Auth, home.Auth, &q)
+	if r.Auth < 0 {
 		return refused(x, "reject", NoPool, NoPool.Text())
 	}
 	x = e.permit(x, r, spec, &q, user, folded)
 	if x.Result == "forward" && len(x.Order) == 0 {
 		return refused(x, "reject", NoPool, NoPool.Text())
+	}
+	return x
+}
+
+// place tells the pool and the order of its homes now.
+func (e *Explainer) place(x Explanation, pool int32, kind home.Kind, q *Question) Explanation {
+	if pool >= 0 {
+		p := e.Homes.Pool(pool, kind)
+		x.Pool, x.PoolAt = p.Spec.Name, p.Spec.Pos.String()
+		x.Order = e.order(p, kind, q)
 	}
 	return x
 }

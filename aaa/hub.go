@@ -131,6 +131,9 @@ func New(conf Config, set *realm.Set, rooms Rooms) (*Hub, error) {
 	for i := range conf.Shards {
 		s, err := h.newShard(i, fronts[i], key[:])
 		if err != nil {
+			for _, made := range h.shards {
+				made.poller.Close()
+			}
 			listen.Close(fronts)
 			return nil, err
 		}

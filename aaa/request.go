@@ -188,22 +188,13 @@ func (s *Shard) route(slot uint32, ex *Exchange) {
 	if s.firstHop(p) {
 		s.checkNASAddress(ex, p)
 	}
-	name, ok := p.First(radius.UserName)
-	if !ok {
-		if s.eapStart(p) {
-			s.askIdentity(slot, ex)
-			return
-		}
-		s.refuse(slot, ex, NoUserName)
+	name, user, rlm, why := subscriber(p)
+	if why == NoUserName && s.eapStart(p) {
+		s.askIdentity(slot, ex)
 		return
 	}
-	if p.Count(radius.UserName) > 1 {
-		s.refuse(slot, ex, SeveralUserNames)
-		return
-	}
-	user, rlm, why := nai.Split(name)
-	if why != nai.OK {
-		s.refuse(slot, ex, ofNAI(why))
+	if why != OK {
+		s.refuse(slot, ex, why)
 		return
 	}
 	r, folded := s.lookup(ex.snap, rlm)
@@ -224,6 +215,23 @@ func (s *Shard) route(slot uint32, ex *Exchange) {
 		ex.key = deviceHash(p, name)
 		s.permit(slot, ex, p, user, folded, false)
 	}
+}
+
+// subscriber reads who asks: one User-Name that is a network access
+// identifier.
+func subscriber(p *radius.Packet) (name, user, rlm []byte, why Reason) {
+	name, ok := p.First(radius.UserName)
+	switch {
+	case !ok:
+		return nil, nil, nil, NoUserName
+	case p.Count(radius.UserName) > 1:
+		return nil, nil, nil, SeveralUserNames
+	}
+	user, rlm, bad := nai.Split(name)
+	if bad != nai.OK {
+		return nil, nil, nil, ofNAI(bad)
+	}
+	return name, user, rlm, OK
 }
 
 // lookup finds the rule of a realm, the one for no realm where rlm is nil.
