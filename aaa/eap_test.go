@@ -104,6 +104,14 @@ func TestC26ReplyMessage(t *testing.T) {
 	assert.Empty(t, values(p, rfc2865.ReplyMessage_Type))
 	p = r.rejected(r.ask(access("bob@nowhere.example", with(79, "\x02"))))
 	assert.Empty(t, values(p, 79), "no identifier to match")
+	for _, code := range []layeh.Code{layeh.CodeAccessChallenge, layeh.CodeAccessAccept, layeh.CodeAccessReject} {
+		sent := r.ask(access("bob@home.example", withEAP(9)))
+		r.atHome(0).answer(code, withEAP(9), with(rfc2865.ReplyMessage_Type, "text"))
+		p := r.got(sent)
+		assert.Len(t, values(p, 79), 1, code)
+		assert.Empty(t, values(p, rfc2865.ReplyMessage_Type), code)
+	}
+	assert.Equal(t, 3, r.value("roamgate_home_attributes_filtered_total"))
 }
 
 // C27: the first hop's NAS address is compared with the source and counted.

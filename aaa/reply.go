@@ -243,17 +243,27 @@ const passwordRetry radius.Type = 75
 const minInterim = 60
 
 // filter decides what of the home's answer the client does not get, and
-// what the device policy adds. What a profile sets replaces what the home
+// what the device policy adds. Reply-Message must not stand beside
+// EAP-Message (RFC 3579 section 2.6.5).
+func (s *Shard) filter(ex *Exchange, p *radius.Packet, ctr *homeStats) (extra []byte, drop *radius.Drop) {
+	s.drops = radius.Drop{}
+	switch p.Code() {
+	case radius.AccessAccept:
+		extra = s.filterAccept(ex, p, ctr)
+	case radius.AccessReject:
+		s.drops = rejectDrops
+	}
+	if p.Has(radius.EAPMessage) && p.Has(radius.ReplyMessage) {
+		s.drops.Set(radius.ReplyMessage)
+		s.stats.Add(ctr.filtered, 1)
+	}
+	return extra, &s.drops
+}
+
+// filterAccept bounds an Accept. What a profile sets replaces what the home
 // said; of two Session-Timeouts the shorter wins. Every instance of an
 // attribute counts: a NAS may take the last as well as the first.
-func (s *Shard) filter(ex *Exchange, p *radius.Packet, ctr *homeStats) (extra []byte, drop *radius.Drop) {
-	if p.Code() == radius.AccessReject {
-		return nil, &rejectDrops
-	}
-	if p.Code() != radius.AccessAccept {
-		return nil, nil
-	}
-	s.drops = radius.Drop{}
+func (s *Shard) filterAccept(ex *Exchange, p *radius.Packet, ctr *homeStats) (extra []byte) {
 	var timeout, interim uint32
 	if pr := ex.profile; pr != nil {
 		s.drops = pr.Drop
@@ -288,7 +298,7 @@ func (s *Shard) filter(ex *Exchange, p *radius.Packet, ctr *homeStats) (extra []
 		s.stats.Add(ctr.filtered, 1)
 	}
 	extra = s.replace(extra, radius.SessionTimeout, timeout)
-	return s.replace(extra, radius.AcctInterimInterval, interim), &s.drops
+	return s.replace(extra, radius.AcctInterimInterval, interim)
 }
 
 // number reads a value of four octets; another length is nobody's number and
