@@ -66,7 +66,7 @@ request is answered or lost, and exits 1 if its own figures do not add up.`,
 	l.BoolVar(&n.ProxyState, "proxy-state", false, "send a Proxy-State and want it back")
 	l.BoolVar(&n.Unsigned, "unsigned", false, "send no Message-Authenticator")
 	l.BoolVar(&n.AllowUnsigned, "allow-unsigned", false, "take answers without Message-Authenticator")
-	l.BoolVar(&n.WantKeys, "want-keys", false, "check the MS-MPPE keys of `roamgen home --keys`")
+	l.BoolVar(&n.WantKeys, "want-keys", false, "check the MS-MPPE keys that roamgen home --keys sends")
 	l.IntVar(&n.Sockets, "sockets", 8, "client sockets per port, 256 identifiers each")
 	l.IntVar(&n.Workers, "workers", 1, "event loops")
 	l.IntVar(&f.cpu, "cpu", -1, "processor to stay on, -1 for any")
