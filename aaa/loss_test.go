@@ -146,3 +146,25 @@ func TestEqualStatesOfTwoHomes(t *testing.T) {
 	}
 	r.clean()
 }
+
+// A record from the spool has no client and so no secret any more; what looks
+// hidden in it travels as it came.
+func TestOwedRecordWithHiddenAttributes(t *testing.T) {
+	r := newRig(t, 1, nil)
+	hidden := []edit{
+		with(69, "\x00\x80\x010123456789abcdef"),
+		with(rfc2865.VendorSpecific_Type, "\x00\x00\x01\x37\x10\x24\x80\x01"+strings.Repeat("k", 32)),
+		with(rfc2865.VendorSpecific_Type, "\x00\x00\x01\x37\x0c\x22"+strings.Repeat("k", 32)),
+	}
+	r.report(acctStop("bob@a.iot.example", "s", hidden...))
+	r.recorded(1)
+	first := r.atAcct(0)
+	r.pass(31 * time.Second)
+	r.unheardAt(0)
+	r.forwardOwed()
+	again := r.atAcct(0)
+	assert.Equal(t, rest(first.Packet), rest(again.Packet))
+	again.answer(layeh.CodeAccountingResponse)
+	assert.Zero(t, r.value("roamgate_panics_recovered_total"))
+	r.clean()
+}
