@@ -7,7 +7,7 @@ FUZZTIME ?= 60s
 COUNT ?= 6
 BASE ?= main
 
-.PHONY: build run test e2e interop fuzz bench bench-go bench-compare lint vuln gen check-config setup help
+.PHONY: build run test allocs e2e interop fuzz bench bench-go bench-compare lint vuln gen check-config setup help
 
 build: ## build bin/roamgate and bin/roamgen (the first target)
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/roamgate ./cmd/roamgen
@@ -15,10 +15,13 @@ build: ## build bin/roamgate and bin/roamgen (the first target)
 run: build ## start a hub with two visited and three home networks on loopback, and watch it
 	bin/roamgen demo
 
-test: lint ## everything a submission must pass: lint, vuln, all tests with the race detector
+test: lint allocs ## everything a submission must pass: lint, allocs, vuln, all tests with the race detector
 	@test/setup.sh || [ -z "$$CI" ]
 	@test/vuln.sh --if-reachable
 	$(GO) test -race -shuffle=on -timeout 12m ./...
+
+allocs: ## what must not allocate and must inline, without the race detector, which changes both
+	$(GO) test -run 'Alloc|Inline' ./...
 
 e2e: ## the whole hub on loopback with scripted peers: the demo must add up
 	$(GO) test -race -count=1 -v -run TestDemo ./cmd/roamgen
