@@ -81,6 +81,10 @@ func homeKilledUnderLoad(t *testing.T, plain bool) {
 	a.Kill()
 	before := len(a.Accepts())
 	peer.Eventually(t, 60*time.Second, "500 authentications without home a", reaches(500))
+	// A home that was only missed for a moment proves nothing about return.
+	peer.Eventually(t, 60*time.Second, "home a is found dead", func() bool {
+		return hub.Metric("roamgate_home_state", `home="a"`, `kind="auth"`, `state="down"`) == 1
+	})
 
 	a.Restart()
 	peer.Eventually(t, comesBack, "home a is used again", func() bool { return len(a.Accepts()) > before })
