@@ -57,7 +57,7 @@ request is answered or lost, and exits 1 if its own figures do not add up.`,
 	l.StringVar(&f.mix, "mix", "pap=1", "methods by weight: pap, chap, eap, status")
 	l.StringVar(&n.Password, "password", "correct-horse-1", "password of every device")
 	l.Float64Var(&n.WrongPassword, "wrong-password", 0, "share of devices with another one")
-	l.StringVar(&f.accounting, "accounting", "none", "none, after (an Access-Accept) or only")
+	l.StringVar(&f.accounting, "accounting", "none", "none, after (an Access-Accept), only or stop")
 	l.IntVar(&n.Interims, "interims", 1, "Interim-Updates per session")
 	l.DurationVar(&n.Dwell, "dwell", 0, "time between the messages of a session")
 	l.DurationVar(&n.Timeout, "timeout", time.Second, "until the same bytes are sent again")

@@ -1,6 +1,9 @@
 package play
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Identity is the form of the user part of a device's NAI.
 type Identity uint8
@@ -35,8 +38,9 @@ type Realm struct {
 	Prefix string
 }
 
-// maxCycle bounds the table that spreads devices over realms.
-const maxCycle = 4096
+// maxCycle bounds the table that spreads devices over realms; its indexes
+// have 16 bits.
+const maxCycle = 1 << 16
 
 // cycle spreads indexes over choices by weight, evenly and repeatably: the
 // i-th device always belongs to the same realm.
@@ -51,8 +55,14 @@ func cycle(weights []int) ([]uint16, error) {
 	if sum == 0 || sum > maxCycle {
 		return nil, fmt.Errorf("sum of weights is %d: want 1..%d", sum, maxCycle)
 	}
-	credit := make([]int, len(weights))
 	out := make([]uint16, sum)
+	if sum == len(weights) && slices.Min(weights) == 1 { // one each, in turns
+		for i := range out {
+			out[i] = uint16(i)
+		}
+		return out, nil
+	}
+	credit := make([]int, len(weights))
 	for i := range out {
 		best := 0
 		for j, w := range weights {

@@ -189,7 +189,7 @@ func newHomeShard(h *Home, i uint64) (*homeShard, error) {
 
 func (s *homeShard) open(door uint8, at netip.AddrPort, first bool) error {
 	shared := door != doorOther && s.home.config.Shards > 1
-	conn, err := udp.Listen(at, udp.Options{Share: shared && first, ReusePort: shared && !first, RecvBuffer: socketBuffer, SendBuffer: socketBuffer})
+	conn, err := udp.Listen(at, udp.Options{Share: shared && first, ReusePort: shared && !first, RecvBuffer: socketBuffer, SendBuffer: socketBuffer, Segment: true})
 	if err != nil {
 		return fmt.Errorf("listening on %s: %w", at, err)
 	}

@@ -19,9 +19,13 @@ const (
 	AccountingNone  Accounting = iota
 	AccountingAfter            // Start, Interim-Updates and Stop after an Access-Accept
 	AccountingOnly             // the same without authentication
+	AccountingStop             // a Stop alone, as when clearing is all that counts
 )
 
-var accountingNames = [...]string{"none", "after", "only"}
+var accountingNames = [...]string{"none", "after", "only", "stop"}
+
+// alone says that nothing is authenticated.
+func (a Accounting) alone() bool { return a == AccountingOnly || a == AccountingStop }
 
 // String gives the name used in flags.
 func (a Accounting) String() string { return accountingNames[a] }
@@ -102,7 +106,7 @@ func (c *NASConfig) complete() error {
 	if len(c.Secret) == 0 {
 		return errors.New("NAS without a secret")
 	}
-	if c.Accounting != AccountingOnly && !c.Auth.IsValid() {
+	if !c.Accounting.alone() && !c.Auth.IsValid() {
 		return errors.New("NAS without an authentication port to send to")
 	}
 	if c.Accounting != AccountingNone && !c.Acct.IsValid() {

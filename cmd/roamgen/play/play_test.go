@@ -102,6 +102,10 @@ func TestConversations(t *testing.T) {
 			assert.EqualValues(t, 40, n.Answered[play.KindStop])
 			assert.Zero(t, n.Sent[play.KindAuth])
 		}},
+		{"stops alone", play.Script{}, func(c *play.NASConfig) { c.Accounting = play.AccountingStop }, func(t *testing.T, n play.NASCounts, h play.HomeCounts) {
+			assert.EqualValues(t, 400, n.Answered.All())
+			assert.EqualValues(t, 400, h.Unique[play.KindStop])
+		}},
 		{"rejects", play.Script{Rejects: []play.Rejection{{0.25, "barred"}, {0.25, "roaming not allowed"}}}, nil, func(t *testing.T, n play.NASCounts, h play.HomeCounts) {
 			assert.EqualValues(t, 400, n.Accepts+n.Rejects)
 			assert.InDelta(t, 100, n.RejectsBy["barred"], 40)

@@ -67,6 +67,7 @@ func TestCycle(t *testing.T) {
 		want    []uint16
 	}{
 		{"one", []int{1}, []uint16{0}},
+		{"one each", []int{1, 1, 1}, []uint16{0, 1, 2}},
 		{"spread evenly", []int{2, 1, 1}, []uint16{0, 1, 2, 0}},
 		{"zero is never chosen", []int{0, 2}, []uint16{1, 1}},
 		{"negative", []int{-1}, nil},

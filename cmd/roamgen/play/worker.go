@@ -104,7 +104,7 @@ func (w *worker) open(target netip.AddrPort, acct bool) error {
 			bind = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 		}
 	}
-	conn, err := udp.Listen(netip.AddrPortFrom(bind, 0), udp.Options{RecvBuffer: socketBuffer, SendBuffer: socketBuffer})
+	conn, err := udp.Listen(netip.AddrPortFrom(bind, 0), udp.Options{RecvBuffer: socketBuffer, SendBuffer: socketBuffer, Segment: true})
 	if err != nil {
 		return fmt.Errorf("opening socket on %s: %w", bind, err)
 	}
@@ -283,6 +283,8 @@ func (w *worker) begin() bool {
 	switch {
 	case w.nas.config.Accounting == AccountingOnly:
 		v.next = KindStart
+	case w.nas.config.Accounting == AccountingStop:
+		v.next = KindStop
 	case v.method == methodStatus:
 		v.next = KindStatus
 	}
