@@ -104,8 +104,8 @@ func (c *Crypt) copyRequest(w *Writer, p *Packet, drop *Drop, h *hop) Reason {
 }
 
 // ForwardResponse writes the home's reply p for the client into buf, by way of
-// w, and returns the signed packet. homeReqAuth is the authenticator of the
-// request we sent, clientReqAuth that of the client's.
+// w, up to the signature: the caller ends it with SignResponse. homeReqAuth is
+// the authenticator of the request we sent, clientReqAuth that of the client's.
 //
 // Message-Authenticator comes first, except in an Accounting-Response and, for
 // CoA and Disconnect, only where the home sent one. Tunnel-Password and the
@@ -114,18 +114,18 @@ func (c *Crypt) copyRequest(w *Writer, p *Packet, drop *Drop, h *hop) Reason {
 // and in order. Then follow extra and proxyStates, raw attributes of the policy
 // and of the client's request. Overflow: try again with less, or not at all.
 // BadCode: p is no reply to forward.
-func (c *Crypt) ForwardResponse(w *Writer, buf []byte, p *Packet, id uint8, homeReqAuth, clientReqAuth *[16]byte, in, out *Secret, proxyStates []byte, extra []byte, drop *Drop) ([]byte, Reason) {
+func (c *Crypt) ForwardResponse(w *Writer, buf []byte, p *Packet, id uint8, homeReqAuth, clientReqAuth *[16]byte, in, out *Secret, proxyStates []byte, extra []byte, drop *Drop) Reason {
 	if _, reply := p.Code().Forwardable(); !reply {
-		return nil, BadCode
+		return BadCode
 	}
 	w.Start(buf, p.Code(), id, signs(p))
 	if why := c.CopyResponse(w, p, homeReqAuth, clientReqAuth, in, out, drop); why != OK {
-		return nil, why
+		return why
 	}
 	if !w.Raw(extra) || !w.Raw(proxyStates) {
-		return nil, Overflow
+		return Overflow
 	}
-	return w.SignResponse(c, out, clientReqAuth), OK
+	return OK
 }
 
 // signs reports whether a reply of p's kind goes out with Message-Authenticator.

@@ -113,8 +113,8 @@ func (h *hop) response(b []byte) {
 	must(h.p.Parse(b) == radius.OK)
 	must(h.c.CheckResponse(&h.p, &h.homeAuth, h.out))
 	must(h.c.CheckResponseMessageAuthenticator(&h.p, &h.homeAuth, h.out))
-	_, why := h.c.ForwardResponse(&h.w, h.buf, &h.p, 7, &h.homeAuth, &h.clientAuth, h.out, h.in, h.states, nil, nil)
-	must(why == radius.OK)
+	must(h.c.ForwardResponse(&h.w, h.buf, &h.p, 7, &h.homeAuth, &h.clientAuth, h.out, h.in, h.states, nil, nil) == radius.OK)
+	h.w.SignResponse(h.c, h.in, &h.clientAuth)
 }
 
 func (h *hop) read(b []byte) {

@@ -4,6 +4,8 @@ import (
 	"crypto/md5"
 	"encoding"
 	"fmt"
+
+	"github.com/roamgate/roamgate/pkg/radius/lanes"
 )
 
 // Secret is a shared secret with the two HMAC-MD5 key states made from it.
@@ -12,6 +14,8 @@ import (
 type Secret struct {
 	raw          []byte
 	inner, outer []byte // crypto/md5 states after the padded key (RFC 2104)
+	// The same two states for packets that are hashed together.
+	innerState, outerState *lanes.State
 }
 
 const redacted = "[secret]"
@@ -24,19 +28,23 @@ func NewSecret(b []byte) *Secret {
 		sum := md5.Sum(b)
 		key = sum[:]
 	}
+	ipad, opad := padded(key, 0x36), padded(key, 0x5c)
 	return &Secret{
 		raw:   append([]byte(nil), b...),
-		inner: keyState(key, 0x36),
-		outer: keyState(key, 0x5c),
+		inner: keyState(&ipad), outer: keyState(&opad),
+		innerState: lanes.After(&ipad), outerState: lanes.After(&opad),
 	}
 }
 
-func keyState(key []byte, pad byte) []byte {
-	var block [md5.BlockSize]byte
+func padded(key []byte, pad byte) (block [md5.BlockSize]byte) {
 	copy(block[:], key)
 	for i := range block {
 		block[i] ^= pad
 	}
+	return block
+}
+
+func keyState(block *[md5.BlockSize]byte) []byte {
 	h := md5.New()
 	h.Write(block[:])
 	state, err := h.(encoding.BinaryMarshaler).MarshalBinary()

@@ -83,8 +83,9 @@ var newAuth = auth(200)
 
 // One hop's state, shared by all tests, none of which are parallel.
 var (
-	hopCrypt  = radius.NewCrypt()
-	hopSecret = map[string]*radius.Secret{
+	hopCrypt      = radius.NewCrypt()
+	hopSignatures = radius.NewSignatures(4)
+	hopSecret     = map[string]*radius.Secret{
 		string(secretIn): radius.NewSecret(secretIn), string(secretOut): radius.NewSecret(secretOut),
 	}
 )
@@ -98,16 +99,33 @@ func forwardRequest(p *radius.Packet) ([]byte, radius.Reason) {
 		return nil, why
 	}
 	if p.Code() == radius.AccessRequest {
-		return w.SignRequest(hopCrypt, out), why
+		return sameTogether(w.SignRequest(hopCrypt, out), func() []byte { return hopSignatures.Request(&w, out) }), why
 	}
-	return w.SignAccounting(hopCrypt, out), why
+	return sameTogether(w.SignAccounting(hopCrypt, out), func() []byte { return hopSignatures.Accounting(&w, out) }), why
+}
+
+// sameTogether is alone, a packet signed by itself, if the batch signs it the
+// same way.
+func sameTogether(alone []byte, add func() []byte) []byte {
+	alone = bytes.Clone(alone)
+	together := add()
+	hopSignatures.Run()
+	if !bytes.Equal(alone, together) {
+		panic(fmt.Sprintf("signed alone %x, together %x", alone, together))
+	}
+	return together
 }
 
 // forwardResponse is the way back: homeAuth was ours, clientAuth the client's.
 func forwardResponse(p *radius.Packet, in, out []byte) ([]byte, radius.Reason) {
 	var w radius.Writer
-	return hopCrypt.ForwardResponse(&w, make([]byte, radius.MaxLen), p, 99, &homeAuth, &clientAuth,
-		hopSecret[string(in)], hopSecret[string(out)], text(radius.ProxyState, clientState), nil, nil)
+	s := hopSecret[string(out)]
+	why := hopCrypt.ForwardResponse(&w, make([]byte, radius.MaxLen), p, 99, &homeAuth, &clientAuth,
+		hopSecret[string(in)], s, text(radius.ProxyState, clientState), nil, nil)
+	if why != radius.OK {
+		return nil, why
+	}
+	return sameTogether(w.SignResponse(hopCrypt, s, &clientAuth), func() []byte { return hopSignatures.Response(&w, s, &clientAuth) }), why
 }
 
 var homeAuth, clientAuth = auth(33), auth(44)
