@@ -12,9 +12,8 @@ import (
 // account routes an Accounting-Request and appends its record to the
 // shard's batch. A request that has no route, no session or no sense is
 // recorded all the same, marked as quarantined: it is evidence, and the
-// client's repetitions end. s.pkt is the request.
-func (s *Shard) account(slot uint32, ex *Exchange) {
-	p := &s.pkt
+// client's repetitions end.
+func (s *Shard) account(slot uint32, ex *Exchange, p *radius.Packet) {
 	if s.loop(ex, p) == Loop {
 		s.stats.Add(s.ctr.local[Loop], 1)
 		s.note(Loop, ex.client.Spec.Name, ex.from)
@@ -29,7 +28,7 @@ func (s *Shard) account(slot uint32, ex *Exchange) {
 		Operator: spec.Operator, Country: spec.Country,
 	}
 	s.header.SetEvent(e)
-	s.routeAccounting(ex, e)
+	s.routeAccounting(ex, p, e)
 	s.usage(ex, p, e)
 	visited := spec.Operator
 	if visited == "" {
@@ -41,7 +40,7 @@ func (s *Shard) account(slot uint32, ex *Exchange) {
 
 // routeAccounting finds the rule and the pool. Accounting-On and -Off name
 // no user: they concern every home of the NAS, and end here.
-func (s *Shard) routeAccounting(ex *Exchange, e *accounting.Event) {
+func (s *Shard) routeAccounting(ex *Exchange, p *radius.Packet, e *accounting.Event) {
 	var rlm, folded []byte
 	if e.UserName != nil {
 		_, r, why := nai.Split(e.UserName)
@@ -63,7 +62,7 @@ func (s *Shard) routeAccounting(ex *Exchange, e *accounting.Event) {
 	s.stats.Add(ex.snap.realmStats[r.Index].requests[home.Acct], 1)
 	if r.Acct >= 0 {
 		ex.pool = ex.snap.Homes.Pool(r.Acct, home.Acct)
-		ex.key = deviceHash(&s.pkt, e.UserName)
+		ex.key = deviceHash(p, e.UserName)
 	}
 }
 
@@ -205,9 +204,9 @@ func (s *Shard) acknowledge(ex *Exchange) {
 		return
 	}
 	f := s.fronts[ex.front]
-	s.w.Start(f.Queue.Next(), radius.AccountingResponse, ex.id, false)
+	s.w.Start(s.room(f.Queue), radius.AccountingResponse, ex.id, false)
 	s.w.Raw(s.proxyStates(s.parsed(ex)))
-	s.answer(noSlot, ex, s.w.SignResponse(s.crypt, ex.client.Secret, &ex.auth), resultAck)
+	s.answer(noSlot, ex, resultAck)
 }
 
 // accounted takes the home's Accounting-Response. What the home says beside

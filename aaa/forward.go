@@ -63,7 +63,7 @@ func (s *Shard) transmit(slot uint32, ex *Exchange) Reason {
 	hm := ex.snap.Homes.Home(ex.homeIdx)
 	sock := &s.homes[ex.sock]
 	p := s.parsed(ex)
-	why := s.crypt.ForwardRequest(&s.w, sock.queue.Next(), p, ex.homeID, &ex.homeAuth, clientSecret(ex), hm.Secret, s.seal(ex.nonce))
+	why := s.crypt.ForwardRequest(&s.w, s.room(sock.queue), p, ex.homeID, &ex.homeAuth, clientSecret(ex), hm.Secret, s.seal(ex.nonce))
 	if why != radius.OK {
 		return ofRadius(why)
 	}
@@ -71,10 +71,10 @@ func (s *Shard) transmit(slot uint32, ex *Exchange) Reason {
 	if ex.kind == home.Acct {
 		// Its authenticator is a hash of the packet, and the answer is
 		// verified with it (RFC 2866 section 3).
-		out = s.w.SignAccounting(s.crypt, hm.Secret)
-		ex.homeAuth = *s.w.Authenticator()
+		out = s.signatures.Accounting(&s.w, hm.Secret)
+		s.unsigned = append(s.unsigned, unsigned{b: out, token: s.slab.token(slot)})
 	} else {
-		out = s.w.SignRequest(s.crypt, hm.Secret)
+		out = s.signatures.Request(&s.w, hm.Secret)
 	}
 	sock.queue.Commit(len(out), hm.Addr[ex.kind], udp.LocalInfo{})
 	sock.dirty = true

@@ -34,7 +34,7 @@ func (s *Shard) refuse(slot uint32, ex *Exchange, why Reason) {
 	req := s.parsed(ex)
 	f := s.fronts[ex.front]
 	w := &s.w
-	w.Start(f.Queue.Next(), radius.AccessReject, ex.id, true)
+	w.Start(s.room(f.Queue), radius.AccessReject, ex.id, true)
 	states := s.proxyStates(req)
 	if _, id, _, ok := req.EAP(); ok {
 		w.AddEAPFailure(id)
@@ -48,7 +48,7 @@ func (s *Shard) refuse(slot uint32, ex *Exchange, why Reason) {
 		s.tooMuch(slot, ex)
 		return
 	}
-	s.answer(slot, ex, w.SignResponse(s.crypt, ex.client.Secret, &ex.auth), resultReject)
+	s.answer(slot, ex, resultReject)
 }
 
 // addText gives the reason in words unless that leaves less than rest.
@@ -92,21 +92,21 @@ func (s *Shard) eapStart(p *radius.Packet) bool {
 
 func (s *Shard) askIdentity(slot uint32, ex *Exchange) {
 	f := s.fronts[ex.front]
-	s.w.Start(f.Queue.Next(), radius.AccessChallenge, ex.id, true)
+	s.w.Start(s.room(f.Queue), radius.AccessChallenge, ex.id, true)
 	s.w.Add(radius.EAPMessage, identityRequest[:])
 	if !s.w.Raw(s.proxyStates(s.parsed(ex))) {
 		s.tooMuch(slot, ex)
 		return
 	}
-	s.answer(slot, ex, s.w.SignResponse(s.crypt, ex.client.Secret, &ex.auth), resultChallenge)
+	s.answer(slot, ex, resultChallenge)
 }
 
 // status answers Status-Server for the hub itself; it is never forwarded
 // (RFC 5997 sections 2 and 4). The answer says nothing but "here".
-func (s *Shard) status(f *listen.Front, c *client.Client, from udp.Addr, local udp.LocalInfo) {
+func (s *Shard) status(f *listen.Front, a *arrival) {
+	c, p, from := a.client, &a.Packet, a.from
 	ctr := &s.snap.clientStats[c.Index]
 	s.stats.Add(ctr.requests[kindStatus], 1)
-	p := &s.pkt
 	switch {
 	case !p.Has(radius.MessageAuthenticator):
 		s.drop(c, StatusWithoutMessageAuthenticator, from)
@@ -126,10 +126,10 @@ func (s *Shard) status(f *listen.Front, c *client.Client, from udp.Addr, local u
 		code, result = radius.AccountingResponse, resultAck
 	}
 	auth := *p.Authenticator()
-	s.w.Start(f.Queue.Next(), code, p.Identifier(), true)
+	s.w.Start(s.room(f.Queue), code, p.Identifier(), true)
 	s.w.Raw(s.proxyStates(p))
-	out := s.w.SignResponse(s.crypt, c.Secret, &auth)
-	f.Queue.Commit(len(out), from, local)
+	out := s.signatures.Response(&s.w, c.Secret, &auth)
+	f.Queue.Commit(len(out), from, a.local)
 	s.stats.Add(ctr.responses[kindStatus][result], 1)
 }
 

@@ -8,28 +8,85 @@ import (
 	"github.com/roamgate/roamgate/pkg/udp"
 )
 
-// reply takes one datagram of a home-side socket. A packet that is not the
-// authentic answer to a request in flight changes nothing: no timer, no
-// identifier, no health.
+// hearReply takes one datagram of a home-side socket up to its proofs. A
+// packet that is not the authentic answer to a request in flight changes
+// nothing: no timer, no identifier, no health.
 //
 // hot: 0 allocs
-func (s *Shard) reply(sock int, data []byte, from udp.Addr) {
+func (s *Shard) hearReply(a *arrival, sock int, data []byte, from udp.Addr) {
+	a.state, a.mac, a.hash = arrivalDone, radius.NoProof, radius.NoProof
 	idx, ok := s.whose(from)
 	if !ok {
 		s.stats.Add(s.ctr.unknownHome, 1)
 		s.note(UnknownHome, "", from)
 		return
 	}
-	p := &s.pkt
-	if why := p.Parse(data); why != radius.OK {
+	if why := a.Parse(data); why != radius.OK {
 		s.badReply(idx, ofRadius(why), from)
 		return
 	}
-	slot, hm, why := s.match(sock, p, from)
-	if why != OK {
-		s.badReply(idx, why, from)
+	a.state, a.from = arrivalUnsure, from
+	if len(s.draining) > 0 {
 		return
 	}
+	slot, hm, ok := s.asked(s.snap, sock, &a.Packet, from)
+	if !ok {
+		return
+	}
+	ex := s.slab.at(slot)
+	if a.why = shapeOfReply(ex, hm, &a.Packet); a.why == ReplyCode {
+		return
+	}
+	a.state, a.slot, a.token, a.home = arrivalReply, slot, s.slab.token(slot), hm
+	a.hash = s.proofs.Response(&a.Packet, &ex.homeAuth, hm.Secret)
+	a.mac = s.proofs.ResponseMessageAuthenticator(&a.Packet, &ex.homeAuth, hm.Secret)
+}
+
+// takeReply goes on with a datagram whose proofs have been run.
+//
+// hot: 0 allocs
+func (s *Shard) takeReply(a *arrival, sock int) {
+	slot, hm, why := noSlot, (*home.Home)(nil), OK
+	switch a.state {
+	case arrivalDone:
+		return
+	case arrivalReply:
+		slot, hm, why = s.proved(a, sock)
+	default:
+		slot, hm, why = s.match(sock, &a.Packet, a.from)
+	}
+	if why != OK {
+		if idx, ok := s.whose(a.from); ok {
+			s.badReply(idx, why, a.from)
+		}
+		return
+	}
+	s.replied(slot, hm, &a.Packet)
+}
+
+// proved judges a reply by its proofs. The first of two equal replies in one
+// batch has ended the Exchange.
+func (s *Shard) proved(a *arrival, sock int) (slot uint32, hm *home.Home, why Reason) {
+	slot, hm, ok := s.asked(s.snap, sock, &a.Packet, a.from)
+	if !ok || slot != a.slot || s.slab.token(slot) != a.token {
+		return noSlot, nil, LateReply
+	}
+	switch {
+	case !s.proofs.OK(a.hash):
+		why = BadResponseAuthenticator
+	case a.mac == radius.NoProof:
+		return slot, hm, a.why
+	case !s.proofs.OK(a.mac):
+		why = ReplyBadMessageAuthenticator
+	default:
+		return slot, hm, OK
+	}
+	hm.State[s.slab.at(slot).kind].BadAuthenticator(s.now)
+	return slot, hm, why
+}
+
+// replied takes the authentic answer of a home.
+func (s *Shard) replied(slot uint32, hm *home.Home, p *radius.Packet) {
 	ex := s.slab.at(slot)
 	idx, kind := hm.Index, ex.kind
 	hm.State[kind].Answered(s.now)
@@ -84,19 +141,42 @@ func (s *Shard) match(sock int, p *radius.Packet, from udp.Addr) (slot uint32, h
 }
 
 func (s *Shard) matchIn(snap *Snapshot, sock int, p *radius.Packet, from udp.Addr) (slot uint32, hm *home.Home, why Reason) {
+	slot, hm, ok := s.asked(snap, sock, p, from)
+	if !ok {
+		return noSlot, nil, LateReply
+	}
+	return slot, hm, s.authenticReply(s.slab.at(slot), hm, p)
+}
+
+// asked finds the Exchange that has sent its request where p comes from,
+// under p's identifier.
+func (s *Shard) asked(snap *Snapshot, sock int, p *radius.Packet, from udp.Addr) (slot uint32, hm *home.Home, ok bool) {
 	idx, kind, ok := snap.Homes.FromAddr(from)
 	if ok {
 		slot, ok = s.ids.Find(sock, idx, kind, p.Identifier())
 	}
 	if !ok {
-		return noSlot, nil, LateReply
+		return noSlot, nil, false
 	}
-	ex := s.slab.at(slot)
-	hm = ex.snap.Homes.Home(idx)
-	return slot, hm, s.authenticReply(ex, hm, p)
+	return slot, s.slab.at(slot).snap.Homes.Home(idx), true
 }
 
 func (s *Shard) authenticReply(ex *Exchange, hm *home.Home, p *radius.Packet) Reason {
+	why := shapeOfReply(ex, hm, p)
+	switch {
+	case why == ReplyCode:
+		return why
+	case !s.crypt.CheckResponse(p, &ex.homeAuth, hm.Secret):
+		return BadResponseAuthenticator
+	case p.Has(radius.MessageAuthenticator) && !s.crypt.CheckResponseMessageAuthenticator(p, &ex.homeAuth, hm.Secret):
+		return ReplyBadMessageAuthenticator
+	}
+	return why
+}
+
+// shapeOfReply judges what can be seen without a proof: ReplyCode first, a
+// Message-Authenticator that must be there once the rest is proved.
+func shapeOfReply(ex *Exchange, hm *home.Home, p *radius.Packet) Reason {
 	access := false
 	switch p.Code() {
 	case radius.AccessAccept, radius.AccessReject, radius.AccessChallenge:
@@ -108,16 +188,7 @@ func (s *Shard) authenticReply(ex *Exchange, hm *home.Home, p *radius.Packet) Re
 	if access != (ex.kind == home.Auth) {
 		return ReplyCode
 	}
-	if !s.crypt.CheckResponse(p, &ex.homeAuth, hm.Secret) {
-		return BadResponseAuthenticator
-	}
-	if p.Has(radius.MessageAuthenticator) {
-		if !s.crypt.CheckResponseMessageAuthenticator(p, &ex.homeAuth, hm.Secret) {
-			return ReplyBadMessageAuthenticator
-		}
-		return OK
-	}
-	if access && (hm.Spec.RequireMessageAuthenticator || p.Has(radius.EAPMessage)) {
+	if !p.Has(radius.MessageAuthenticator) && access && (hm.Spec.RequireMessageAuthenticator || p.Has(radius.EAPMessage)) {
 		return ReplyMissingMessageAuthenticator
 	}
 	return OK
@@ -135,22 +206,24 @@ func (s *Shard) deliver(slot uint32, ex *Exchange, p *radius.Packet, hm *home.Ho
 	extra, drop := s.filter(ex, p, ctr)
 	f := s.fronts[ex.front]
 	req := s.parsed(ex)
-	out, why := s.crypt.ForwardResponse(&s.w, f.Queue.Next(), p, ex.id, &ex.homeAuth, &ex.auth,
+	why := s.crypt.ForwardResponse(&s.w, s.room(f.Queue), p, ex.id, &ex.homeAuth, &ex.auth,
 		hm.Secret, ex.client.Secret, s.proxyStates(req), extra, drop)
 	if why != radius.OK {
 		// What the client must get back does not fit: better a clear no.
 		s.refuse(slot, ex, ReplyTooLong)
 		return
 	}
-	s.answer(slot, ex, out, resultOf(p.Code()))
+	s.answer(slot, ex, resultOf(p.Code()))
 }
 
-// answer sends bytes already built in the front's queue, keeps them for
+// answer sends what s.w has built in the front's queue, has it kept for
 // retransmissions, and ends an Exchange of authentication.
-func (s *Shard) answer(slot uint32, ex *Exchange, out []byte, result int) {
+func (s *Shard) answer(slot uint32, ex *Exchange, result int) {
 	f := s.fronts[ex.front]
+	out := s.signatures.Response(&s.w, ex.client.Secret, &ex.auth)
 	f.Queue.Commit(len(out), ex.from, ex.local)
-	s.dups.Answer(ex.entry, out, s.now)
+	s.dups.Detach(ex.entry)
+	s.unsigned = append(s.unsigned, unsigned{b: out, entry: ex.entry})
 	ctr := &ex.snap.clientStats[ex.client.Index]
 	s.stats.Add(ctr.responses[ex.kind][result], 1)
 	if ex.route != nil {

@@ -1,6 +1,7 @@
 package aaa
 
 import (
+	"encoding/binary"
 	"hash/maphash"
 
 	"github.com/roamgate/roamgate/aaa/client"
@@ -14,53 +15,109 @@ import (
 	"github.com/roamgate/roamgate/realm"
 )
 
-// receive takes one datagram of a front door. The order is a contract:
-// source, lengths, code, authenticity, duplicates; only then is any
+// arrival is one datagram on its way through a batch: read and parsed with all
+// others first, then proved together, then dealt with one by one. It and its
+// packet are good until the next Recv.
+type arrival struct {
+	radius.Packet
+	state arrivalState
+	why   Reason // OK, or what is wrong beside the proofs
+	mac   int    // proof of the Message-Authenticator, NoProof none
+	hash  int    // proof of the authenticator, NoProof none
+	from  udp.Addr
+	local udp.LocalInfo
+
+	client *client.Client // of a request
+	kind   home.Kind
+
+	slot  uint32 // of a reply: whose it seems to be
+	token uint64
+	home  *home.Home
+}
+
+type arrivalState uint8
+
+const (
+	arrivalDone    arrivalState = iota // counted and forgotten
+	arrivalRequest                     // proofs asked for
+	arrivalReply                       // proofs asked for
+	arrivalStatus
+	arrivalUnsure // a reply that is proved by itself, in older configurations too
+)
+
+// hear takes one datagram of a front door up to its proofs. The order is a
+// contract: source, lengths, code, authenticity, duplicates; only then is any
 // attribute believed.
 //
 // hot: 0 allocs
-func (s *Shard) receive(f *listen.Front, data []byte, from udp.Addr, local udp.LocalInfo) {
+func (s *Shard) hear(a *arrival, f *listen.Front, data []byte, from udp.Addr, local udp.LocalInfo) {
+	a.state, a.why, a.mac, a.hash = arrivalDone, OK, radius.NoProof, radius.NoProof
 	c := s.snap.Clients.Lookup(from.Addr())
 	if c == nil {
 		s.stats.Add(s.ctr.unknownClient, 1)
 		s.note(UnknownClient, "", from)
 		return
 	}
-	if why := s.pkt.Parse(data); why != radius.OK {
+	if why := a.Parse(data); why != radius.OK {
 		s.drop(c, ofRadius(why), from)
 		return
 	}
-	switch code := s.pkt.Code(); {
+	a.from, a.local, a.client = from, local, c
+	switch code := a.Code(); {
 	case code == radius.StatusServer:
-		s.status(f, c, from, local)
+		a.state = arrivalStatus
 	case code == radius.AccessRequest && f.Service == listen.Auth:
+		a.state, a.kind = arrivalRequest, home.Auth
 		s.stats.Add(s.snap.clientStats[c.Index].requests[kindAuth], 1)
-		if why := s.authentic(c); why != OK {
-			s.drop(c, why, from)
-			return
+		a.why = s.presence(a)
+		if a.Has(radius.MessageAuthenticator) {
+			a.mac = s.proofs.MessageAuthenticator(&a.Packet, c.Secret)
 		}
-		s.claim(f, c, home.Auth, data, from, local)
 	case code == radius.AccountingRequest && f.Service == listen.Acct:
+		a.state, a.kind = arrivalRequest, home.Acct
 		s.stats.Add(s.snap.clientStats[c.Index].requests[kindAcct], 1)
-		if why := s.authenticAccounting(c); why != OK {
-			s.drop(c, why, from)
-			return
+		a.hash = s.proofs.RequestAuthenticator(&a.Packet, c.Secret)
+		if a.Has(radius.MessageAuthenticator) {
+			a.mac = s.proofs.MessageAuthenticator(&a.Packet, c.Secret)
 		}
-		s.claim(f, c, home.Acct, data, from, local)
 	default:
 		s.drop(c, CodeNotServed, from)
 	}
 }
 
-// authentic verifies an Access-Request before anything in it is used
-// (RFC 3579 section 3.2, and the two switches against forged replies).
-func (s *Shard) authentic(c *client.Client) Reason {
-	p := &s.pkt
-	if p.Has(radius.MessageAuthenticator) {
-		if !s.crypt.CheckMessageAuthenticator(p, c.Secret) {
-			return BadMessageAuthenticator
+// take goes on with a datagram of a front door whose proofs have been run.
+//
+// hot: 0 allocs
+func (s *Shard) take(a *arrival, f *listen.Front) {
+	switch a.state {
+	case arrivalStatus:
+		s.status(f, a)
+	case arrivalRequest:
+		if why := s.authentic(a); why != OK {
+			s.drop(a.client, why, a.from)
+			return
 		}
-	} else {
+		s.claim(f, a)
+	}
+}
+
+// authentic says whether a request is what it claims to be, before anything
+// in it is used (RFC 3579 section 3.2, RFC 2866 section 3).
+func (s *Shard) authentic(a *arrival) Reason {
+	switch {
+	case a.kind == home.Acct && !s.proofs.OK(a.hash):
+		return BadRequestAuthenticator
+	case a.mac != radius.NoProof && !s.proofs.OK(a.mac):
+		return BadMessageAuthenticator
+	}
+	return a.why
+}
+
+// presence judges what an Access-Request carries and lacks (RFC 3579 section
+// 3.2, and the two switches against forged replies).
+func (s *Shard) presence(a *arrival) Reason {
+	p, c := &a.Packet, a.client
+	if !p.Has(radius.MessageAuthenticator) {
 		ctr := &s.snap.clientStats[c.Index]
 		s.stats.Add(ctr.unsigned, 1)
 		proxied := p.Has(radius.ProxyState)
@@ -82,23 +139,27 @@ func (s *Shard) authentic(c *client.Client) Reason {
 	return OK
 }
 
-func (s *Shard) authenticAccounting(c *client.Client) Reason {
-	if !s.crypt.CheckRequestAuthenticator(&s.pkt, c.Secret) {
-		return BadRequestAuthenticator
+// bodyOf tells requests with one authenticator apart. What has been proved
+// says that already: an accounting authenticator is a hash of the whole
+// packet, a Message-Authenticator another one.
+func (s *Shard) bodyOf(a *arrival) uint64 {
+	switch {
+	case a.kind == home.Acct:
+		return 0
+	case a.mac != radius.NoProof:
+		mac, _ := a.First(radius.MessageAuthenticator)
+		return binary.LittleEndian.Uint64(mac)
 	}
-	if s.pkt.Has(radius.MessageAuthenticator) && !s.crypt.CheckMessageAuthenticator(&s.pkt, c.Secret) {
-		return BadMessageAuthenticator
-	}
-	return OK
+	return maphash.Bytes(s.hub.seed, a.Bytes())
 }
 
 // claim asks the duplicate cache whether the request is new, and if so gives
 // it an Exchange.
-func (s *Shard) claim(f *listen.Front, c *client.Client, kind home.Kind, data []byte, from udp.Addr, local udp.LocalInfo) {
-	p := &s.pkt
+func (s *Shard) claim(f *listen.Front, a *arrival) {
+	p, c, kind, from, local := &a.Packet, a.client, a.kind, a.from, a.local
 	slot := s.slab.take()
 	k := dedup.Key{From: from, Listener: f.Index, Code: uint8(p.Code()), ID: p.Identifier()}
-	m := dedup.Mark{Auth: *p.Authenticator(), Body: maphash.Bytes(s.hub.seed, p.Bytes())}
+	m := dedup.Mark{Auth: *p.Authenticator(), Body: s.bodyOf(a)}
 	outcome, entry, other, reply := s.dups.Claim(k, m, slot, s.now)
 	if outcome != dedup.Claimed {
 		// Needs no Exchange, so it is done under overload too: an answer
@@ -113,7 +174,7 @@ func (s *Shard) claim(f *listen.Front, c *client.Client, kind home.Kind, data []
 		s.slab.at(other).orphan = true
 		s.drop(c, Displaced, from)
 	}
-	if slot == noSlot || (s.slab.max-s.slab.used < s.slab.max/reserve && !s.urgent(kind)) {
+	if slot == noSlot || (s.slab.max-s.slab.used < s.slab.max/reserve && !a.urgent()) {
 		s.dups.Forget(entry)
 		s.giveBack(slot)
 		s.drop(c, Overload, from)
@@ -125,9 +186,9 @@ func (s *Shard) claim(f *listen.Front, c *client.Client, kind home.Kind, data []
 	ex.auth = *p.Authenticator()
 	s.slab.keep(ex, p.Bytes())
 	if kind == home.Auth {
-		s.route(slot, ex)
+		s.route(slot, ex, p)
 	} else {
-		s.account(slot, ex)
+		s.account(slot, ex, p)
 	}
 }
 
@@ -142,8 +203,8 @@ func (s *Shard) giveBack(slot uint32) {
 
 // urgent requests belong to a conversation that already holds memory
 // elsewhere, or are money (RFC 5080 section 2.2.3).
-func (s *Shard) urgent(kind home.Kind) bool {
-	return kind == home.Acct || s.pkt.Has(radius.State)
+func (a *arrival) urgent() bool {
+	return a.kind == home.Acct || a.Has(radius.State)
 }
 
 // repeated deals with a request that is not new.
@@ -152,9 +213,13 @@ func (s *Shard) repeated(f *listen.Front, c *client.Client, o dedup.Outcome, oth
 	switch o {
 	case dedup.Answered:
 		s.stats.Add(ctr.replayed, 1)
+		s.ready(f.Queue)
 		f.Queue.Send(reply, from, local)
 	case dedup.Pending:
 		s.stats.Add(ctr.pending, 1)
+		if other == dedup.NoSlot {
+			return // its answer is written and waits for its signature
+		}
 		ex := s.slab.at(other)
 		if ex.pool != nil && ex.homeIdx >= 0 {
 			s.passOn(other, ex)
@@ -178,9 +243,8 @@ func (s *Shard) passOn(slot uint32, ex *Exchange) {
 	s.transmit(slot, ex) // it could be built once, so it can be again
 }
 
-// route finds where an Access-Request goes. s.pkt is the request.
-func (s *Shard) route(slot uint32, ex *Exchange) {
-	p := &s.pkt
+// route finds where an Access-Request goes.
+func (s *Shard) route(slot uint32, ex *Exchange, p *radius.Packet) {
 	if why := s.loop(ex, p); why != OK {
 		s.refuse(slot, ex, why)
 		return

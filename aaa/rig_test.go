@@ -293,3 +293,23 @@ func (r *rig) inject(s listen.Service, b []byte, from netip.AddrPort) {
 	r.shard.clock(r.now, r.wall)
 	r.shard.receive(r.shard.fronts[s], b, udp.AddrFrom(from), udp.LocalInfo{})
 }
+
+// receive is a batch of one datagram of a front.
+func (s *Shard) receive(f *listen.Front, data []byte, from udp.Addr, local udp.LocalInfo) {
+	a := &s.arrivals[0]
+	s.proofs.Reset()
+	s.hear(a, f, data, from, local)
+	s.proofs.Run()
+	s.take(a, f)
+	s.sign()
+}
+
+// reply is a batch of one datagram of a home.
+func (s *Shard) reply(sock int, data []byte, from udp.Addr) {
+	a := &s.arrivals[0]
+	s.proofs.Reset()
+	s.hearReply(a, sock, data, from)
+	s.proofs.Run()
+	s.takeReply(a, sock)
+	s.sign()
+}

@@ -49,11 +49,16 @@ type Shard struct {
 	crypt  *radius.Crypt
 	hasher *accounting.Hasher
 	tag    cipher.Block // keys our Proxy-State
-	pkt    radius.Packet
-	again  radius.Packet // the request of an Exchange, parsed once more
-	w      radius.Writer
-	stats  *stat.Shard
-	ctr    *hubStats
+
+	arrivals   [batchSize]arrival
+	proofs     *radius.Proofs
+	signatures *radius.Signatures
+	unsigned   []unsigned
+
+	again radius.Packet // the request of an Exchange, parsed once more
+	w     radius.Writer
+	stats *stat.Shard
+	ctr   *hubStats
 	scratch
 	now       int64
 	wall      int64 // unix ns
@@ -108,6 +113,13 @@ func (n *names) of(b []byte) string {
 	s := string(b)
 	(*n)[s] = s
 	return s
+}
+
+// unsigned is what remains to be done with a packet once it is signed.
+type unsigned struct {
+	b     []byte
+	entry dedup.Entry // of an answer: keep it for repetitions
+	token uint64      // of an accounting request: its authenticator is known then
 }
 
 // homeSocket is one source port toward the homes.
@@ -201,9 +213,15 @@ func (s *Shard) readFront(f *listen.Front) {
 		if err != nil {
 			s.stats.Add(s.ctr.socketErrors, 1)
 		}
+		s.proofs.Reset()
 		for i := range n {
-			s.receive(f, s.batch.Data(i), s.batch.Addr(i), s.batch.Local(i))
+			s.hear(&s.arrivals[i], f, s.batch.Data(i), s.batch.Addr(i), s.batch.Local(i))
 		}
+		s.proofs.Run()
+		for i := range n {
+			s.take(&s.arrivals[i], f)
+		}
+		s.sign()
 		if n < batchSize {
 			return
 		}
@@ -218,17 +236,52 @@ func (s *Shard) readHome(i int) {
 		if err != nil {
 			s.stats.Add(s.ctr.socketErrors, 1)
 		}
+		s.proofs.Reset()
 		for j := range n {
-			s.reply(i, s.batch.Data(j), s.batch.Addr(j))
+			s.hearReply(&s.arrivals[j], i, s.batch.Data(j), s.batch.Addr(j))
 		}
+		s.proofs.Run()
+		for j := range n {
+			s.takeReply(&s.arrivals[j], i)
+		}
+		s.sign()
 		if n < batchSize {
 			return
 		}
 	}
 }
 
+// room lends a buffer of a queue to build a packet in.
+func (s *Shard) room(q *udp.Queue) []byte {
+	s.ready(q)
+	return q.Next()
+}
+
+// ready makes room in a queue for a packet and for its signature. A full queue
+// sends itself, and must not with packets that are not signed yet.
+func (s *Shard) ready(q *udp.Queue) {
+	if q.Pending() == batchSize || s.signatures.Room() == 0 {
+		s.sign()
+	}
+}
+
+// sign signs what has been built since the last time.
+func (s *Shard) sign() {
+	s.signatures.Run()
+	for i := range s.unsigned {
+		u := &s.unsigned[i]
+		if u.entry != dedup.NoEntry {
+			s.dups.Answer(u.entry, u.b, s.now)
+		} else if _, ex := s.slab.resolve(u.token); ex != nil {
+			ex.homeAuth = [16]byte(u.b[4:radius.HeaderLen])
+		}
+	}
+	s.unsigned = s.unsigned[:0]
+}
+
 // flush hands records to the committer and sends what has been built.
 func (s *Shard) flush() {
+	s.sign()
 	if s.recs != nil && s.recs.Len() > 0 {
 		b := s.recs
 		s.recs = nil
@@ -282,7 +335,7 @@ func (s *Shard) openHomeSocket(v4 bool) (int, bool) {
 	if len(s.homes) >= s.hub.conf.HomeSockets {
 		return 0, false
 	}
-	c, err := udp.Listen(s.hub.source(v4), udp.Options{RecvBuffer: s.hub.conf.RecvBuffer})
+	c, err := udp.Listen(s.hub.source(v4), udp.Options{RecvBuffer: s.hub.conf.RecvBuffer, Segment: true})
 	if err != nil {
 		s.stats.Add(s.ctr.socketErrors, 1)
 		return 0, false
