@@ -131,9 +131,9 @@ type Route struct {
 	Index       int32  // dense in this Set, for counters
 	Auth        int32  // index into Set.Pools, -1: refused
 	Acct        int32  // index into Set.Pools, -1: ends here (durable) or is refused
-	Reject      string // not empty: Access-Reject with this Reply-Message
 	Acknowledge Acknowledge
 	Policy      Policy
+	Reject      string // not empty: Access-Reject with this Reply-Message
 	Pos         Pos
 }
 

@@ -1,7 +1,8 @@
 package realm
 
 import (
-	"bytes"
+	"encoding/binary"
+	"math/bits"
 	"strings"
 )
 
@@ -19,14 +20,16 @@ const maxDepth = 127
 // Table finds the Route of a realm. It is immutable and safe for concurrent
 // use; the zero Table has no routes.
 type Table struct {
-	exact map[string]*Route
-	below map[string]*Route // suffix entries without their "*."
-	// depths has a bit for each label count that occurs in below, so that
-	// the walk asks the map only where an answer is possible: a name of 127
-	// labels sent by an attacker costs no more lookups than the operator
-	// has depths.
+	routes []Route
+	exact  index
+	below  index // suffix entries without their "*."
+	// depths and lengths have a bit for each count of labels and of octets
+	// that occurs in below, so that the walk asks the index only where an
+	// answer is possible: a name of 127 labels sent by an attacker costs no
+	// more look-ups than the operator has depths.
 	depths  [2]uint64
-	deepest int
+	lengths [4]uint64
+	longest int
 	none    *Route
 	other   *Route
 }
@@ -35,19 +38,23 @@ type Table struct {
 // retained and must not change afterwards. Of routes with equal names the
 // first one counts.
 func NewTable(routes []Route) *Table {
-	t := &Table{
-		exact: make(map[string]*Route, len(routes)),
-		below: make(map[string]*Route),
-	}
+	suffixes := 0
 	for i := range routes {
-		t.add(&routes[i])
+		if strings.HasPrefix(routes[i].Realm, wildcard) {
+			suffixes++
+		}
+	}
+	t := &Table{routes: routes, exact: newIndex(routes, len(routes)-suffixes), below: newIndex(routes, suffixes)}
+	for i := range routes {
+		t.add(int32(i))
 	}
 	return t
 }
 
-func (t *Table) add(r *Route) {
+func (t *Table) add(i int32) {
+	r := &t.routes[i]
 	if suffix, ok := strings.CutPrefix(r.Realm, wildcard); ok {
-		t.addSuffix(suffix, r)
+		t.addSuffix(suffix, i)
 		return
 	}
 	switch r.Realm {
@@ -60,20 +67,19 @@ func (t *Table) add(r *Route) {
 			t.other = r
 		}
 	default:
-		if _, taken := t.exact[r.Realm]; !taken {
-			t.exact[r.Realm] = r
-		}
+		t.exact.add(r.Realm, i)
 	}
 }
 
-func (t *Table) addSuffix(suffix string, r *Route) {
+func (t *Table) addSuffix(suffix string, i int32) {
 	depth := strings.Count(suffix, ".") + 1
-	if _, taken := t.below[suffix]; taken || depth > maxDepth {
+	if depth > maxDepth || len(suffix) > maxNamed {
 		return
 	}
-	t.below[suffix] = r
+	t.below.add(suffix, i)
 	t.depths[depth>>6] |= 1 << (depth & 63)
-	t.deepest = max(t.deepest, depth)
+	t.lengths[len(suffix)>>6] |= 1 << (len(suffix) & 63)
+	t.longest = max(t.longest, len(suffix))
 }
 
 // Lookup returns the Route of a realm folded by nai.Fold: the exact entry,
@@ -82,34 +88,87 @@ func (t *Table) addSuffix(suffix string, r *Route) {
 //
 // hot: 0 allocs
 func (t *Table) Lookup(folded []byte) *Route {
-	if r := t.exact[string(folded)]; r != nil {
-		return r
+	if i := t.exact.find(folded); i >= 0 {
+		return &t.routes[i]
 	}
-	if t.deepest > 0 {
-		if r := t.suffix(folded); r != nil {
-			return r
+	if t.longest > 0 {
+		if i := t.suffix(folded); i >= 0 {
+			return &t.routes[i]
 		}
 	}
 	return t.other
 }
 
-// suffix walks the labels from the right, where all entries are anchored, and
-// stops at the deepest one, however long the name is.
-func (t *Table) suffix(folded []byte) (found *Route) {
-	end := len(folded)
-	for depth := 1; depth <= t.deepest; depth++ {
-		dot := bytes.LastIndexByte(folded[:end], '.')
-		if dot <= 0 { // an empty first label is nothing below the suffix
-			break
-		}
-		if t.depths[depth>>6]&(1<<(depth&63)) != 0 {
-			if r := t.below[string(folded[dot+1:])]; r != nil {
-				found = r
-			}
-		}
-		end = dot
+// suffix tries the ends of the name that begin behind a dot, the longest
+// first. The first octet is left out: an empty label is nothing below a suffix.
+func (t *Table) suffix(folded []byte) int32 {
+	if len(folded) == 0 {
+		return -1
 	}
-	return found
+	end := folded[1:]
+	if over := len(end) - 1 - t.longest; over > 0 {
+		end = end[over:]
+	}
+	marks := dots(end)
+	depth := 0
+	for _, m := range marks {
+		depth += bits.OnesCount64(m)
+	}
+	for word, m := range marks {
+		for ; m != 0; m &= m - 1 {
+			name := end[word<<6+bits.TrailingZeros64(m)+1:]
+			if depth <= maxDepth && t.depths[depth>>6]&(1<<(depth&63)) != 0 &&
+				t.lengths[len(name)>>6]&(1<<(len(name)&63)) != 0 {
+				if i := t.below.find(name); i >= 0 {
+					return i
+				}
+			}
+			depth--
+		}
+	}
+	return -1
+}
+
+// dots has a bit for each octet of b, 256 at most, that is a dot.
+func dots(b []byte) (m [4]uint64) {
+	const (
+		each = 0x0101010101010101
+		low7 = 0x7f * each
+		join = 0x0102040810204080 // brings the lowest bits of eight octets into the highest octet
+	)
+	at := 0
+	for ; at+8 <= len(b); at += 8 {
+		v := binary.LittleEndian.Uint64(b[at:]) ^ '.'*each
+		zero := ^(v&low7 + low7 | v | low7) // the highest bit of octets that are 0
+		m[at>>6] |= zero >> 7 * join >> 56 << (at & 63)
+	}
+	for ; at < len(b); at++ {
+		if b[at] == '.' {
+			m[at>>6] |= 1 << (at & 63)
+		}
+	}
+	return m
+}
+
+// Entry returns the Route that bears this very name, as its Realm has it:
+// nothing stands below a suffix entry here and nothing falls to the default.
+func (t *Table) Entry(name string) *Route {
+	i := int32(-1)
+	suffix, wild := strings.CutPrefix(name, wildcard)
+	switch {
+	case name == NameNone:
+		return t.none
+	case name == NameDefault:
+		return t.other
+	case wild:
+		i = t.below.find([]byte(suffix))
+	default:
+		i = t.exact.find([]byte(name))
+	}
+	if i < 0 {
+		return nil
+	}
+	return &t.routes[i]
 }
 
 // None returns the Route of a NAI without a realm, nil if there is none.
@@ -123,7 +182,7 @@ func (t *Table) Default() *Route { return t.other }
 
 // Len returns the number of routes in the table.
 func (t *Table) Len() int {
-	n := len(t.exact) + len(t.below)
+	n := t.exact.n + t.below.n
 	if t.none != nil {
 		n++
 	}
