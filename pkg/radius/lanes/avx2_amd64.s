@@ -12,7 +12,6 @@
 //	         then a, b, c, d in front of it, then the lanes that have it
 #define SAVED 1024
 #define ACTIVE 1280
-#define SCRATCH 1344
 
 // The functions of RFC 1321 3.4 added to a. What does not need b comes first:
 // it is off the chain from step to step. G is a sum because no bit is in both
@@ -137,6 +136,8 @@
 	VPADDD  (at)(DX), y, y; \
 	VMOVDQA y, (at)(DX)
 
+// The frame is the scratch and what aligning it may cost: 1344 and 32.
+//
 // func blocksAVX2(sums *[16]byte, arena *byte, work *group)
 TEXT ·blocksAVX2(SB), 0, $1376-24
 	MOVQ     sums+0(FP), DI
@@ -172,11 +173,11 @@ block:
 	WORDS(8, 32)
 	WORDS(12, 32)
 
-	VPXOR     Y10, Y10, Y10
+	VPXOR  Y10, Y10, Y10
 	ADVANCE(0)
 	ADVANCE(32)
-	VPTEST    Y10, Y10
-	SETNE     AX
+	VPTEST Y10, Y10
+	SETNE  AX
 
 	VMOVDQA (SAVED+0)(DX), Y0
 	VMOVDQA (SAVED+64)(DX), Y1

@@ -107,10 +107,6 @@ block:
 	ROWS(4, Z20, Z21, Z22, Z23)
 	ROWS(8, Z24, Z25, Z26, Z27)
 	ROWS(12, Z28, Z29, Z30, Z31)
-	QUARTERS(Z16, Z20, Z24, Z28)
-	QUARTERS(Z17, Z21, Z25, Z29)
-	QUARTERS(Z18, Z22, Z26, Z30)
-	QUARTERS(Z19, Z23, Z27, Z31)
 
 	// A lane that has a block left goes on to it. The others stay where
 	// they are, so that they read nothing beyond their message.
@@ -130,7 +126,15 @@ block:
 	VMOVDQA32 Z6, Z2
 	VMOVDQA32 Z7, Z3
 
-	STEPS(F, 0, Z16, Z17, Z18, Z19, 7, 12, 17, 22)
+	// The chain starts before all words are there.
+	QUARTERS(Z16, Z20, Z24, Z28)
+	STEP(F, Z0, Z1, Z2, Z3, Z16, 0, 7)
+	QUARTERS(Z17, Z21, Z25, Z29)
+	STEP(F, Z3, Z0, Z1, Z2, Z17, 1, 12)
+	QUARTERS(Z18, Z22, Z26, Z30)
+	STEP(F, Z2, Z3, Z0, Z1, Z18, 2, 17)
+	QUARTERS(Z19, Z23, Z27, Z31)
+	STEP(F, Z1, Z2, Z3, Z0, Z19, 3, 22)
 	STEPS(F, 4, Z20, Z21, Z22, Z23, 7, 12, 17, 22)
 	STEPS(F, 8, Z24, Z25, Z26, Z27, 7, 12, 17, 22)
 	STEPS(F, 12, Z28, Z29, Z30, Z31, 7, 12, 17, 22)

@@ -52,6 +52,7 @@ type Batch struct {
 	before uint64 // octets in front of the message begun
 	jobs   []job
 	length [lengths + 1]uint32 // last job of so many blocks, counted from 1
+	most   uint32              // blocks of the longest
 	sums   [][md5.Size]byte    // from Begin to Run where the hash begins; behind len a spare one
 	done   int                 // sums given out since Reset
 
@@ -82,8 +83,8 @@ func (b *Batch) Reset() {
 }
 
 func (b *Batch) forget() {
-	b.n, b.jobs = 0, b.jobs[:0]
-	clear(b.length[:])
+	clear(b.length[:b.most+1])
+	b.n, b.jobs, b.most = 0, b.jobs[:0], 0
 }
 
 // Len is the number of messages since Reset.
@@ -120,7 +121,9 @@ func (b *Batch) End() int {
 	tail[0] = 0x80
 	binary.LittleEndian.PutUint64(tail[len(tail)-8:], 8*(b.before+uint64(size)))
 	b.n = end
-	last := &b.length[min(j.left, lengths)]
+	n := min(j.left, lengths)
+	b.most = max(b.most, n)
+	last := &b.length[n]
 	j.next, *last = *last, uint32(len(b.jobs))
 	return int(j.index)
 }
@@ -133,7 +136,7 @@ func (b *Batch) Sum(i int) *[md5.Size]byte { return &b.sums[i] }
 // ended waits for the longest beside it.
 func (b *Batch) Run() {
 	left, lane := len(b.jobs), 0
-	for n := lengths; left > 0; n-- {
+	for n := b.most; left > 0; n-- {
 		for i := b.length[n]; i != 0; left-- {
 			j := &b.jobs[i-1]
 			b.group.take(lane, j)

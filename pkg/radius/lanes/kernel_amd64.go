@@ -9,10 +9,10 @@ var kernels = available()
 func available() []kernel {
 	var k []kernel
 	if cpu.X86.HasAVX512F {
-		k = append(k, kernel{name: "AVX-512", least: 1, blocks: blocksAVX512})
+		k = append(k, kernel{name: "AVX-512", least: 2, blocks: blocksAVX512})
 	}
 	if cpu.X86.HasAVX2 {
-		k = append(k, kernel{name: "AVX2", least: 1, blocks: blocksAVX2})
+		k = append(k, kernel{name: "AVX2", least: 2, blocks: blocksAVX2})
 	}
 	return k
 }
