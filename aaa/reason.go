@@ -30,6 +30,9 @@ const (
 	ConflictingDuplicate
 	Displaced
 	Overload
+	// ClientShare: the shard has more to do than it can, and this client
+	// sends most of it.
+	ClientShare
 	SpoolUnavailable
 	NoUserName
 	SeveralUserNames
@@ -78,6 +81,7 @@ var ownReasons = [numOwn]string{
 	ConflictingDuplicate:              "conflicting_duplicate",
 	Displaced:                         "displaced",
 	Overload:                          "overload",
+	ClientShare:                       "client_share",
 	SpoolUnavailable:                  "spool_unavailable",
 	NoUserName:                        "no_user_name",
 	SeveralUserNames:                  "several_user_names",

@@ -21,6 +21,7 @@ func repeatedRequests() []provocation {
 		{name: "R092 after the answer", why: ConflictingDuplicate, place: dropped, what: conflict(true)},
 		{name: "same identifier, new authenticator", why: Displaced, place: dropped, what: displace},
 		{name: "new conversations", why: Overload, place: dropped, setup: small, what: overload},
+		{name: "one sends most of it", why: ClientShare, place: place{"roamgate_dropped_total", "client", "loud"}, setup: setup{edit: withLoud}, what: screaming},
 		{name: "all", why: Overload, place: dropped, count: 2, setup: small, what: overloadAll},
 	}
 }

@@ -62,6 +62,10 @@ func (s *Shard) hear(a *arrival, f *listen.Front, data []byte, from udp.Addr, lo
 		s.drop(c, ofRadius(why), from)
 		return
 	}
+	if !s.share.Seen(int32(c.Index), a.Code() == radius.AccountingRequest || a.Has(radius.State)) {
+		s.drop(c, ClientShare, from)
+		return
+	}
 	a.from, a.local, a.client = from, local, c
 	switch code := a.Code(); {
 	case code == radius.StatusServer:

@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/roamgate/roamgate/aaa/admit"
 	"github.com/roamgate/roamgate/aaa/dedup"
 	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/aaa/listen"
@@ -20,7 +21,8 @@ import (
 
 const (
 	batchSize  = 64
-	rounds     = 4           // batches read from one socket before the others get their turn
+	rounds     = 4           // batches taken from one socket before the others get their turn
+	mostRounds = 16          // the same where most of a batch is not taken
 	publish    = 100e6       // ns between two publications of the counters
 	homeTag    = uint32(1e6) // poller tags from here on are home sockets
 	idleWait   = 100 * time.Millisecond
@@ -44,6 +46,7 @@ type Shard struct {
 
 	slab   slab
 	dups   *dedup.Cache
+	share  *admit.Share
 	ids    *home.IDs
 	wheel  *home.Wheel
 	crypt  *radius.Crypt
@@ -183,11 +186,13 @@ func (s *Shard) step(tags []uint32) bool {
 		s.flush()
 		return false
 	}
+	waiting := false
 	for _, t := range tags {
-		if t < homeTag {
-			s.readFront(s.fronts[t])
+		if t < homeTag && s.readFront(s.fronts[t]) {
+			waiting = true
 		}
 	}
+	s.share.Turn(s.now, waiting)
 	s.wheel.Advance(s.now, s.expire)
 	s.dups.Expire(s.now)
 	s.flush()
@@ -205,10 +210,14 @@ func (s *Shard) adopt() {
 	}
 	s.snap = next
 	s.probes = make([]probeBudget, len(next.Set.Clients))
+	s.share.Resize(len(next.Set.Clients))
 }
 
-func (s *Shard) readFront(f *listen.Front) {
-	for range rounds {
+// readFront reports whether it left something to read. Packets of a client
+// that gets no more than its share cost little, so there may be more of them.
+func (s *Shard) readFront(f *listen.Front) (more bool) {
+	taken := 0
+	for range mostRounds {
 		n, err := f.Conn.Recv(s.batch)
 		if err != nil {
 			s.stats.Add(s.ctr.socketErrors, 1)
@@ -219,14 +228,21 @@ func (s *Shard) readFront(f *listen.Front) {
 		}
 		s.proofs.Run()
 		for i := range n {
-			s.take(&s.arrivals[i], f)
+			if s.arrivals[i].state != arrivalDone {
+				taken++
+				s.take(&s.arrivals[i], f)
+			}
 		}
 		s.sign()
 		if n < batchSize {
-			return
+			return false
 		}
 		s.flush()
+		if taken >= rounds*batchSize {
+			return true
+		}
 	}
+	return true
 }
 
 func (s *Shard) readHome(i int) {
