@@ -33,8 +33,8 @@ interop: ## the hub between FreeRADIUS, radsecproxy, eapol_test, radclient and R
 fuzz: ## every fuzz target for FUZZTIME (60s); FUZZ=./pkg/... limits it
 	@FUZZTIME=$(FUZZTIME) FUZZ=$(FUZZ) test/fuzz.sh
 
-bench: build ## the hub, radsecproxy and a bare forwarder in turns on the same work; writes test/bench/RESULTS.md
-	$(GO) run ./test/bench
+bench: build ## the hub, radsecproxy, FreeRADIUS and a bare forwarder in turns; writes test/bench/RESULTS.md (CASE=pap,mix: those, no file)
+	$(GO) run ./test/bench $(if $(CASE),-case $(CASE))
 
 bench-go: ## the benchmarks of the packages (PKG limits them)
 	$(GO) test -run='^$$' -bench=. -benchmem $(or $(PKG),./...)

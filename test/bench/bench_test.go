@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,6 +15,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/roamgate/roamgate/cmd/roamgen/play"
 )
 
 // TestMain also plays the parts that the benchmark starts itself again for.
@@ -24,29 +28,106 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// A load process plays a turn against its own home and everything adds up.
+// A load process plays turns against its own homes and everything adds up.
 func TestLoadAtHome(t *testing.T) {
-	for _, work := range []string{"pap", "eap", "accounting"} {
-		t.Run(work, func(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		scripts []homeScript
+		edit    func(*visit)
+		lost    bool
+	}{
+		{name: "pap"},
+		{name: "chap"},
+		{name: "eap"},
+		{name: "stop"},
+		{name: "open loop", edit: func(v *visit) { v.Work, v.Rate = "pap", 2000 }},
+		{name: "many realms", edit: func(v *visit) { v.Work, v.FirstRealm, v.Realms, v.First = "pap", 3, 5000, 77 }},
+		{name: "slow home", scripts: []homeScript{{Home: -1, Delay: 5 * time.Millisecond}}, edit: func(v *visit) { v.Work = "pap" }},
+		{name: "silent home", scripts: []homeScript{{Home: 0, Silent: true}}, lost: true, edit: func(v *visit) {
+			v.Work, v.Refusable, v.Window = "pap", true, 4
+		}},
+		{name: "another home is silent", scripts: []homeScript{{Home: 1, Silent: true}}, edit: func(v *visit) { v.Work = "pap" }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			orders, ordersEnd := io.Pipe()
 			resultsEnd, results := io.Pipe()
-			done := make(chan error, 2)
-			go func() { done <- load(t.Context(), orders, results) }()
+			done := make(chan error, 1)
+			go func() { done <- load(t.Context(), []string{"2"}, orders, results) }()
 			d := json.NewDecoder(resultsEnd)
-			var home homePorts
-			require.NoError(t, d.Decode(&home))
-			require.NoError(t, json.NewEncoder(ordersEnd).Encode(order{
-				Auth: home.Auth, Acct: home.Acct, Secret: homeSecret, Work: work,
-				Duration: 50 * time.Millisecond, Window: 16, Sockets: 2,
-			}))
-			var got outcome
+			var homes []homePorts
+			require.NoError(t, d.Decode(&homes))
+			require.Len(t, homes, 2)
+			v := visit{
+				Auth: homes[0].Auth, Acct: homes[0].Acct, Secret: homeSecret, Work: tt.name,
+				Duration: 50 * time.Millisecond, Window: 16, Sockets: 2, Realms: 1, Devices: 100,
+			}
+			if tt.edit != nil {
+				tt.edit(&v)
+			}
+			require.NoError(t, json.NewEncoder(ordersEnd).Encode(order{Scripts: tt.scripts, Visits: []visit{v, v}}))
+			var got []outcome
 			require.NoError(t, d.Decode(&got))
 			require.NoError(t, ordersEnd.Close())
 			require.NoError(t, <-done)
-			assert.Empty(t, got.Error)
-			assert.True(t, got.AddsUp)
-			assert.NotZero(t, got.Finished)
-			assert.Zero(t, got.Bad)
+			require.Len(t, got, 2)
+			for _, o := range got {
+				require.NoError(t, o.check(&v))
+				assert.NotZero(t, o.Sent)
+				assert.Zero(t, o.Bad)
+				assert.Equal(t, tt.lost, o.Lost == o.Sent)
+				assert.LessOrEqual(t, o.InTime, o.Finished)
+			}
+		})
+	}
+}
+
+func TestOutcomeCheck(t *testing.T) {
+	good := outcome{AddsUp: true, Sent: 5, Finished: 5}
+	for _, tt := range []struct {
+		name  string
+		edit  func(*outcome)
+		visit visit
+		want  string
+	}{
+		{name: "good", edit: func(*outcome) {}},
+		{name: "load process", edit: func(o *outcome) { o.Error = "no socket" }, want: "no socket"},
+		{name: "sum", edit: func(o *outcome) { o.AddsUp = false }, want: "does not add up"},
+		{name: "nothing", edit: func(o *outcome) { o.Finished = 0 }, want: "nothing of 5"},
+		{name: "rejected", edit: func(o *outcome) { o.Refused = 1 }, want: "1 requests were rejected"},
+		{name: "may be rejected", edit: func(o *outcome) { o.Refused = 1 }, visit: visit{Refusable: true}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o := good
+			tt.edit(&o)
+			err := o.check(&tt.visit)
+			if tt.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, tt.want)
+		})
+	}
+}
+
+func TestDrained(t *testing.T) {
+	const all = "# HELP roamgate_queue_lag_records x\nroamgate_queue_lag_records 0\nroamgate_spool_forward_pending 0\nroamgate_spool_queued_records 0\n"
+	for _, tt := range []struct {
+		name, metrics string
+		want, bad     bool
+	}{
+		{name: "all zero", metrics: all, want: true},
+		{name: "queue behind", metrics: strings.Replace(all, "lag_records 0", "lag_records 12", 1)},
+		{name: "many behind", metrics: strings.Replace(all, "lag_records 0", "lag_records 1.2e+06", 1)},
+		{name: "home is owed", metrics: strings.Replace(all, "pending 0", "pending 1", 1)},
+		{name: "not durable", metrics: strings.Replace(all, "queued_records 0", "queued_records 1", 1)},
+		{name: "no such metric", metrics: "up 1\n", bad: true},
+		{name: "no number", metrics: strings.Replace(all, "pending 0", "pending x", 1), bad: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := drained([]byte(tt.metrics))
+			assert.Equal(t, tt.want, got)
+			assert.Equal(t, tt.bad, err != nil)
 		})
 	}
 }
@@ -57,9 +138,12 @@ func TestOwnCPUTimeAndMemory(t *testing.T) {
 	require.NoError(t, err)
 	assert.NotZero(t, live)
 	assert.GreaterOrEqual(t, all, live, "what the living threads have used, and the ended ones")
-	rss, err := peakRSS(os.Getpid())
+	peak, err := memory(os.Getpid(), "VmHWM")
 	require.NoError(t, err)
-	assert.Greater(t, rss, int64(1<<20))
+	assert.Greater(t, peak, int64(1<<20))
+	require.NoError(t, forgetPeak(os.Getpid()))
+	_, err = memory(os.Getpid(), "VmNothing")
+	assert.Error(t, err)
 	_, err = cpuTime(1 << 22) // above every process number of Linux
 	assert.Error(t, err)
 }
@@ -78,23 +162,23 @@ func threadTimes(t *testing.T) (sum time.Duration) {
 	return sum
 }
 
-func TestRatioIsTakenWithinARound(t *testing.T) {
-	one := func(cpu time.Duration) turn {
-		return turn{outcome: outcome{Finished: 1000, Sent: 1000, Took: time.Second}, cpu: cpu}
+// What roamgate's policy table names are the devices that the load plays.
+func TestDevicesAreInTheTable(t *testing.T) {
+	const realms, devices = 1500, 4000
+	st := &stage{bench: &bench{}, setting: setting{realms: realms, devices: devices}}
+	for turns := range 3 {
+		v := st.visit(&proxy{
+			turns: make([]turn, turns), auth: netip.MustParseAddrPort("127.0.0.1:9"), secret: homeSecret,
+		})
+		n, err := play.NewNAS(v.config())
+		require.NoError(t, err)
+		for i := range n.Devices() {
+			d := v.First + i
+			require.Less(t, d, uint64(devices))
+			require.Equal(t, "0"+imsi(d, realms)+"@"+realmName(int(d%realms)), n.Device(i).NAI)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.ErrorIs(t, n.Run(ctx), context.Canceled) // closes the sockets
 	}
-	a := &proxy{name: "roamgate", turns: []turn{one(10 * time.Millisecond), one(40 * time.Millisecond)}}
-	b := &proxy{name: "radsecproxy", turns: []turn{one(20 * time.Millisecond), one(80 * time.Millisecond)}}
-	assert.Equal(t, "0.50 (0.50-0.50)", ratio(a, b))
-	assert.Equal(t, "-", ratio(a, nil))
-	assert.Equal(t, "25.0 (10.0-40.0)", spread(a.each((*turn).perTransaction), 1))
-	text := report(options{rounds: 2}, []*proxy{a, b})
-	assert.Contains(t, text, "| roamgate | 25.0 (10.0-40.0) | 0.50 (0.50-0.50) | 1000 |")
-}
-
-func TestOptions(t *testing.T) {
-	o, err := parseOptions([]string{"--proxies", "forwarder", "--rounds", "2"})
-	require.NoError(t, err)
-	assert.Equal(t, []string{"forwarder"}, o.proxies)
-	_, err = parseOptions([]string{"--nonsense"})
-	assert.Error(t, err)
 }

@@ -17,7 +17,7 @@ func forward(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	f := &forwarder{poller: poller, batch: udp.NewBatch(64, radius.MaxLen+1), clients: map[udp.Addr]*leg{}}
+	f := &relay{poller: poller, batch: udp.NewBatch(64, radius.MaxLen+1), clients: map[udp.Addr]*leg{}}
 	for ; len(args) >= 2; args = args[2:] {
 		at, err := netip.ParseAddrPort(args[0])
 		if err != nil {
@@ -49,7 +49,7 @@ func forward(ctx context.Context, args []string) error {
 	return nil
 }
 
-type forwarder struct {
+type relay struct {
 	poller  *udp.Poller
 	batch   *udp.Batch
 	legs    []*leg
@@ -65,7 +65,7 @@ type leg struct {
 	front *leg // nil for a front itself
 }
 
-func (f *forwarder) open(at netip.AddrPort) (*leg, error) {
+func (f *relay) open(at netip.AddrPort) (*leg, error) {
 	conn, err := udp.Listen(at, udp.Options{RecvBuffer: 4 << 20, SendBuffer: 4 << 20})
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s: %w", at, err)
@@ -75,7 +75,7 @@ func (f *forwarder) open(at netip.AddrPort) (*leg, error) {
 	return l, f.poller.Add(conn, uint32(len(f.legs)-1))
 }
 
-func (f *forwarder) move(l *leg) {
+func (f *relay) move(l *leg) {
 	n, err := l.conn.Recv(f.batch)
 	if err != nil {
 		return
@@ -91,7 +91,7 @@ func (f *forwarder) move(l *leg) {
 	}
 }
 
-func (f *forwarder) client(front *leg, from udp.Addr) *leg {
+func (f *relay) client(front *leg, from udp.Addr) *leg {
 	if l := f.clients[from]; l != nil {
 		return l
 	}
@@ -108,7 +108,7 @@ func (f *forwarder) client(front *leg, from udp.Addr) *leg {
 }
 
 // forget closes all client legs; they come back with the next datagram.
-func (f *forwarder) forget() {
+func (f *relay) forget() {
 	kept := f.legs[:0]
 	for _, l := range f.legs {
 		if l.front == nil {

@@ -1,15 +1,13 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
-	"os/exec"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/roamgate/roamgate/cmd/roamgen/play"
@@ -19,41 +17,101 @@ import (
 const (
 	visitedSecret = "bench-visited-secret"
 	homeSecret    = "bench-home-secret-01"
+	password      = "correct-horse-1"
 )
 
-// homePorts is the first line of a load process.
+// homePorts is a home of the load process; all of them are its first line.
 type homePorts struct{ Auth, Acct netip.AddrPort }
 
-// order asks a load process for one turn.
+// order asks a load process for one turn: first the homes change, then the
+// visited networks work side by side.
 type order struct {
-	Auth, Acct      netip.AddrPort
-	Secret, Work    string
-	Duration        time.Duration
-	Window, Sockets int
+	Scripts []homeScript
+	Visits  []visit
 }
 
-// outcome answers an order.
+// homeScript changes how a home behaves, all homes where Home is negative.
+type homeScript struct {
+	Home   int
+	Silent bool
+	Delay  time.Duration
+}
+
+// visit is the work of one visited network.
+type visit struct {
+	Auth, Acct netip.AddrPort
+	Secret     string
+	Work       string // pap, chap, eap or stop
+	Duration   time.Duration
+	Window     int     // in flight, the closed loop
+	Rate       float64 // begun each second instead, the open loop
+	Sockets    int
+	FirstRealm int
+	Realms     int
+	First      uint64 // device
+	Devices    uint64
+	// Refusable takes rejects for answers; otherwise they are not the work
+	// that was asked for.
+	Refusable bool
+}
+
+// outcome answers a visit.
 type outcome struct {
-	Finished, Sent, Lost, Repeated, Bad, Refused uint64
-	AddsUp                                       bool
-	Took, P50, P99, P999                         time.Duration
-	Error                                        string
+	Finished, Sent, Lost, Repeated, Bad, Refused, Skipped uint64
+
+	InTime               uint64 // finished before Duration was over
+	AddsUp               bool
+	Took, P50, P99, P999 time.Duration
+	Error                string
 }
 
-// load is the load process: it plays the home all the time and a visited
-// network for each order.
-func load(ctx context.Context, in io.Reader, out io.Writer) error {
-	any := netip.MustParseAddrPort("127.0.0.1:0")
-	home, err := play.StartHome(play.HomeConfig{
-		Name: "bench", Auth: any, Acct: any, Secret: []byte(homeSecret), Password: password,
-		Script: play.Script{SessionTimeout: 3600, Rounds: 2},
-	})
-	if err != nil {
-		return err
+// check says why an outcome is of no use.
+func (o *outcome) check(v *visit) error {
+	switch {
+	case o.Error != "":
+		return fmt.Errorf("load process: %s", o.Error)
+	case !o.AddsUp:
+		return fmt.Errorf("sent %d, finished %d, lost %d: does not add up", o.Sent, o.Finished, o.Lost)
+	case v.Refusable:
+	case o.Finished == 0:
+		return fmt.Errorf("nothing of %d was answered", o.Sent)
+	case o.Refused > 0:
+		return fmt.Errorf("%d requests were rejected: not the work that was asked for", o.Refused)
 	}
-	defer home.Close()
+	return nil
+}
+
+// load is the load process: it plays the homes all the time and visited
+// networks for each order. Its argument is the number of homes.
+func load(ctx context.Context, args []string, in io.Reader, out io.Writer) error {
+	n := 1
+	if len(args) > 0 {
+		var err error
+		if n, err = strconv.Atoi(args[0]); err != nil {
+			return fmt.Errorf("parsing the number of homes: %w", err)
+		}
+	}
+	var homes []*play.Home
+	defer func() {
+		for _, h := range homes {
+			_ = h.Close()
+		}
+	}()
+	ports := make([]homePorts, n)
+	any := netip.MustParseAddrPort("127.0.0.1:0")
+	for i := range n {
+		h, err := play.StartHome(play.HomeConfig{
+			Name: fmt.Sprint("bench-", i), Auth: any, Acct: any, Secret: []byte(homeSecret), Password: password,
+			Script: homeScript{}.script(),
+		})
+		if err != nil {
+			return err
+		}
+		homes = append(homes, h)
+		ports[i] = homePorts{h.Auth(), h.Acct()}
+	}
 	e := json.NewEncoder(out)
-	if err := e.Encode(homePorts{home.Auth(), home.Acct()}); err != nil {
+	if err := e.Encode(ports); err != nil {
 		return fmt.Errorf("reporting ports: %w", err)
 	}
 	for d := json.NewDecoder(in); ; {
@@ -61,125 +119,90 @@ func load(ctx context.Context, in io.Reader, out io.Writer) error {
 		if d.Decode(&o) != nil || ctx.Err() != nil {
 			return nil // the parent has closed the pipe, or is gone
 		}
-		if err := e.Encode(o.run(ctx)); err != nil {
+		if err := e.Encode(o.run(ctx, homes)); err != nil {
 			return fmt.Errorf("reporting a turn: %w", err)
 		}
 	}
 }
 
-const password = "correct-horse-1"
+func (s homeScript) script() play.Script {
+	return play.Script{SessionTimeout: 3600, Rounds: 2, Silent: s.Silent, Delay: play.Delay{Min: s.Delay}}
+}
 
-func (o *order) run(ctx context.Context) outcome {
-	c := play.NASConfig{
-		Name: "bench-ap", Auth: o.Auth, Acct: o.Acct, Secret: []byte(o.Secret), Password: password,
-		Window: o.Window, Sockets: o.Sockets, Duration: o.Duration, Retries: 3, Timeout: time.Second,
-		Devices: 100000, Operator: "1visited.example",
-		Realms: []play.Realm{{Name: benchRealm, Identity: play.IdentityIMSI}},
+func (o *order) run(ctx context.Context, homes []*play.Home) []outcome {
+	for _, s := range o.Scripts {
+		for i, h := range homes {
+			if s.Home < 0 || s.Home == i {
+				h.SetScript(s.script())
+			}
+		}
 	}
-	switch o.Work {
-	case "eap":
-		c.Mix = play.Mix{EAP: 1}
-	case "accounting":
-		c.Accounting, c.Interims = play.AccountingOnly, 1
+	out := make([]outcome, len(o.Visits))
+	var wait sync.WaitGroup
+	for i := range o.Visits {
+		wait.Go(func() { out[i] = o.Visits[i].run(ctx) })
 	}
-	n, err := play.NewNAS(c)
+	wait.Wait()
+	return out
+}
+
+func (v *visit) run(ctx context.Context) outcome {
+	n, err := play.NewNAS(v.config())
 	if err != nil {
 		return outcome{Error: err.Error()}
 	}
+	inTime := make(chan uint64, 1)
 	begun := time.Now()
+	time.AfterFunc(v.Duration, func() {
+		s := n.Snapshot()
+		inTime <- s.Answered.All()
+	})
 	if err := n.Run(ctx); err != nil {
 		return outcome{Error: err.Error()}
 	}
+	took := time.Since(begun)
 	s := n.Snapshot()
 	return outcome{
 		Finished: s.Answered.All(), Sent: s.Sent.All(), Lost: s.Lost.All(), Repeated: s.Retransmitted.All(),
-		Bad: s.Flaws.All(), Refused: s.Rejects, AddsUp: s.AddsUp(), Took: time.Since(begun),
+		Bad: s.Flaws.All(), Refused: s.Rejects, Skipped: s.Skipped, InTime: <-inTime, AddsUp: s.AddsUp(), Took: took,
 		P50: s.Latency.Quantile(0.5), P99: s.Latency.Quantile(0.99), P999: s.Latency.Quantile(0.999),
 	}
 }
 
-const benchRealm = "wlan.mnc001.mcc001.3gppnetwork.org"
-
-// loadProcess is the parent's end.
-type loadProcess struct {
-	command *exec.Cmd
-	orders  io.WriteCloser
-	results *json.Decoder
-	home    homePorts
-}
-
-func startLoad(o options) (*loadProcess, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("finding this program: %w", err)
+func (v *visit) config() play.NASConfig {
+	c := play.NASConfig{
+		Name: "bench-ap", Auth: v.Auth, Acct: v.Acct, Secret: []byte(v.Secret), Password: password,
+		Window: v.Window, Rate: v.Rate, Sockets: v.Sockets, Duration: v.Duration, Retries: 3, Timeout: time.Second,
+		First: v.First, Devices: v.Devices, Operator: "1visited.example",
 	}
-	c := pinned(o.loadCPU, self, "load")
-	// Two event loops share the processor; one scheduler slot would make each
-	// wait for the other's system calls.
-	c.Env = append(os.Environ(), "GOMAXPROCS=3")
-	c.Stderr = os.Stderr
-	l := &loadProcess{command: c}
-	if l.orders, err = c.StdinPipe(); err != nil {
-		return nil, fmt.Errorf("starting the load process: %w", err)
+	for i := range v.Realms {
+		n := v.FirstRealm + i
+		c.Realms = append(c.Realms, play.Realm{Name: realmName(n), Prefix: network(n), Identity: play.IdentityIMSI})
 	}
-	out, err := c.StdoutPipe()
-	if err != nil {
-		return nil, fmt.Errorf("starting the load process: %w", err)
+	switch v.Work {
+	case "chap":
+		c.Mix = play.Mix{CHAP: 1}
+	case "eap":
+		c.Mix = play.Mix{EAP: 1}
+	case "stop":
+		c.Accounting, c.Auth = play.AccountingStop, netip.AddrPort{}
 	}
-	if err := c.Start(); err != nil {
-		return nil, fmt.Errorf("starting the load process: %w", err)
+	if v.Work != "stop" {
+		c.Acct = netip.AddrPort{} // no sockets for what is not sent
 	}
-	l.results = json.NewDecoder(bufio.NewReader(out))
-	if err := l.results.Decode(&l.home); err != nil {
-		l.stop()
-		return nil, fmt.Errorf("reading the home's ports: %w", err)
-	}
-	return l, nil
-}
-
-func (l *loadProcess) stop() {
-	_ = l.orders.Close()
-	_ = l.command.Wait()
-}
-
-// turn lets a proxy work and measures it.
-func (l *loadProcess) turn(o options, p *proxy, d time.Duration) (turn, error) {
-	before, err := cpuTime(p.pid())
-	if err != nil {
-		return turn{}, err
-	}
-	err = json.NewEncoder(l.orders).Encode(order{
-		Auth: p.auth, Acct: p.acct, Secret: p.secret, Work: o.work,
-		Duration: d, Window: o.window, Sockets: o.sockets,
-	})
-	if err != nil {
-		return turn{}, fmt.Errorf("ordering: %w", err)
-	}
-	var t turn
-	if err := l.results.Decode(&t.outcome); err != nil {
-		return turn{}, fmt.Errorf("reading the outcome: %w", err)
-	}
-	after, err := cpuTime(p.pid())
-	switch {
-	case err != nil:
-		return turn{}, err
-	case t.Error != "":
-		return turn{}, fmt.Errorf("load process: %s", t.Error)
-	case !t.AddsUp:
-		return turn{}, fmt.Errorf("sent %d, finished %d, lost %d: does not add up", t.Sent, t.Finished, t.Lost)
-	case t.Finished == 0:
-		return turn{}, fmt.Errorf("nothing was answered")
-	case t.Refused > 0:
-		return turn{}, fmt.Errorf("%d requests were rejected: not the work that was asked for", t.Refused)
-	}
-	t.cpu = after - before
-	t.rss, err = peakRSS(p.pid())
-	return t, err
-}
-
-// pinned runs a program on one processor.
-func pinned(cpu int, name string, args ...string) *exec.Cmd {
-	c := exec.Command("taskset", append([]string{"-c", strconv.Itoa(cpu), name}, args...)...)
-	c.SysProcAttr = childAttributes()
 	return c
+}
+
+// realmName gives realms of one length, as operators have them (3GPP TS
+// 23.003 section 19.2).
+func realmName(i int) string {
+	return fmt.Sprintf("wlan.mnc%03d.mcc%03d.3gppnetwork.org", i%1000, 1+i/1000)
+}
+
+// network begins the IMSIs of a realm.
+func network(realm int) string { return fmt.Sprintf("%03d%03d", 1+realm/1000, realm%1000) }
+
+// imsi is that of a device where all realms are visited from the first on.
+func imsi(device uint64, realms int) string {
+	return fmt.Sprintf("%s%09d", network(int(device%uint64(realms))), device)
 }

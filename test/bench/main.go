@@ -1,24 +1,28 @@
-// Command bench compares roamgate with radsecproxy, a bare UDP forwarder and
-// on request FreeRADIUS on the same work, for `make bench`.
+// Command bench compares roamgate with radsecproxy, FreeRADIUS and a bare UDP
+// forwarder on the same work, for `make bench`.
 //
-// One load process plays the visited network and the home server on one
-// processor, the proxies have the other. They take turns within each round,
-// every second round in the opposite order (ABBA), so that a machine that
-// gets slower hurts all alike; what counts is the ratio within a round. The
-// cost of a proxy is the CPU time of all its threads divided by the
-// transactions finished.
+// It works through cases, each with proxies and a table of its own. One load
+// process plays the visited networks and the home servers on one processor,
+// the proxies have the other. They take turns within each round, every second
+// round in the opposite order (ABBA), so that a machine that gets slower
+// hurts all alike; what counts is the ratio within a round. The cost of a
+// proxy is the CPU time of all its threads divided by the transactions
+// finished. How busy both processors were says what the bound was.
 //
 // The program starts itself again as load process and as forwarder; it works
-// on Linux alone. It judges nothing: the figures go to a Markdown file.
+// on Linux alone. It asserts nothing: the figures, and whether they meet the
+// targets that were set, go to a Markdown file.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -27,38 +31,68 @@ import (
 // options is the command line.
 type options struct {
 	roamgate string
+	newer    string // radsecproxy built from newer source, "" for none
+	cases    []string
 	proxies  []string
 	rounds   int
 	duration time.Duration
 	window   int
 	sockets  int
-	work     string
 	loadCPU  int
 	proxyCPU int
-	out      string
+	out      string // "" writes no file
 	command  string // that makes the figures again
 }
 
+// newerVariable names a radsecproxy that somebody has built.
+const newerVariable = "RADSECPROXY_NEW"
+
+const resultsFile = "test/bench/RESULTS.md"
+
 func parseOptions(args []string) (options, error) {
 	var o options
-	var proxies string
+	var proxies, cases string
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.StringVar(&o.roamgate, "roamgate", "bin/roamgate", "roamgate to measure")
-	f.StringVar(&proxies, "proxies", "roamgate,radsecproxy,forwarder", "what takes turns; freeradius is known too")
-	f.IntVar(&o.rounds, "rounds", 6, "turns of each proxy")
-	f.DurationVar(&o.duration, "duration", 3*time.Second, "length of a turn")
-	f.IntVar(&o.window, "window", 256, "transactions in flight")
-	f.IntVar(&o.sockets, "sockets", 8, "client sockets")
-	f.StringVar(&o.work, "work", "pap", "pap, eap (three rounds) or accounting (start, interim, stop)")
-	f.IntVar(&o.loadCPU, "load-cpu", 0, "processor of the visited network and the home")
+	f.StringVar(&cases, "case", "all", "cases to run: "+strings.Join(caseNames(), ", "))
+	f.StringVar(&proxies, "proxies", strings.Join(kinds, ","), "what takes turns; direct is no proxy at all. "+
+		newerVariable+" in the environment names a newer radsecproxy, which then takes turns too")
+	f.IntVar(&o.rounds, "rounds", 5, "turns of each proxy in a case; half as many where each begins with a new process")
+	f.DurationVar(&o.duration, "duration", 2*time.Second, "length of a turn")
+	f.IntVar(&o.window, "window", 256, "transactions in flight, where a case does not say otherwise")
+	f.IntVar(&o.sockets, "sockets", 8, "client sockets, where a case does not say otherwise")
+	f.IntVar(&o.loadCPU, "load-cpu", 0, "processor of the visited networks and the homes")
 	f.IntVar(&o.proxyCPU, "proxy-cpu", 1, "processor of the proxy")
-	f.StringVar(&o.out, "out", "test/bench/RESULTS.md", "Markdown file to write")
+	f.StringVar(&o.out, "out", "", "Markdown file to write; without one "+resultsFile+" if all cases run, else none")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
-	o.proxies = strings.Split(proxies, ",")
+	o.newer = os.Getenv(newerVariable)
+	o.cases, o.proxies = caseNames(), strings.Split(proxies, ",")
+	if cases != "all" {
+		o.cases = strings.Split(cases, ",")
+	} else if o.out == "" {
+		o.out = resultsFile
+	}
 	o.command = strings.TrimSpace("go run ./test/bench " + strings.Join(args, " "))
-	return o, nil
+	return o, o.check()
+}
+
+func (o *options) check() error {
+	for _, c := range o.cases {
+		if !slices.Contains(caseNames(), c) {
+			return fmt.Errorf("case %q: want one of %s", c, strings.Join(caseNames(), ", "))
+		}
+	}
+	for _, p := range o.proxies {
+		if !slices.Contains(kinds, p) {
+			return fmt.Errorf("proxy %q: want one of %s", p, strings.Join(kinds, ", "))
+		}
+	}
+	if o.rounds < 1 || o.duration <= 0 || o.window < 1 || o.sockets < 1 {
+		return errors.New("rounds, duration, window and sockets have to be above zero")
+	}
+	return nil
 }
 
 func main() {
@@ -76,19 +110,22 @@ func dispatch(ctx context.Context, args []string) error {
 	if len(args) > 0 {
 		switch args[0] {
 		case "load":
-			return load(ctx, os.Stdin, os.Stdout)
+			return load(ctx, args[1:], os.Stdin, os.Stdout)
 		case "forward":
 			return forward(ctx, args[1:])
 		}
 	}
 	o, err := parseOptions(args)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	return compare(ctx, o)
 }
 
-// compare runs all turns and writes the report.
+// compare runs the cases and writes the report.
 func compare(ctx context.Context, o options) error {
 	runtime.LockOSThread() // children end with the thread that started them
 	dir, err := os.MkdirTemp("", "roamgate-bench-")
@@ -96,46 +133,17 @@ func compare(ctx context.Context, o options) error {
 		return fmt.Errorf("making the working directory: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	l, err := startLoad(o)
-	if err != nil {
-		return err
-	}
-	defer l.stop()
-	var ps []*proxy
-	defer func() {
-		for _, p := range ps {
-			p.stop()
-		}
-	}()
-	for _, name := range o.proxies {
-		p, err := startProxy(ctx, o, l, name, dir)
-		if err != nil {
-			return err
-		}
-		ps = append(ps, p)
-		if _, err := l.turn(o, p, time.Second); err != nil { // warm
-			return fmt.Errorf("warming up %s: %w", name, err)
+	b := &bench{options: o, dir: dir, begun: time.Now(), done: map[string]*result{}}
+	for _, name := range o.cases {
+		if err := b.run(ctx, caseOf(name)); err != nil {
+			return fmt.Errorf("case %s: %w", name, err)
 		}
 	}
-	for round := range o.rounds {
-		for i := range ps {
-			p := ps[i]
-			if round%2 == 1 {
-				p = ps[len(ps)-1-i]
-			}
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			t, err := l.turn(o, p, o.duration)
-			if err != nil {
-				return fmt.Errorf("measuring %s: %w", p.name, err)
-			}
-			p.turns = append(p.turns, t)
-			fmt.Printf("round %d %-12s %s\n", round+1, p.name, t)
-		}
-	}
-	text := report(o, ps)
+	text := b.report()
 	fmt.Print("\n", text)
+	if o.out == "" {
+		return nil
+	}
 	if err := os.WriteFile(o.out, []byte(text), 0o644); err != nil {
 		return fmt.Errorf("writing the results: %w", err)
 	}

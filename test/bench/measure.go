@@ -1,7 +1,13 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -13,8 +19,15 @@ import (
 // turn is one measured turn of a proxy.
 type turn struct {
 	outcome
-	cpu time.Duration // of the proxy
-	rss int64         // its peak so far, octets
+	others []outcome
+	before outcome // of the same work with nothing wrong, where a case compares
+	during time.Duration
+	all    time.Duration // until everything was answered and drained
+	cpu    time.Duration // of the proxy, until then
+	// The CPU time that both sides took while requests were begun.
+	proxyBusy, loadBusy time.Duration
+	rss                 int64 // the proxy's peak so far, octets
+	grown               int64 // its growth by this turn, where a case asks
 }
 
 // perTransaction is the proxy's CPU time for a finished transaction.
@@ -22,14 +35,19 @@ func (t *turn) perTransaction() float64 {
 	return float64(t.cpu.Nanoseconds()) / 1e3 / float64(t.Finished)
 }
 
-func (t *turn) perSecond() float64 { return float64(t.Finished) / t.Took.Seconds() }
+// perSecond leaves out the end of the turn, when only repetitions are waited
+// for.
+func (t *turn) perSecond() float64 { return float64(t.InTime) / t.during.Seconds() }
 
-// busy is the share of a processor that the proxy took.
-func (t *turn) busy() float64 { return t.cpu.Seconds() / t.Took.Seconds() }
+// busy is the share of its processor that the proxy took.
+func (t *turn) busy() float64 { return t.proxyBusy.Seconds() / t.during.Seconds() }
+
+func (t *turn) busyLoad() float64 { return t.loadBusy.Seconds() / t.during.Seconds() }
 
 func (t turn) String() string {
-	return fmt.Sprintf("%6.2f µs/tx  %7.0f tx/s  p50 %s p99 %s p99.9 %s  lost %d repeated %d bad %d",
-		t.perTransaction(), t.perSecond(), short(t.P50), short(t.P99), short(t.P999), t.Lost, t.Repeated, t.Bad)
+	return fmt.Sprintf("%7.2f µs/tx %7.0f tx/s  busy %3.0f %% load %3.0f %%  p50 %s p99 %s p99.9 %s  lost %d repeated %d bad %d skipped %d",
+		t.perTransaction(), t.perSecond(), 100*t.busy(), 100*t.busyLoad(),
+		short(t.P50), short(t.P99), short(t.P999), t.Lost, t.Repeated, t.Bad, t.Skipped)
 }
 
 func short(d time.Duration) string { return fmt.Sprintf("%.2fms", float64(d)/1e6) }
@@ -47,17 +65,89 @@ func cpuTime(pid int) (time.Duration, error) {
 	return time.Duration(t.Nano()), nil
 }
 
-// peakRSS is VmHWM.
-func peakRSS(pid int) (int64, error) {
+// memory reads a line of /proc/PID/status: VmRSS, or VmHWM, its peak.
+func memory(pid int, name string) (int64, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, fmt.Errorf("reading the memory of process %d: %w", pid, err)
 	}
 	for line := range strings.Lines(string(b)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+		if rest, ok := strings.CutPrefix(line, name+":"); ok {
 			kib, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
 			return kib << 10, err
 		}
 	}
-	return 0, fmt.Errorf("reading the memory of process %d: no VmHWM", pid)
+	return 0, fmt.Errorf("reading the memory of process %d: no %s", pid, name)
+}
+
+// forgetPeak makes VmHWM start again at VmRSS.
+func forgetPeak(pid int) error {
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {
+		return fmt.Errorf("resetting the peak memory of process %d: %w", pid, err)
+	}
+	return nil
+}
+
+// drained says of what roamgate's metrics show whether its queue has every
+// record and no home is owed one.
+func drained(metrics []byte) (bool, error) {
+	for _, name := range []string{
+		"roamgate_queue_lag_records", "roamgate_spool_forward_pending", "roamgate_spool_queued_records",
+	} {
+		n, err := metric(metrics, name)
+		if n != 0 || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// metric reads a metric without labels.
+func metric(metrics []byte, name string) (float64, error) {
+	for line := range bytes.Lines(metrics) {
+		if rest, ok := bytes.CutPrefix(line, []byte(name+" ")); ok {
+			return strconv.ParseFloat(string(bytes.TrimSpace(rest)), 64)
+		}
+	}
+	return 0, fmt.Errorf("reading metrics: no %s", name)
+}
+
+const (
+	drainPoll  = 50 * time.Millisecond
+	drainLimit = time.Minute
+)
+
+// awaitDrained asks the administration port until nothing is left to carry.
+func awaitDrained(ctx context.Context, admin netip.AddrPort) error {
+	ctx, cancel := context.WithTimeout(ctx, drainLimit)
+	defer cancel()
+	tick := time.NewTicker(drainPoll)
+	defer tick.Stop()
+	for {
+		b, err := get(ctx, "http://"+admin.String()+"/metrics")
+		if err != nil {
+			return fmt.Errorf("waiting for the queue: %w", err)
+		}
+		if done, err := drained(b); done || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return errors.New("waiting for the queue: it was not drained in time")
+		case <-tick.C:
+		}
+	}
+}
+
+func get(ctx context.Context, url string) ([]byte, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	return io.ReadAll(answer.Body)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -13,219 +14,168 @@ import (
 	"github.com/roamgate/roamgate/cmd/roamgen/play"
 )
 
+// The kinds of contender.
+const (
+	roamgate    = "roamgate"
+	radsecproxy = "radsecproxy"
+	freeradius  = "freeradius"
+	forwarder   = "forwarder"
+	direct      = "direct" // the visited network asks the home itself
+	newer       = "radsecproxy-new"
+)
+
+// kinds is what the command line may name.
+var kinds = []string{roamgate, radsecproxy, freeradius, forwarder, direct}
+
 // proxy is one that takes turns.
 type proxy struct {
-	name       string
+	contender
 	version    string
 	auth, acct netip.AddrPort
-	secret     string // of its clients
-	command    *exec.Cmd
+	admin      netip.AddrPort // of roamgate
+	secret     string         // of its clients
+	command    *exec.Cmd      // nil without a process
+	redis      *exec.Cmd      // beside it, nil without
 	log        *os.File
+	warm       float64 // transactions a second when it was warmed up
 	turns      []turn
 }
 
 // pid is the proxy's own: taskset becomes the program it starts.
 func (p *proxy) pid() int { return p.command.Process.Pid }
 
+func (p *proxy) peakRSS() (int64, error) {
+	if p.command == nil {
+		return 0, nil
+	}
+	return memory(p.pid(), "VmHWM")
+}
+
+// drain waits until the proxy has carried on everything that it has taken.
+func (p *proxy) drain(ctx context.Context) error {
+	if !p.admin.IsValid() {
+		return nil
+	}
+	return awaitDrained(ctx, p.admin)
+}
+
+// stop ends the process; the figures stay.
 func (p *proxy) stop() {
-	_ = p.command.Process.Signal(syscall.SIGTERM)
-	timer := time.AfterFunc(5*time.Second, func() { _ = p.command.Process.Kill() })
-	_ = p.command.Wait()
+	end(p.command)
+	end(p.redis)
+	if p.log != nil {
+		_ = p.log.Close()
+	}
+	p.command, p.redis, p.log = nil, nil, nil
+}
+
+func end(c *exec.Cmd) {
+	if c == nil || c.Process == nil {
+		return
+	}
+	_ = c.Process.Signal(syscall.SIGTERM)
+	timer := time.AfterFunc(10*time.Second, func() { _ = c.Process.Kill() })
+	_ = c.Wait()
 	timer.Stop()
-	_ = p.log.Close()
+}
+
+// program is what a kind of contender runs, "" for none.
+func (b *bench) program(kind string) string {
+	switch kind {
+	case roamgate:
+		return b.options.roamgate
+	case newer:
+		return b.newer
+	case radsecproxy, freeradius:
+		return kind
+	}
+	return ""
+}
+
+func (b *bench) installed(kind string) bool {
+	name := b.program(kind)
+	if name == "" {
+		return true
+	}
+	_, err := exec.LookPath(name)
+	return err == nil
 }
 
 // startProxy writes a configuration for the proxy, starts it on its processor
 // and waits until it answers.
-func startProxy(ctx context.Context, o options, l *loadProcess, name, dir string) (*proxy, error) {
-	p := &proxy{name: name, secret: visitedSecret}
+func (st *stage) startProxy(ctx context.Context, p *proxy) error {
+	p.secret = visitedSecret
+	if p.kind == direct {
+		p.auth, p.acct, p.secret = st.load.homes[0].Auth, st.load.homes[0].Acct, homeSecret
+		p.version = "no proxy: the load alone"
+		return nil
+	}
 	for _, port := range []*netip.AddrPort{&p.auth, &p.acct} {
 		var err error
 		if *port, err = play.FreePort(); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	dir = filepath.Join(dir, name)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making the directory of %s: %w", name, err)
-	}
-	prepare, ok := map[string]func(options, *loadProcess, string) ([]string, error){
-		"roamgate": p.roamgate, "radsecproxy": p.radsecproxy, "forwarder": p.forwarder, "freeradius": p.freeradius,
-	}[name]
-	if !ok {
-		return nil, fmt.Errorf("proxy %q: want roamgate, radsecproxy, forwarder or freeradius", name)
-	}
-	args, err := prepare(o, l, dir)
+	dir, err := os.MkdirTemp(st.dir, p.kind+"-")
 	if err != nil {
-		return nil, fmt.Errorf("configuring %s: %w", name, err)
+		return fmt.Errorf("making the directory of %s: %w", p.name, err)
+	}
+	args, err := st.prepare(ctx, p, dir)
+	if err != nil {
+		return fmt.Errorf("configuring %s: %w", p.name, err)
 	}
 	if p.log, err = os.Create(filepath.Join(dir, "log")); err != nil {
-		return nil, fmt.Errorf("opening the log of %s: %w", name, err)
+		return fmt.Errorf("opening the log of %s: %w", p.name, err)
 	}
-	p.command = pinned(o.proxyCPU, args[0], args[1:]...)
-	p.command.Stdout, p.command.Stderr = p.log, p.log
-	if err := p.command.Start(); err != nil {
-		return nil, fmt.Errorf("starting %s: %w", name, err)
+	c := pinned(st.proxyCPU, args[0], args[1:]...)
+	c.Stdout, c.Stderr = p.log, p.log
+	if err := c.Start(); err != nil {
+		return fmt.Errorf("starting %s: %w", p.name, err)
 	}
-	if err := p.await(ctx, o, l); err != nil {
-		p.stop()
+	p.command = c
+	if err := st.await(ctx, p); err != nil {
 		text, _ := os.ReadFile(p.log.Name())
-		return nil, fmt.Errorf("%w\n%s", err, text)
+		return fmt.Errorf("%w\n%s", err, text[max(0, len(text)-4096):])
 	}
-	return p, nil
+	return nil
+}
+
+// prepare gives the command that runs the proxy.
+func (st *stage) prepare(ctx context.Context, p *proxy, dir string) ([]string, error) {
+	switch p.kind {
+	case roamgate:
+		return st.roamgate(ctx, p, dir)
+	case radsecproxy, newer:
+		return st.radsecproxy(p, dir)
+	case freeradius:
+		return st.freeradius(p, dir)
+	}
+	return st.forwarder(p)
 }
 
 // await sends single requests until one is answered.
-func (p *proxy) await(ctx context.Context, o options, l *loadProcess) error {
-	one := o
-	one.window, one.sockets = 1, 1
-	deadline := time.Now().Add(15 * time.Second)
+func (st *stage) await(ctx context.Context, p *proxy) error {
+	v := st.visit(p)
+	v.Window, v.Sockets, v.Duration = 1, 1, 50*time.Millisecond
+	deadline := time.Now().Add(30 * time.Second)
+	var err error
 	for time.Now().Before(deadline) && ctx.Err() == nil {
-		if _, err := l.turn(one, p, 50*time.Millisecond); err == nil {
+		if _, err = st.load.turn(ctx, p, order{Visits: []visit{v}}); err == nil {
 			return nil
 		}
 	}
-	return fmt.Errorf("waiting for %s: no answer", p.name)
+	return fmt.Errorf("waiting for %s: %w", p.name, errors.Join(err, ctx.Err()))
 }
 
-func (p *proxy) roamgate(o options, l *loadProcess, dir string) ([]string, error) {
-	admin, err := play.FreePort()
-	if err != nil {
-		return nil, err
-	}
-	h := play.HubFiles{
-		Auth: p.auth, Acct: p.acct, Admin: admin, LogLevel: "warn",
-		Clients: []play.HubClient{{Name: "visited", Address: "127.0.0.0/8", Secret: visitedSecret}},
-		Homes:   []play.HubHome{{Name: "home", Auth: l.home.Auth, Acct: l.home.Acct, Secret: homeSecret}},
-		Pools:   []play.HubPool{{Name: "homes", Homes: []string{"home"}}},
-		Realms:  []play.HubRealm{{Realm: []string{benchRealm}, Auth: "homes", Accounting: "homes", Acknowledge: "home"}},
-	}
-	config, err := h.Write(dir)
-	if err != nil {
-		return nil, err
-	}
-	p.version = firstLine(o.roamgate, "version")
-	return []string{o.roamgate, "serve", "--config", config}, nil
-}
-
-func (p *proxy) forwarder(_ options, l *loadProcess, _ string) ([]string, error) {
+func (st *stage) forwarder(p *proxy) ([]string, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("finding this program: %w", err)
 	}
 	p.secret = homeSecret // it touches nothing, so both ends share one
 	p.version = "pkg/udp, no crypto, no RADIUS"
-	return []string{self, "forward", p.auth.String(), l.home.Auth.String(), p.acct.String(), l.home.Acct.String()}, nil
-}
-
-func (p *proxy) radsecproxy(_ options, l *loadProcess, dir string) ([]string, error) {
-	config := fmt.Sprintf(`ListenUDP %s
-ListenUDP %s
-LogLevel 5
-client 127.0.0.0/8 {
-	type udp
-	secret %s
-}
-server auth {
-	type udp
-	host 127.0.0.1
-	port %d
-	secret %s
-}
-server acct {
-	type udp
-	host 127.0.0.1
-	port %d
-	secret %s
-}
-realm * {
-	server auth
-	accountingServer acct
-}
-`, p.auth, p.acct, visitedSecret, l.home.Auth.Port(), homeSecret, l.home.Acct.Port(), homeSecret)
-	p.version = firstLine("radsecproxy", "-v")
-	return writeConfig(dir, "radsecproxy.conf", config, "radsecproxy", "-f", "-c")
-}
-
-// freeradius has the realm module and nothing else.
-func (p *proxy) freeradius(_ options, l *loadProcess, dir string) ([]string, error) {
-	config := fmt.Sprintf(`prefix = /usr
-name = bench
-logdir = %[1]s
-run_dir = %[1]s
-libdir = /usr/lib/freeradius
-max_requests = 65536
-log {
-	destination = stdout
-}
-security {
-	status_server = no
-}
-thread pool {
-	start_servers = 4
-	max_servers = 32
-	min_spare_servers = 3
-	max_spare_servers = 10
-	max_requests_per_server = 0
-	auto_limit_acct = no
-}
-proxy_requests = yes
-modules {
-	realm suffix {
-		format = suffix
-		delimiter = "@"
-	}
-}
-client loopback {
-	ipaddr = 127.0.0.0/8
-	secret = %[2]s
-}
-home_server auth {
-	type = auth
-	ipaddr = 127.0.0.1
-	port = %[4]d
-	secret = %[3]s
-	status_check = none
-}
-home_server acct {
-	type = acct
-	ipaddr = 127.0.0.1
-	port = %[5]d
-	secret = %[3]s
-	status_check = none
-}
-home_server_pool auths {
-	home_server = auth
-}
-home_server_pool accts {
-	home_server = acct
-}
-realm DEFAULT {
-	auth_pool = auths
-	acct_pool = accts
-	nostrip
-}
-server default {
-	listen {
-		type = auth
-		ipaddr = 127.0.0.1
-		port = %[6]d
-	}
-	listen {
-		type = acct
-		ipaddr = 127.0.0.1
-		port = %[7]d
-	}
-	authorize {
-		suffix
-	}
-	preacct {
-		suffix
-	}
-}
-`, dir, visitedSecret, homeSecret, l.home.Auth.Port(), l.home.Acct.Port(), p.auth.Port(), p.acct.Port())
-	p.version = firstLine("freeradius", "-v")
-	return writeConfig(dir, "radiusd.conf", config, "freeradius", "-f", "-l", "stdout", "-n", "radiusd", "-d", dir)
+	home := st.load.homes[0]
+	return []string{self, "forward", p.auth.String(), home.Auth.String(), p.acct.String(), home.Acct.String()}, nil
 }
 
 // writeConfig writes the file; a command that ends with -c gets its name.

@@ -2,60 +2,58 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
 )
 
-// report is the Markdown of all turns.
-func report(o options, ps []*proxy) string {
-	var b strings.Builder
-	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("# Side by side\n")
-	line("Work: %s; %d client sockets, %d in flight, about 230 octets a request; %d rounds of %s each, in turns.",
-		o.work, o.sockets, o.window, o.rounds, o.duration)
-	line("The proxy has one processor, the visited network and the home the other. The home verifies every request,")
-	line("the visited network every answer. Figures are medians over the rounds, in brackets the lowest and highest.")
-	line("Compare ratios, which are taken within a round; a shared machine makes the rest drift. Busy is the share of")
-	line("its processor that the proxy took: well below 100 %% the load or other work on the machine was the bound.\n")
-	line("| proxy | CPU µs/transaction | against radsecproxy | transactions/s | busy | p50 ms | p99 ms | p99.9 ms | repeated | lost | peak MiB |")
-	line("|---|---|---|---|---|---|---|---|---|---|---|")
-	base := find(ps, "radsecproxy")
-	for _, p := range ps {
-		line("| %s | %s | %s | %.0f | %.0f %% | %.2f | %.2f | %.2f | %s | %s | %.0f |", p.name,
-			spread(p.each((*turn).perTransaction), 1), ratio(p, base), median(p.each((*turn).perSecond)),
-			100*median(p.each((*turn).busy)),
-			median(p.each(milli(func(t *turn) time.Duration { return t.P50 }))),
-			median(p.each(milli(func(t *turn) time.Duration { return t.P99 }))),
-			median(p.each(milli(func(t *turn) time.Duration { return t.P999 }))),
-			percent(p, func(t *turn) uint64 { return t.Repeated }), percent(p, func(t *turn) uint64 { return t.Lost }),
-			slices.Max(p.each(func(t *turn) float64 { return float64(t.rss) / (1 << 20) })))
-	}
-	line("\nradsecproxy 1.9 has 256 identifiers for a server block: at this depth some requests find none and come")
-	line("back with the client's repetition after 1 s, which is its tail latency.\n")
-	line("Command: `%s`\n", o.command)
-	line("| what | version |\n|---|---|")
-	for _, p := range ps {
-		line("| %s | %s |", p.name, p.version)
-	}
-	line("| Go | %s %s/%s |", runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	line("| kernel | %s |", firstLine("uname", "-sr"))
-	line("| processor | %s, %d in all |", processor(), runtime.NumCPU())
-	line("| load average at the end | %s |", loadAverage())
-	line("| date | %s |", time.Now().UTC().Format(time.DateOnly))
-	return b.String()
+// page is Markdown in the making.
+type page struct{ strings.Builder }
+
+func (w *page) line(format string, args ...any) { fmt.Fprintf(w, format+"\n", args...) }
+
+func (w *page) row(cells ...string) { w.line("| %s |", strings.Join(cells, " | ")) }
+
+// head is the first two lines of a table.
+func (w *page) head(cells ...string) {
+	w.row(cells...)
+	w.line("|%s", strings.Repeat("---|", len(cells)))
 }
 
-func find(ps []*proxy, name string) *proxy {
-	for _, p := range ps {
-		if p.name == name {
-			return p
+// report is the Markdown of all cases.
+func (b *bench) report() string {
+	var w page
+	w.line("# Side by side\n")
+	w.line("The same load generator, the same home servers, and the proxies in turns: %d rounds of %s each, every second",
+		b.rounds, b.duration)
+	w.line("round in the opposite order; %d rounds where each turn begins with a new process. The proxy has one processor,", (b.rounds+1)/2)
+	w.line("the visited networks and the homes the other. Where no rate is given, %d requests of about 230 octets are kept", b.window)
+	w.line("in flight from %d client sockets (closed loop). The homes verify every request, the visited networks every answer.", b.sockets)
+	w.line("The load leaves in runs of datagrams (UDP_SEGMENT) and reaches the proxies as ordinary ones.\n")
+	w.line("Figures are medians over the rounds, in brackets the lowest and highest. Compare ratios, which are taken within")
+	w.line("a round; a shared machine makes the rest drift. CPU is the time of all threads of the proxy, divided by the")
+	w.line("transactions finished. Busy is the share of its processor that the proxy took, and that the load took of the")
+	w.line("other, while requests were begun: below 90 %% for both, other work on the machine or lost identifiers were the bound.\n")
+	w.line("## Targets\n")
+	b.targets(&w)
+	for _, s := range scenarios {
+		r := b.done[s.name]
+		if r == nil {
+			continue
+		}
+		w.line("\n## %s\n", s.title)
+		for _, l := range s.about {
+			w.line("%s", l)
+		}
+		w.line("")
+		s.table(&w, r)
+		if len(r.missing) > 0 {
+			w.line("\nNot installed here: %s.", strings.Join(r.missing, "; "))
 		}
 	}
-	return nil
+	w.line("\n## How\n")
+	b.facts(&w)
+	return w.String()
 }
 
 func (p *proxy) each(f func(*turn) float64) []float64 {
@@ -69,6 +67,12 @@ func (p *proxy) each(f func(*turn) float64) []float64 {
 func milli(f func(*turn) time.Duration) func(*turn) float64 {
 	return func(t *turn) float64 { return float64(f(t)) / 1e6 }
 }
+
+var (
+	p50  = milli(func(t *turn) time.Duration { return t.P50 })
+	p99  = milli(func(t *turn) time.Duration { return t.P99 })
+	p999 = milli(func(t *turn) time.Duration { return t.P999 })
+)
 
 func median(v []float64) float64 {
 	s := slices.Sorted(slices.Values(v))
@@ -86,54 +90,57 @@ func spread(v []float64, digits int) string {
 	return fmt.Sprintf("%.*f (%.*f-%.*f)", digits, median(v), digits, slices.Min(v), digits, slices.Max(v))
 }
 
-// ratio divides round by round: only neighbours in time compare.
-func ratio(p, base *proxy) string {
-	if base == nil {
-		return "-"
+// within compares two contenders round by round: only neighbours in time
+// compare. It is nil where one of them took no turns.
+func within(p, base *proxy, f func(*turn) float64, join func(mine, theirs float64) float64) []float64 {
+	if p == nil || base == nil {
+		return nil
 	}
-	mine, theirs := p.each((*turn).perTransaction), base.each((*turn).perTransaction)
-	for i := range mine {
-		mine[i] /= theirs[i]
+	mine, theirs := p.each(f), base.each(f)
+	out := make([]float64, min(len(mine), len(theirs)))
+	for i := range out {
+		out[i] = join(mine[i], theirs[i])
 	}
-	return spread(mine, 2)
+	return out
+}
+
+func divide(a, b float64) float64 { return a / b }
+
+func subtract(a, b float64) float64 { return a - b }
+
+// ratios are those of the CPU time per transaction.
+func ratios(p, base *proxy) []float64 {
+	if p == nil || base == nil || p.kind == direct || base.kind == direct {
+		return nil
+	}
+	return within(p, base, (*turn).perTransaction, divide)
+}
+
+// sum adds over all turns.
+func (p *proxy) sum(f func(*turn) uint64) (n uint64) {
+	for i := range p.turns {
+		n += f(&p.turns[i])
+	}
+	return n
 }
 
 func percent(p *proxy, f func(*turn) uint64) string {
-	var n, sent uint64
-	for i := range p.turns {
-		n += f(&p.turns[i])
-		sent += p.turns[i].Sent
-	}
+	n := p.sum(f)
 	if n == 0 {
 		return "0"
 	}
+	sent := p.sum(func(t *turn) uint64 { return t.Sent })
 	return fmt.Sprintf("%d (%.2f %%)", n, 100*float64(n)/float64(sent))
 }
 
-// firstLine is what a program prints first, "unknown" where it does not.
-func firstLine(name string, args ...string) string {
-	out, _ := exec.Command(name, args...).CombinedOutput()
-	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
-	if line == "" {
-		return "unknown"
-	}
-	return line
-}
+func lost(t *turn) uint64 { return t.Lost }
 
-func processor() string {
-	b, _ := os.ReadFile("/proc/cpuinfo")
-	for line := range strings.Lines(string(b)) {
-		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return "unknown"
-}
+func repeated(t *turn) uint64 { return t.Repeated }
 
-func loadAverage() string {
-	b, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return "unknown"
+// mebibytes is the highest peak.
+func (p *proxy) mebibytes() string {
+	if p.kind == direct {
+		return "-"
 	}
-	return strings.Join(strings.Fields(string(b))[:3], " ")
+	return fmt.Sprintf("%.0f", slices.Max(p.each(func(t *turn) float64 { return float64(t.rss) / (1 << 20) })))
 }

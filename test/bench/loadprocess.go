@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"time"
+)
+
+// loadProcess is the parent's end of a load process.
+type loadProcess struct {
+	command *exec.Cmd
+	orders  io.WriteCloser
+	results *json.Decoder
+	homes   []homePorts
+}
+
+func startLoad(o options, homes int) (*loadProcess, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("finding this program: %w", err)
+	}
+	c := pinned(o.loadCPU, self, "load", strconv.Itoa(homes))
+	// All event loops share the processor; with fewer scheduler slots each
+	// would wait for the others' system calls.
+	c.Env = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(homes+3))
+	c.Stderr = os.Stderr
+	l := &loadProcess{command: c}
+	if l.orders, err = c.StdinPipe(); err != nil {
+		return nil, fmt.Errorf("starting the load process: %w", err)
+	}
+	out, err := c.StdoutPipe()
+	if err != nil {
+		return nil, fmt.Errorf("starting the load process: %w", err)
+	}
+	if err := c.Start(); err != nil {
+		return nil, fmt.Errorf("starting the load process: %w", err)
+	}
+	l.results = json.NewDecoder(bufio.NewReader(out))
+	if err := l.results.Decode(&l.homes); err != nil {
+		l.stop()
+		return nil, fmt.Errorf("reading the homes' ports: %w", err)
+	}
+	return l, nil
+}
+
+func (l *loadProcess) pid() int { return l.command.Process.Pid }
+
+func (l *loadProcess) stop() {
+	_ = l.orders.Close()
+	_ = l.command.Wait()
+}
+
+// turn lets a proxy work and measures it. The first visit is the one whose
+// outcome counts, the others' outcomes are beside it.
+func (l *loadProcess) turn(ctx context.Context, p *proxy, o order) (turn, error) {
+	before, err := l.usage(p)
+	if err != nil {
+		return turn{}, err
+	}
+	if err := json.NewEncoder(l.orders).Encode(o); err != nil {
+		return turn{}, fmt.Errorf("ordering: %w", err)
+	}
+	type reading struct {
+		usage
+		err error
+	}
+	inTime := make(chan reading, 1)
+	begun := time.Now()
+	time.AfterFunc(o.Visits[0].Duration, func() {
+		u, err := l.usage(p)
+		inTime <- reading{u, err}
+	})
+	var outcomes []outcome
+	if err := l.results.Decode(&outcomes); err != nil {
+		return turn{}, fmt.Errorf("reading the outcome: %w", err)
+	}
+	for i := range outcomes {
+		if err := outcomes[i].check(&o.Visits[i]); err != nil {
+			return turn{}, err
+		}
+	}
+	busy := <-inTime
+	if busy.err != nil {
+		return turn{}, busy.err
+	}
+	if err := p.drain(ctx); err != nil {
+		return turn{}, err
+	}
+	after, err := l.usage(p)
+	if err != nil {
+		return turn{}, err
+	}
+	t := turn{outcome: outcomes[0], others: outcomes[1:], during: o.Visits[0].Duration, all: time.Since(begun)}
+	t.cpu, t.proxyBusy, t.loadBusy = after.proxy-before.proxy, busy.proxy-before.proxy, busy.load-before.load
+	t.rss, err = p.peakRSS()
+	return t, err
+}
+
+// usage is the CPU time so far of the two sides.
+type usage struct{ proxy, load time.Duration }
+
+func (l *loadProcess) usage(p *proxy) (u usage, err error) {
+	if u.load, err = cpuTime(l.pid()); err != nil {
+		return u, err
+	}
+	if p.command != nil {
+		u.proxy, err = cpuTime(p.pid())
+	}
+	return u, err
+}
+
+// pinned runs a program on one processor.
+func pinned(cpu int, name string, args ...string) *exec.Cmd {
+	c := exec.Command("taskset", append([]string{"-c", strconv.Itoa(cpu), name}, args...)...)
+	c.SysProcAttr = childAttributes()
+	return c
+}
+
+// script changes homes between turns.
+func (l *loadProcess) script(s ...homeScript) error {
+	if err := json.NewEncoder(l.orders).Encode(order{Scripts: s}); err != nil {
+		return fmt.Errorf("ordering: %w", err)
+	}
+	var none []outcome
+	return l.results.Decode(&none)
+}

@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// bench is one run of the program.
+type bench struct {
+	options
+	dir   string
+	begun time.Time
+	done  map[string]*result // by case
+}
+
+// scenario is a case: who takes turns at what, and the table it becomes.
+type scenario struct {
+	name, title string
+	about       []string // lines under the title
+	setting     setting
+	contenders  []contender
+	// fresh starts a new process for each turn, half as often.
+	fresh   bool
+	measure func(context.Context, *stage, *proxy) (turn, error)
+	table   func(*page, *result)
+}
+
+// setting is the world of a case: what the load process plays and what the
+// proxies are configured for. Realm i belongs to home i modulo their number.
+type setting struct {
+	work    string // as in visit
+	homes   int
+	realms  int
+	devices uint64 // in roamgate's policy table, 0 for no policy
+	redis   bool   // roamgate drains into a redis-server
+	detail  bool   // FreeRADIUS writes a detail file
+	sockets int    // 0 as the options say
+}
+
+// contender is what takes turns in a case.
+type contender struct {
+	name, kind  string
+	rate        float64 // offered each second, for cases that have several
+	wildcard    bool    // one realm that takes all
+	acknowledge string  // roamgate's mode, "home" if empty
+}
+
+// stage is a case while it runs.
+type stage struct {
+	*bench
+	setting
+	dir     string
+	load    *loadProcess
+	proxies []*proxy
+}
+
+// result is what a case has measured.
+type result struct {
+	scenario *scenario
+	proxies  []*proxy
+	missing  []string // contenders that are not installed here
+}
+
+func (b *bench) run(ctx context.Context, s *scenario) error {
+	r := &result{scenario: s}
+	st := &stage{bench: b, setting: s.setting, dir: filepath.Join(b.dir, s.name)}
+	if err := os.Mkdir(st.dir, 0o700); err != nil {
+		return fmt.Errorf("making the directory of the case: %w", err)
+	}
+	var err error
+	if st.load, err = startLoad(b.options, s.setting.homes); err != nil {
+		return err
+	}
+	defer st.load.stop()
+	for _, c := range b.participants(s) {
+		if !b.installed(c.kind) {
+			r.missing = append(r.missing, c.name)
+			continue
+		}
+		r.proxies = append(r.proxies, &proxy{contender: c})
+	}
+	defer func() {
+		for _, p := range r.proxies {
+			p.stop()
+		}
+		_ = os.RemoveAll(st.dir)
+	}()
+	st.proxies = r.proxies
+	if err := st.rounds(ctx, s, r.proxies); err != nil {
+		return err
+	}
+	b.done[s.name] = r
+	return nil
+}
+
+// participants are the contenders that the options ask for.
+func (b *bench) participants(s *scenario) (out []contender) {
+	for _, c := range s.contenders {
+		asked := slices.Contains(b.proxies, c.kind)
+		if c.kind == newer {
+			asked = b.newer != ""
+		}
+		if asked {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func (st *stage) rounds(ctx context.Context, s *scenario, ps []*proxy) error {
+	rounds := st.options.rounds
+	if s.fresh {
+		rounds = (rounds + 1) / 2
+	} else {
+		for _, p := range ps {
+			if err := st.start(ctx, p); err != nil {
+				return err
+			}
+		}
+	}
+	for round := range rounds {
+		for i := range ps {
+			p := ps[i]
+			if round%2 == 1 {
+				p = ps[len(ps)-1-i]
+			}
+			t, err := st.turn(ctx, s, p)
+			if err != nil {
+				return fmt.Errorf("measuring %s: %w", p.name, err)
+			}
+			p.turns = append(p.turns, t)
+			fmt.Printf("%-10s round %d  %-28s %s\n", s.name, round+1, p.name, t)
+		}
+	}
+	return nil
+}
+
+func (st *stage) turn(ctx context.Context, s *scenario, p *proxy) (turn, error) {
+	if s.fresh {
+		if err := st.start(ctx, p); err != nil {
+			return turn{}, err
+		}
+		defer p.stop()
+	}
+	if err := ctx.Err(); err != nil {
+		return turn{}, err
+	}
+	return s.measure(ctx, st, p)
+}
+
+// start starts the proxy and warms it up, which also says what it can do.
+func (st *stage) start(ctx context.Context, p *proxy) error {
+	if err := st.startProxy(ctx, p); err != nil {
+		return err
+	}
+	v := st.visit(p)
+	v.Duration = time.Second
+	t, err := st.load.turn(ctx, p, order{Visits: []visit{v}})
+	if err != nil {
+		return fmt.Errorf("warming up %s: %w", p.name, err)
+	}
+	p.warm = t.perSecond()
+	return nil
+}
+
+// visit is the closed loop of the case for this proxy.
+func (st *stage) visit(p *proxy) visit {
+	v := visit{
+		Auth: p.auth, Acct: p.acct, Secret: p.secret, Work: st.work, Duration: st.duration,
+		Window: st.window, Sockets: st.options.sockets, Realms: st.realms, Devices: 100_000,
+	}
+	if st.setting.sockets > 0 {
+		v.Sockets = st.setting.sockets
+	}
+	if st.devices > 0 {
+		// Each turn begins with other devices; all stay within the table and
+		// in their realms.
+		v.First = uint64(len(p.turns)) * 110_000 % (st.devices / 2)
+		v.First -= v.First % uint64(st.realms)
+		v.Devices = st.devices - v.First
+	}
+	return v
+}
+
+// capacity is what a kind of proxy has done in a closed loop of PAP: in the
+// case for it where that has run, else when it was warmed up.
+func (st *stage) capacity(kind string) float64 {
+	if r := st.done["pap"]; r != nil {
+		if p := r.find(kind); p != nil {
+			return median(p.each((*turn).perSecond))
+		}
+	}
+	for _, p := range st.proxies {
+		if p.kind == kind {
+			return p.warm
+		}
+	}
+	return 0
+}
+
+// find gives the contender of that name, nil if it took no turns.
+func (r *result) find(name string) *proxy {
+	if r == nil {
+		return nil
+	}
+	for _, p := range r.proxies {
+		if p.name == name && len(p.turns) > 0 {
+			return p
+		}
+	}
+	return nil
+}
