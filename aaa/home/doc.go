@@ -5,7 +5,8 @@
 // In the packet walk it stands behind the route: Pool.Pick chooses the home
 // (Sticky first keeps an EAP conversation where it began), IDs gives it a
 // socket and an Identifier, Timers and Wheel say when to repeat or give up;
-// View.FromAddr and IDs.Find lead the reply back to its exchange.
+// View.FromAddr and IDs.Find lead the reply back to its exchange. Before all
+// that Pace says whether the home can take one more, or the request waits.
 //
 // The health of a home (State), apart for authentication and accounting:
 //
@@ -24,7 +25,7 @@
 // nothing about a home that answers requests but never answered a probe: its
 // status_server is set wrongly.
 //
-// IDs and Wheel belong to one shard. Registry, View, Pool, State and Sticky
+// IDs, Pace and Wheel belong to one shard. Registry, View, Pool, State and Sticky
 // are safe for concurrent use, and what shards call of them takes no lock
 // and allocates nothing. Time is monotonic nanoseconds from one origin for
 // all shards and the Monitor.
