@@ -270,12 +270,12 @@ func TestPaceOverload(t *testing.T) {
 		queue int
 		want  float64
 	}{
-		{"a home with a short queue", 500, 150, 0.9},
-		{"a home with a second of queue", 500, 500, 0.9},
+		{"a home with a short queue", 200, 60, 0.9},
+		{"a home with a second of queue", 200, 200, 0.9},
 		{"a small home", 20, 20, 0.9},
 		// What it was sent before anybody could know fills the queue with
 		// requests that nobody waits for when they are answered.
-		{"a home with a queue longer than clients wait", 500, 5000, 0.5},
+		{"a home with a queue longer than clients wait", 200, 2000, 0.5},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			overload := func(off bool) *rush {
