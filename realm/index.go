@@ -48,11 +48,10 @@ func (x *index) add(name string, number int32) {
 	if len(name) > maxNamed {
 		return // nobody can ask for it
 	}
-	s := slot{hash: uint32(maphash.String(x.seed, name)), number: number + 1, size: uint8(len(name))}
-	copy(s.name[:], name)
-	at := x.place(s.hash)
-	for ; x.slots[at].number != 0 && x.slots[at].hash <= s.hash; at++ {
-		if x.slots[at].hash == s.hash && x.is(&x.slots[at], []byte(name)) {
+	hash := uint32(maphash.String(x.seed, name))
+	at := x.place(hash)
+	for ; x.slots[at].number != 0 && x.slots[at].hash <= hash; at++ {
+		if x.slots[at].hash == hash && x.is(&x.slots[at], []byte(name)) {
 			return
 		}
 	}
@@ -62,7 +61,9 @@ func (x *index) add(name string, number int32) {
 		end++
 	}
 	copy(x.slots[at+1:end+1], x.slots[at:end])
-	x.slots[at] = s
+	s := &x.slots[at]
+	s.hash, s.number, s.size = hash, number+1, uint8(len(name))
+	copy(s.name[:], name)
 	if end == uint64(len(x.slots)-1) { // the last one stays empty, where searches end
 		x.slots = append(x.slots, make([]slot, overflow)...)
 	}

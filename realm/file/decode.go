@@ -49,7 +49,7 @@ func (d *Document) decode(r *report, out any) {
 		return
 	}
 	dec := decoder{name: d.name, tree: d.tree, report: r}
-	dec.value(0, v.Elem(), "")
+	dec.into(0, out, "")
 }
 
 // KeyHinter is implemented by structs that know keys which are often tried in
@@ -69,6 +69,8 @@ type decoder struct {
 	name   string
 	tree   tree
 	report *report
+	// reuse lets lists take the place of those that out had before.
+	reuse bool
 }
 
 func (d *decoder) pos(i int) realm.Pos { return d.tree.pos(d.name, i) }
@@ -77,9 +79,10 @@ func (d *decoder) fail(i int, hint, format string, args ...any) {
 	d.report.add(d.pos(i), Error, hint, format, args...)
 }
 
-// value reads node i into v; key is the key it stands under, for messages.
-func (d *decoder) value(i int, v reflect.Value, key string) {
-	switch planOf(v.Type()).form {
+// value reads node i into v, whose plan is p; key is the key it stands under,
+// for messages.
+func (d *decoder) value(i int, v reflect.Value, p *plan, key string) {
+	switch p.form {
 	case formNode:
 		v.Addr().Interface().(nodeDecoder).decodeNode(d, i, key)
 	case formScalar:
@@ -88,17 +91,17 @@ func (d *decoder) value(i int, v reflect.Value, key string) {
 		}
 	case formStruct:
 		if d.want(i, kindMapping, key) {
-			d.structure(i, v)
+			d.structure(i, v, p)
 		}
 	case formList:
-		d.list(i, v, key)
+		d.list(i, v, p.elem, key)
 	case formMap:
-		d.table(i, v, key)
+		d.table(i, v, p.elem, key)
 	case formPointer:
 		if v.IsNil() {
-			v.Set(newOf(v.Type().Elem()))
+			v.Set(newOf(v.Type().Elem(), p.elem))
 		}
-		d.value(i, v.Elem(), key)
+		d.value(i, v.Elem(), p.elem, key)
 	}
 }
 
@@ -125,8 +128,7 @@ func subject(key string) string {
 	return key
 }
 
-func (d *decoder) structure(i int, v reflect.Value) {
-	plan := planOf(v.Type())
+func (d *decoder) structure(i int, v reflect.Value, plan *plan) {
 	if plan.pos >= 0 {
 		*v.Field(plan.pos).Addr().Interface().(*realm.Pos) = d.pos(i)
 	}
@@ -139,7 +141,7 @@ func (d *decoder) structure(i int, v reflect.Value) {
 			continue
 		}
 		seen |= 1 << f
-		d.value(k+1, v.Field(plan.fields[f].index), name)
+		d.value(k+1, v.Field(plan.fields[f].index), plan.fields[f].plan, name)
 	}
 	if missing := plan.required &^ seen; missing != 0 {
 		for f := range plan.fields {
@@ -161,18 +163,17 @@ func (d *decoder) unknown(k int, v reflect.Value, plan *plan) {
 	d.fail(k, plan.hint(key), "unknown key %s", quote(key))
 }
 
-func (d *decoder) list(i int, v reflect.Value, key string) {
+func (d *decoder) list(i int, v reflect.Value, elem *plan, key string) {
 	n := d.tree[i]
-	elem := v.Type().Elem()
-	single := planOf(elem).form
+	single := elem.form
 	switch {
 	case n.kind == kindNull:
 		v.SetZero()
 		return
 	case n.kind == kindScalar && (single == formScalar || single == formNode):
-		one := reflect.MakeSlice(v.Type(), 1, 1)
-		setDefaults(one.Index(0))
-		d.value(i, one.Index(0), key)
+		one := d.slice(v, 1)
+		setDefaults(one.Index(0), elem)
+		d.value(i, one.Index(0), elem, key)
 		v.Set(one)
 		return
 	case !d.want(i, kindSequence, key):
@@ -186,42 +187,52 @@ func (d *decoder) list(i int, v reflect.Value, key string) {
 	for at := i + 1; at < int(n.end); at = int(d.tree[at].end) {
 		count++
 	}
-	out := reflect.MakeSlice(v.Type(), count, count)
+	out := d.slice(v, count)
 	at := i + 1
 	for e := range count {
-		setDefaults(out.Index(e))
+		setDefaults(out.Index(e), elem)
 		if d.tree[at].kind == kindNull {
 			d.fail(at, "remove the dash", "%s has an empty entry", subject(key))
 		} else {
-			d.value(at, out.Index(e), each)
+			d.value(at, out.Index(e), elem, each)
 		}
 		at = int(d.tree[at].end)
 	}
 	v.Set(out)
 }
 
-func (d *decoder) table(i int, v reflect.Value, key string) {
+// slice makes a list to go into v.
+func (d *decoder) slice(v reflect.Value, n int) reflect.Value {
+	if d.reuse && n <= v.Cap() {
+		s := v.Slice(0, n)
+		s.Clear()
+		return s
+	}
+	return reflect.MakeSlice(v.Type(), n, n)
+}
+
+func (d *decoder) table(i int, v reflect.Value, elem *plan, key string) {
 	if !d.want(i, kindMapping, key) {
 		return
 	}
 	out := reflect.MakeMap(v.Type())
 	for k := i + 1; k < int(d.tree[i].end); k = int(d.tree[k+1].end) {
-		one := newOf(v.Type().Elem())
+		one := newOf(v.Type().Elem(), elem)
 		name := d.tree[k].text
-		d.value(k+1, one.Elem(), name)
+		d.value(k+1, one.Elem(), elem, name)
 		out.SetMapIndex(reflect.ValueOf(name).Convert(v.Type().Key()), one.Elem())
 	}
 	v.Set(out)
 }
 
-func newOf(t reflect.Type) reflect.Value {
+func newOf(t reflect.Type, p *plan) reflect.Value {
 	v := reflect.New(t)
-	setDefaults(v.Elem())
+	setDefaults(v.Elem(), p)
 	return v
 }
 
-func setDefaults(v reflect.Value) {
-	if planOf(v.Type()).defaults {
+func setDefaults(v reflect.Value, p *plan) {
+	if p.defaults {
 		v.Addr().Interface().(defaulter).SetDefaults()
 	}
 }
@@ -244,11 +255,13 @@ type plan struct {
 	pos      int // index of the field for the position, -1
 	required uint64
 	fields   []field
+	elem     *plan // of a list, map or pointer
 }
 
 type field struct {
 	name  string
 	index int
+	plan  *plan
 }
 
 var plans sync.Map // reflect.Type -> *plan
@@ -263,13 +276,20 @@ func planOf(t reflect.Type) *plan {
 	if p, ok := plans.Load(t); ok {
 		return p.(*plan)
 	}
-	p := makePlan(t)
+	p := planning{}.of(t)
 	plans.Store(t, p)
 	return p
 }
 
-func makePlan(t reflect.Type) *plan {
+// planning holds the plans of types that refer to each other.
+type planning map[reflect.Type]*plan
+
+func (ps planning) of(t reflect.Type) *plan {
+	if p, ok := ps[t]; ok {
+		return p
+	}
 	p := &plan{pos: -1, defaults: reflect.PointerTo(t).Implements(defaulterType)}
+	ps[t] = p
 	switch {
 	case reflect.PointerTo(t).Implements(nodeType):
 		p.form = formNode
@@ -277,13 +297,13 @@ func makePlan(t reflect.Type) *plan {
 		p.form = formScalar
 	case t.Kind() == reflect.Struct:
 		p.form = formStruct
-		p.addFields(t)
+		p.addFields(t, ps)
 	case t.Kind() == reflect.Slice:
-		p.form = formList
+		p.form, p.elem = formList, ps.of(t.Elem())
 	case t.Kind() == reflect.Map && t.Key().Kind() == reflect.String:
-		p.form = formMap
+		p.form, p.elem = formMap, ps.of(t.Elem())
 	case t.Kind() == reflect.Pointer:
-		p.form = formPointer
+		p.form, p.elem = formPointer, ps.of(t.Elem())
 	default:
 		panic("file: cannot decode into " + t.String())
 	}
@@ -301,7 +321,7 @@ func isScalar(t reflect.Type) bool {
 		k == reflect.Float32 || k == reflect.Float64
 }
 
-func (p *plan) addFields(t reflect.Type) {
+func (p *plan) addFields(t reflect.Type, ps planning) {
 	for i := range t.NumField() {
 		tag, ok := t.Field(i).Tag.Lookup("yaml")
 		name, opt, _ := strings.Cut(tag, ",")
@@ -316,7 +336,7 @@ func (p *plan) addFields(t reflect.Type) {
 			if opt == "required" {
 				p.required |= 1 << len(p.fields)
 			}
-			p.fields = append(p.fields, field{name: name, index: i})
+			p.fields = append(p.fields, field{name: name, index: i, plan: ps.of(t.Field(i).Type)})
 		}
 	}
 }
@@ -342,7 +362,8 @@ func (p *plan) hint(key string) string {
 	return "known keys: " + strings.Join(names, ", ")
 }
 
-// into reads node i into a struct that is not a field.
+// into reads node i into what out points to, which is not a field.
 func (d *decoder) into(i int, out any, key string) {
-	d.value(i, reflect.ValueOf(out).Elem(), key)
+	v := reflect.ValueOf(out).Elem()
+	d.value(i, v, planOf(v.Type()), key)
 }

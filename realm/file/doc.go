@@ -18,6 +18,11 @@
 // merge keys, tags, several documents. Scalars have the type that the key
 // wants, so country: NO is Norway. configs/realms describes every key.
 //
+// A long list of realms is cut out of its file and read in pieces, several at
+// once, so that a million of them take the memory of their routes and not of a
+// tree. It makes no difference to what is said about the files. What runs at
+// once shares only what is no longer written: the file, the homes, the pools.
+//
 // Decode and Parse offer the same strict reading for any other file, such as
 // the hub's main configuration.
 //

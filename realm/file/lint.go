@@ -17,7 +17,7 @@ func (l *loader) lint(dir string) {
 	}
 	if len(l.set.Routes) == 0 {
 		l.warn(whole, "", "there are no realms: every request is rejected")
-	} else if _, ok := l.routes[realm.NameDefault]; !ok {
+	} else if l.set.Table.Default() == nil {
 		l.report.add(whole, Info, "a realm called default would take them", "there is no default: unknown realms are rejected")
 	}
 	l.lintPools()

@@ -1,6 +1,9 @@
 package file
 
 import (
+	"runtime"
+	"strings"
+
 	"github.com/roamgate/roamgate/realm"
 )
 
@@ -14,21 +17,46 @@ import (
 func Load(dir string, env func(string) (string, bool)) (*realm.Set, Problems) {
 	r := &report{}
 	files, hash := readDir(r, dir)
-	l := newLoader(r, env)
-	set := l.load(dir, files, hash)
+	set, _ := compile(r, dir, files, hash, env, runtime.GOMAXPROCS(0))
 	return set, r.problems()
+}
+
+// compile turns files into a Set, nil if there is an error, with so many
+// workers. The secrets are those it looked for.
+func compile(r *report, dir string, files []content, hash [32]byte, env func(string) (string, bool), workers int) (*realm.Set, *secrets) {
+	whole := make(map[string]bool)
+	for {
+		l := newLoader(env, workers)
+		l.partial = r.failed()
+		set := l.load(dir, files, whole)
+		if len(l.doubtful) > 0 {
+			for _, name := range l.doubtful {
+				whole[name] = true
+			}
+			continue
+		}
+		for _, phase := range l.phases {
+			r.join(phase)
+		}
+		if r.failed() {
+			return nil, &l.secrets
+		}
+		set.Hash = hash
+		return set, &l.secrets
+	}
 }
 
 // loader compiles one version of the files.
 type loader struct {
-	report  *report
+	report  *report // of the present phase
+	phases  []*report
 	secrets secrets
 	set     *realm.Set
+	workers int
 
 	clients  map[string]realm.Pos
 	homes    map[string]int32
 	pools    map[string]int32
-	routes   map[string]int32
 	prefixes prefixes
 	// usedPool tells by service and pool whether a route uses it.
 	usedPool [2][]bool
@@ -36,29 +64,49 @@ type loader struct {
 	// partial is set when a file could not be read: what another file refers
 	// to may stand there, so a missing name is no news.
 	partial bool
+	// doubtful are the files that must not be cut after all.
+	doubtful []string
+	names    arena
 }
 
-func newLoader(r *report, env func(string) (string, bool)) *loader {
+func newLoader(env func(string) (string, bool), workers int) *loader {
 	if env == nil {
 		env = func(string) (string, bool) { return "", false }
 	}
 	return &loader{
-		report: r,
 		secrets: secrets{
-			report: r, env: env,
-			files: make(map[string]secretFile), owners: make(map[string]owner),
+			env: env, files: make(map[string]secretFile), owners: make(map[string]owner),
 		},
 		set:     &realm.Set{},
+		workers: workers,
 		clients: make(map[string]realm.Pos),
 		homes:   make(map[string]int32),
 		pools:   make(map[string]int32),
 	}
 }
 
-// load returns the Set, nil if there is an error.
-func (l *loader) load(dir string, files []content, hash [32]byte) *realm.Set {
-	// Nothing of the files' text stays in the set: what is kept is cloned.
-	all := l.decode(files)
+// phase begins a phase, whose problems come after those of the last one.
+func (l *loader) phase() *report {
+	l.report = &report{}
+	l.secrets.report = l.report
+	l.phases = append(l.phases, l.report)
+	return l.report
+}
+
+func (l *loader) failed() bool {
+	for _, p := range l.phases {
+		if p.failed() {
+			return true
+		}
+	}
+	return false
+}
+
+// load fills the set. Nothing of the files' text stays in it: what is kept is
+// cloned.
+func (l *loader) load(dir string, files []content, whole map[string]bool) *realm.Set {
+	all := l.decode(files, whole)
+	l.phase()
 	for i := range all {
 		for j := range all[i].Clients {
 			l.client(&all[i].Clients[j])
@@ -73,49 +121,46 @@ func (l *loader) load(dir string, files []content, hash [32]byte) *realm.Set {
 			l.pool(&all[i].Pools[j])
 		}
 	}
-	l.realms(all)
-	l.services()
-	if !l.report.failed() {
-		l.lint(dir)
-	}
-	if l.report.failed() {
+	l.phase()
+	if l.realms(all); len(l.doubtful) > 0 {
 		return nil
 	}
-	l.set.Table = realm.NewTable(l.set.Routes)
-	l.set.Hash = hash
+	l.phase()
+	l.services()
+	if !l.failed() {
+		l.lint(dir)
+	}
 	return l.set
 }
 
-func (l *loader) realms(all []entries) {
-	l.usedPool = [2][]bool{make([]bool, len(l.set.Pools)), make([]bool, len(l.set.Pools))}
-	names := 0
-	for i := range all {
-		for j := range all[i].Realms {
-			names += len(all[i].Realms[j].Realm)
-		}
-	}
-	l.routes = make(map[string]int32, names)
-	l.set.Routes = make([]realm.Route, 0, names)
-	for i := range all {
-		for j := range all[i].Realms {
-			l.realm(&all[i].Realms[j])
-		}
-		all[i].Realms = nil
-	}
+// source is one file while it is compiled.
+type source struct {
+	entries
+	name   string
+	report *report // what decoding says
+	pieces []piece // of the list of realms, where that is long
 }
 
-func (l *loader) decode(files []content) []entries {
-	all := make([]entries, len(files))
-	l.partial = l.report.failed()
+func (l *loader) decode(files []content, whole map[string]bool) []source {
+	all := make([]source, len(files))
 	for i, f := range files {
-		d := parse(l.report, f.name, f.data)
+		s := &all[i]
+		s.name, s.report = f.name, l.phase()
+		d, pieces, ok := (*Document)(nil), []piece(nil), false
+		if !whole[f.name] {
+			d, pieces, ok = cut(f.name, f.data, "realms")
+		}
+		if !ok {
+			d = parse(s.report, f.name, f.data)
+		}
+		s.pieces = pieces
 		switch {
 		case d == nil:
 			l.partial = true
 		case d.Empty():
 			l.warn(realm.Pos{File: f.name}, "", "the file is empty")
 		default:
-			d.decode(l.report, &all[i])
+			d.decode(s.report, &s.entries)
 		}
 	}
 	return all
@@ -171,4 +216,19 @@ func keysOf[V any](m map[string]V) []string {
 		names = append(names, n)
 	}
 	return names
+}
+
+// arena keeps texts side by side, so that a million names are a few objects.
+type arena struct{ text strings.Builder }
+
+const arenaSize = 16 << 10
+
+func (a *arena) keep(s string) string {
+	if a.text.Cap()-a.text.Len() < len(s) {
+		a.text = strings.Builder{}
+		a.text.Grow(max(arenaSize, len(s)))
+	}
+	from := a.text.Len()
+	a.text.WriteString(s)
+	return a.text.String()[from:]
 }

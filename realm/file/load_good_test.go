@@ -211,10 +211,8 @@ func FuzzLoad(f *testing.F) {
 		if len(a)+len(b) > 1<<14 {
 			return
 		}
-		r := &report{}
-		l := newLoader(r, testEnv)
-		set := l.load("dir", []content{{name: "dir/a.yaml", data: a}, {name: "dir/b.yaml", data: b}}, [32]byte{})
-		ps := r.problems()
+		files := []content{{name: "dir/a.yaml", data: a}, {name: "dir/b.yaml", data: b}}
+		set, ps := sameCut(t, files)
 		if (set == nil) != ps.Failed() {
 			t.Fatalf("set %v with problems %v", set, ps)
 		}

@@ -33,8 +33,11 @@ func badName(s string) string {
 }
 
 // foldRealm checks the realm of a route and folds it for the table. text is
-// empty if it is good.
+// empty if it is good. folded may borrow from s.
 func foldRealm(s string) (folded, text, hint string) {
+	if isUsual(s) {
+		return s, "", ""
+	}
 	folded = foldASCII(s)
 	if folded == realm.NameNone || folded == realm.NameDefault {
 		return folded, "", ""
@@ -69,6 +72,26 @@ func foldRealm(s string) (folded, text, hint string) {
 	return folded, "", ""
 }
 
+// isUsual is the quick look at a name as nearly all are: two labels or more of
+// lower-case letters, digits and dashes.
+func isUsual(s string) bool {
+	if len(s) == 0 || len(s) > maxRealm {
+		return false
+	}
+	label := 0 // where it begins
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= 'a' && c <= 'z' || c >= '0' && c <= '9':
+		case c == '-' && i > label:
+		case c == '.' && i > label && i-label <= maxLabel && s[i-1] != '-':
+			label = i + 1
+		default:
+			return false
+		}
+	}
+	return label > 0 && len(s) > label && len(s)-label <= maxLabel && s[len(s)-1] != '-'
+}
+
 func badLabels(name string) (text, hint string) {
 	for label := range strings.SplitSeq(name, ".") {
 		switch {
@@ -93,9 +116,15 @@ func badLabels(name string) (text, hint string) {
 	return "", ""
 }
 
-// foldASCII is the fold of pkg/nai: ASCII to lower case, nothing else. The
-// result is a copy, so that no table keeps a file's content alive.
+// foldASCII is the fold of pkg/nai: ASCII to lower case, nothing else.
 func foldASCII(s string) string {
+	i := 0
+	for i < len(s) && (s[i] < 'A' || s[i] > 'Z') {
+		i++
+	}
+	if i == len(s) {
+		return s
+	}
 	var b strings.Builder
 	b.Grow(len(s))
 	for i := range len(s) {

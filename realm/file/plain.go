@@ -20,23 +20,31 @@ type plain struct {
 	eof             bool
 	depth           int
 	tree            tree
+	// jumped lines stood before the offset jump and are cut out.
+	jump   int
+	jumped uint32
 }
 
 // readPlain returns the tree and true, or the position where it gave up.
 func readPlain(src string) (t tree, line, col int, ok bool) {
 	nodes := 2 + 2*strings.Count(src, ": ") + 2*strings.Count(src, ":\n") + 2*strings.Count(src, "- ")
 	p := plain{src: src, tree: make(tree, 0, nodes)}
-	ok = p.advance() && (p.eof || p.block() && p.eof)
-	if !ok {
+	if !p.whole() {
 		return nil, int(p.line), p.indent + 1, false
 	}
 	return p.tree, 0, 0, true
 }
 
+// whole reads a file from its first line to its last.
+func (p *plain) whole() bool { return p.advance() && (p.eof || p.block() && p.eof) }
+
 // advance moves to the next line with content.
 func (p *plain) advance() bool {
 	for p.next < len(p.src) {
 		start := p.next
+		if start == p.jump {
+			p.line += p.jumped
+		}
 		end := len(p.src)
 		if n := strings.IndexByte(p.src[start:], '\n'); n >= 0 {
 			end = start + n
@@ -188,7 +196,7 @@ func (p *plain) scalar(at int) bool {
 loop:
 	for ; i < p.end; i++ {
 		switch c := p.src[i]; {
-		case isPlainByte(c) || c == ' ' || c == ',' || c == '(' || c == ')':
+		case octets[c]&blockOctet != 0:
 		case c == ':' && i+1 < p.end && p.src[i+1] != ' ':
 		case c == '#' && p.src[i-1] == ' ':
 			break loop
@@ -222,15 +230,31 @@ func (p *plain) quotedScalar(at int) int {
 	return 0
 }
 
-func isKeyByte(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-'
-}
+func isKeyByte(c byte) bool { return octets[c]&keyOctet != 0 }
 
 func isFirstByte(c byte) bool { return c != '-' && c != '=' && c != '@' && c != '+' && isPlainByte(c) }
 
-func isPlainByte(c byte) bool {
-	return isKeyByte(c) || c == '.' || c == '/' || c == '+' || c == '=' || c == '@'
-}
+func isPlainByte(c byte) bool { return octets[c]&plainOctet != 0 }
+
+// What an octet may be: part of a key, of a scalar, and of a scalar outside of
+// brackets whatever stands beside it.
+const (
+	keyOctet = 1 << iota
+	plainOctet
+	blockOctet
+)
+
+var octets = func() (t [256]uint8) {
+	set := func(s string, what uint8) {
+		for _, c := range []byte(s) {
+			t[c] |= what
+		}
+	}
+	set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", keyOctet|plainOctet|blockOctet)
+	set("./+=@", plainOctet|blockOctet)
+	set(" ,()", blockOctet)
+	return t
+}()
 
 // isNullWord reports whether a scalar without quotes means nothing at all.
 func isNullWord(s string) bool {

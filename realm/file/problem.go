@@ -98,16 +98,44 @@ const (
 // report collects the problems of one load, bounded however wrong the files
 // are.
 type report struct {
-	held [Error + 1][]Problem
+	held [Error + 1][]held
 	more [Error + 1]int
 }
 
+// held is a problem whose hint may still have to be found.
+type held struct {
+	Problem
+	hint func() string
+}
+
 func (r *report) add(pos realm.Pos, s Severity, hint, format string, args ...any) {
-	if len(r.held[s]) >= maxHeld {
-		r.more[s]++
-		return
+	if r.room(s) {
+		r.held[s] = append(r.held[s], held{Problem: Problem{Pos: pos, Severity: s, Text: fmt.Sprintf(format, args...), Hint: hint}})
 	}
-	r.held[s] = append(r.held[s], Problem{Pos: pos, Severity: s, Text: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+// later is add with a hint that takes a search: it is made for what is shown.
+func (r *report) later(pos realm.Pos, s Severity, hint func() string, format string, args ...any) {
+	if r.room(s) {
+		r.held[s] = append(r.held[s], held{Problem{Pos: pos, Severity: s, Text: fmt.Sprintf(format, args...)}, hint})
+	}
+}
+
+func (r *report) room(s Severity) bool {
+	if len(r.held[s]) < maxHeld {
+		return true
+	}
+	r.more[s]++
+	return false
+}
+
+// join adds the problems of a report that came after this one.
+func (r *report) join(next *report) {
+	for s := range r.held {
+		take := min(len(next.held[s]), maxHeld-len(r.held[s]))
+		r.held[s] = append(r.held[s], next.held[s][:take]...)
+		r.more[s] += next.more[s] + len(next.held[s]) - take
+	}
 }
 
 func (r *report) failed() bool { return len(r.held[Error]) > 0 }
@@ -118,22 +146,27 @@ func (r *report) problems() Problems {
 	var ps Problems
 	hidden, worst := 0, Info
 	for s := int(Error); s >= 0; s-- {
-		slices.SortStableFunc(r.held[s], byPosition)
+		slices.SortStableFunc(r.held[s], func(a, b held) int { return byPosition(&a.Problem, &b.Problem) })
 		take := min(len(r.held[s]), maxProblems-len(ps))
-		ps = append(ps, r.held[s][:take]...)
+		for _, h := range r.held[s][:take] {
+			if h.hint != nil {
+				h.Hint = h.hint()
+			}
+			ps = append(ps, h.Problem)
+		}
 		if left := len(r.held[s]) - take + r.more[s]; left > 0 {
 			hidden += left
 			worst = max(worst, Severity(s))
 		}
 	}
-	slices.SortStableFunc(ps, byPosition)
+	slices.SortStableFunc(ps, func(a, b Problem) int { return byPosition(&a, &b) })
 	if hidden > 0 {
 		ps = append(ps, Problem{Severity: worst, Text: fmt.Sprintf("and %d more", hidden)})
 	}
 	return ps
 }
 
-func byPosition(a, b Problem) int {
+func byPosition(a, b *Problem) int {
 	return cmp.Or(
 		strings.Compare(a.Pos.File, b.Pos.File),
 		cmp.Compare(a.Pos.Line, b.Pos.Line),

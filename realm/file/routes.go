@@ -1,6 +1,7 @@
 package file
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/roamgate/roamgate/realm"
@@ -12,6 +13,132 @@ const (
 	acct
 )
 
+// realms compiles the realms of all files.
+func (l *loader) realms(all []source) {
+	l.usedPool = l.noPool()
+	var parts []part
+	for i := range all {
+		s := &all[i]
+		parts = append(parts, part{source: s, rows: s.Realms})
+		for _, p := range s.pieces {
+			parts = append(parts, part{source: s, piece: p})
+		}
+		s.Realms, s.pieces = nil, nil
+	}
+	readers := make([]routeReader, min(l.workers, len(parts)))
+	for i := range readers {
+		readers[i].init(l)
+	}
+	inOrder(len(parts), len(readers), func(worker, i int, r *routes) {
+		readers[worker].read(&parts[i], r)
+	}, func(i int, r *routes) bool {
+		l.take(&parts[i], r, len(parts)-i)
+		return true
+	})
+	for i := range readers {
+		for service := range l.usedPool {
+			for p, used := range readers[i].usedPool[service] {
+				l.usedPool[service][p] = l.usedPool[service][p] || used
+			}
+		}
+	}
+	if len(l.doubtful) > 0 {
+		return
+	}
+	if l.set.Table = realm.NewTable(l.set.Routes); l.set.Table.Len() < len(l.set.Routes) {
+		l.realmsTwice()
+	}
+}
+
+func (l *loader) noPool() [2][]bool {
+	return [2][]bool{make([]bool, len(l.set.Pools)), make([]bool, len(l.set.Pools))}
+}
+
+// part is what is compiled at once: all realms of a file, or a piece of them.
+type part struct {
+	source *source
+	rows   []realmEntry
+	piece  piece
+}
+
+// routes are compiled from one part.
+type routes struct {
+	list            []realm.Route
+	decoded, judged report
+	doubtful        bool
+}
+
+// routeReader compiles one part after the other.
+type routeReader struct {
+	loader
+	tree tree
+	row  realmEntry
+}
+
+// init shares with l what is only read.
+func (w *routeReader) init(l *loader) {
+	w.loader = loader{set: &realm.Set{}, homes: l.homes, pools: l.pools, partial: l.partial, usedPool: l.noPool()}
+}
+
+func (w *routeReader) read(p *part, out *routes) {
+	*out = routes{list: out.list[:0]}
+	w.set.Routes, w.report = out.list, &out.judged
+	if p.piece.text == nil {
+		for i := range p.rows {
+			w.realm(&p.rows[i])
+		}
+	} else {
+		w.readPiece(p, out)
+	}
+	out.list = w.set.Routes
+}
+
+func (w *routeReader) readPiece(p *part, out *routes) {
+	t, ok := p.piece.parse(w.tree)
+	if w.tree = t; !ok {
+		out.doubtful = true
+		return
+	}
+	d := decoder{name: p.source.name, tree: t, report: &out.decoded, reuse: true}
+	for i := 1; i < len(t); i = int(t[i].end) {
+		if !w.row.usual(&d, i) {
+			w.row = realmEntry{Realm: w.row.Realm[:0]}
+			d.into(i, &w.row, "each of realms")
+		}
+		w.realm(&w.row)
+	}
+}
+
+// take adds what was compiled from the next of the parts; left are to come.
+func (l *loader) take(p *part, r *routes, left int) {
+	if r.doubtful {
+		l.doubtful = append(l.doubtful, p.source.name)
+	}
+	p.source.report.join(&r.decoded)
+	l.report.join(&r.judged)
+	if n := len(r.list); cap(l.set.Routes)-len(l.set.Routes) < n {
+		l.set.Routes = slices.Grow(l.set.Routes, n+n*(left-1)*17/16)
+	}
+	first := len(l.set.Routes)
+	l.set.Routes = append(l.set.Routes, r.list...)
+	for i := first; i < len(l.set.Routes); i++ {
+		l.set.Routes[i].Index = int32(i)
+	}
+}
+
+// realmsTwice names each realm that stands twice.
+func (l *loader) realmsTwice() {
+	seen := make(map[string]int, len(l.set.Routes))
+	for i := range l.set.Routes {
+		r := &l.set.Routes[i]
+		if first, twice := seen[r.Realm]; twice {
+			l.twice(r.Pos, l.set.Routes[first].Pos, "realm", r.Realm)
+			continue
+		}
+		seen[r.Realm] = i
+	}
+}
+
 // realm adds a route for each name of the entry.
 func (l *loader) realm(e *realmEntry) {
 	if e.Pos.Line == 0 {
@@ -20,10 +147,9 @@ func (l *loader) realm(e *realmEntry) {
 	route := realm.Route{
 		Auth:        l.poolFor(e, e.Auth, auth),
 		Acct:        l.poolFor(e, e.Accounting, acct),
-		Reject:      strings.Clone(e.Reject.v),
+		Reject:      l.names.keep(e.Reject.v),
 		Acknowledge: l.acknowledge(e),
 		Policy:      l.policy(e),
-		Pos:         e.Pos,
 	}
 	l.judgeRoute(e)
 	if len(e.Realm) == 0 {
@@ -36,12 +162,7 @@ func (l *loader) realm(e *realmEntry) {
 			l.fail(pos, hint, "%s: %s", quote(e.Realm[i].v), text)
 			continue
 		}
-		if first, twice := l.routes[name]; twice {
-			l.twice(pos, l.set.Routes[first].Pos, "realm", name)
-			continue
-		}
-		route.Realm, route.Pos, route.Index = name, pos, int32(len(l.set.Routes))
-		l.routes[name] = route.Index
+		route.Realm, route.Pos = l.names.keep(name), pos
 		l.set.Routes = append(l.set.Routes, route)
 	}
 }
@@ -56,11 +177,13 @@ func (l *loader) poolFor(e *realmEntry, name at[string], service int) int32 {
 		return -1
 	}
 	if !known {
-		hint := meant(name.v, l.pools, "add it under pools:")
 		if _, isHome := l.homes[name.v]; isHome {
-			hint = "that is a home; name a pool it is in"
+			l.fail(name.pos(e.Pos.File), "that is a home; name a pool it is in", "pool %s does not exist", quote(name.v))
+			return -1
 		}
-		l.fail(name.pos(e.Pos.File), hint, "pool %s does not exist", quote(name.v))
+		word := strings.Clone(name.v)
+		l.report.later(name.pos(e.Pos.File), Error, func() string { return meant(word, l.pools, "add it under pools:") },
+			"pool %s does not exist", quote(name.v))
 		return -1
 	}
 	l.usedPool[service][p] = true

@@ -48,7 +48,11 @@ type at[T any] struct {
 
 func (a *at[T]) decodeNode(d *decoder, i int, key string) {
 	a.line, a.col = d.tree[i].line, d.tree[i].col
-	d.value(i, reflect.ValueOf(&a.v).Elem(), key)
+	if text, ok := any(&a.v).(*string); ok && d.tree[i].kind == kindScalar { // most of a large file
+		*text = d.tree[i].text
+		return
+	}
+	d.into(i, &a.v, key)
 }
 
 // set reports whether the key was there at all.

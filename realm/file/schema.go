@@ -160,6 +160,50 @@ func (realmEntry) KeyHint(key string) (text, hint string) {
 	return "", ""
 }
 
+// usual reads an entry of a shape that most have, without the general decoder;
+// false leaves it to that one. Both read the same.
+func (e *realmEntry) usual(d *decoder, i int) bool {
+	t := d.tree
+	if t[i].kind != kindMapping {
+		return false
+	}
+	*e = realmEntry{Pos: d.pos(i), Realm: e.Realm[:0]}
+	for k := i + 1; k < int(t[i].end); k = int(t[k+1].end) {
+		v, word := &t[k+1], (*at[string])(nil)
+		switch t[k].text {
+		case "realm":
+			e.Realm = append(e.Realm[:0], at[string]{})
+			word = &e.Realm[0]
+		case "auth":
+			word = &e.Auth
+		case "accounting":
+			word = &e.Accounting
+		case "acknowledge":
+			word = &e.Acknowledge
+		case "reject":
+			word = &e.Reject
+		case "policy":
+			if !e.Policy.usual(t, k+1) {
+				return false
+			}
+			continue
+		}
+		if word == nil || v.kind != kindScalar {
+			return false
+		}
+		*word = at[string]{v.text, v.line, v.col}
+	}
+	return true
+}
+
+func (e *policyEntry) usual(t tree, i int) bool {
+	if t[i].kind != kindMapping || int(t[i].end) != i+3 || t[i+1].text != "enabled" || t[i+2].text != "true" {
+		return false
+	}
+	e.Enabled = at[bool]{true, t[i+2].line, t[i+2].col}
+	return true
+}
+
 type policyEntry struct {
 	Enabled       at[bool]   `yaml:"enabled"`
 	UnknownDevice at[string] `yaml:"unknown_device"`

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -218,10 +219,10 @@ func (w *Watcher) compile(v *version) (set *realm.Set, ps Problems) {
 			r.add(realm.Pos{File: f.name}, Error, "remove the file if that is meant; was the disk full?", "the file has become empty")
 		}
 	}
-	l := newLoader(r, w.opt.Env)
-	set = l.load(w.opt.Dir, v.files, v.print.files)
-	w.secrets = l.secrets.paths()
-	w.steady.tried.secrets = l.secrets.print()
+	// The packets keep half of the processors.
+	set, s := compile(r, w.opt.Dir, v.files, v.print.files, w.opt.Env, max(1, runtime.GOMAXPROCS(0)/2))
+	w.secrets = s.paths()
+	w.steady.tried.secrets = s.print()
 	return set, r.problems()
 }
 

@@ -2,6 +2,7 @@ package file
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"strings"
 	"unicode/utf8"
@@ -54,21 +55,27 @@ func parse(r *report, name string, data []byte) *Document {
 	return d
 }
 
-// clean refuses what is no text and evens out what editors of other systems
-// leave behind: a byte order mark and CRLF.
+// even removes what editors of other systems leave behind: a byte order mark
+// and the CR of CRLF.
+func even(data []byte) []byte {
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	if bytes.IndexByte(data, '\r') >= 0 {
+		data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
+	}
+	return data
+}
+
+// clean evens a file out and refuses what is no text.
 func clean(r *report, name string, data []byte) (string, bool) {
 	whole := realm.Pos{File: name}
 	if len(data) > maxFile {
 		r.add(whole, Error, "split it into several files", "the file is larger than %d MB", maxFile>>20)
 		return "", false
 	}
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	data = even(data)
 	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
 		r.add(whole, Error, "save it as UTF-8", "the file is UTF-16")
 		return "", false
-	}
-	if bytes.IndexByte(data, '\r') >= 0 {
-		data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
 	}
 	at, what, hint := badOctet(data)
 	if at < 0 {
@@ -86,6 +93,9 @@ func clean(r *report, name string, data []byte) (string, bool) {
 // badOctet finds the first octet that no text file has; at is -1 if all is
 // well.
 func badOctet(data []byte) (at int, what, hint string) {
+	if plainASCII(data) {
+		return -1, "", ""
+	}
 	for i, c := range data {
 		switch {
 		case c == 0:
@@ -105,6 +115,33 @@ func badOctet(data []byte) (at int, what, hint string) {
 		i += size
 	}
 	return -1, "", ""
+}
+
+// plainASCII is the quick look at a file as nearly all are: it reports whether
+// all octets are printable ASCII or end a line.
+func plainASCII(data []byte) bool {
+	const (
+		each = 0x0101010101010101
+		high = 0x80 * each
+		low7 = 0x7f * each
+	)
+	for ; len(data) >= 8; data = data[8:] {
+		v := binary.LittleEndian.Uint64(data)
+		// The highest bit of each octet says: it is at least ' ', it is no
+		// newline, it is no DEL.
+		text := v&low7 + 0x60*each
+		line := v ^ '\n'*each&low7 + low7
+		del := v ^ 0x7f*each&low7 + low7
+		if v|^((text|^line)&del)&high != v&^high {
+			return false
+		}
+	}
+	for _, c := range data {
+		if c < ' ' && c != '\n' || c >= 0x7f {
+			return false
+		}
+	}
+	return true
 }
 
 // readGeneral reads any accepted YAML. gaveUp is where the plain reader
