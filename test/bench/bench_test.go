@@ -77,6 +77,7 @@ func TestLoadAtHome(t *testing.T) {
 				assert.Zero(t, o.Bad)
 				assert.Equal(t, tt.lost, o.Lost == o.Sent)
 				assert.LessOrEqual(t, o.InTime, o.Finished)
+				assert.NotZero(t, o.MostOpen)
 			}
 		})
 	}

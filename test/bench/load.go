@@ -60,6 +60,7 @@ type outcome struct {
 	Finished, Sent, Lost, Repeated, Bad, Refused, Skipped uint64
 
 	InTime               uint64 // finished before Duration was over
+	MostOpen             uint64 // in flight at once
 	AddsUp               bool
 	Took, P50, P99, P999 time.Duration
 	Error                string
@@ -164,7 +165,8 @@ func (v *visit) run(ctx context.Context) outcome {
 	s := n.Snapshot()
 	return outcome{
 		Finished: s.Answered.All(), Sent: s.Sent.All(), Lost: s.Lost.All(), Repeated: s.Retransmitted.All(),
-		Bad: s.Flaws.All(), Refused: s.Rejects, Skipped: s.Skipped, InTime: <-inTime, AddsUp: s.AddsUp(), Took: took,
+		Bad: s.Flaws.All(), Refused: s.Rejects, Skipped: s.Skipped,
+		InTime: <-inTime, MostOpen: s.MostOpen, AddsUp: s.AddsUp(), Took: took,
 		P50: s.Latency.Quantile(0.5), P99: s.Latency.Quantile(0.99), P999: s.Latency.Quantile(0.999),
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -57,7 +58,7 @@ func parseOptions(args []string) (options, error) {
 	f.StringVar(&cases, "case", "all", "cases to run: "+strings.Join(caseNames(), ", "))
 	f.StringVar(&proxies, "proxies", strings.Join(kinds, ","), "what takes turns; direct is no proxy at all. "+
 		newerVariable+" in the environment names a newer radsecproxy, which then takes turns too")
-	f.IntVar(&o.rounds, "rounds", 5, "turns of each proxy in a case; half as many where each begins with a new process")
+	f.IntVar(&o.rounds, "rounds", 5, "turns of each proxy in a case; half as many in the cases "+strings.Join(halfCases(), ", "))
 	f.DurationVar(&o.duration, "duration", 2*time.Second, "length of a turn")
 	f.IntVar(&o.window, "window", 256, "transactions in flight, where a case does not say otherwise")
 	f.IntVar(&o.sockets, "sockets", 8, "client sockets, where a case does not say otherwise")
@@ -75,6 +76,9 @@ func parseOptions(args []string) (options, error) {
 		o.out = resultsFile
 	}
 	o.command = strings.TrimSpace("go run ./test/bench " + strings.Join(args, " "))
+	if o.newer != "" {
+		o.command = newerVariable + "=" + filepath.Base(o.newer) + " " + o.command
+	}
 	return o, o.check()
 }
 

@@ -13,7 +13,7 @@ func canned(kind string, cpu ...float64) *proxy {
 	p := &proxy{contender: contender{name: kind, kind: kind}, version: "canned"}
 	for _, c := range cpu {
 		p.turns = append(p.turns, turn{
-			outcome: outcome{Finished: 1000, Sent: 1000, InTime: 900, P50: time.Millisecond, P99: 2 * time.Millisecond},
+			outcome: outcome{Finished: 1000, Sent: 1000, InTime: 900, MostOpen: 10_000, P50: time.Millisecond, P99: 2 * time.Millisecond},
 			cpu:     time.Duration(c * 1e6), during: time.Second, proxyBusy: 950 * time.Millisecond,
 		})
 	}
@@ -150,7 +150,7 @@ func TestDeadHomeTargets(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			p := canned(roamgate, 1)
 			p.turns[0].before.P99, p.turns[0].Lost = tt.before, tt.lost
-			p.turns[0].others = []outcome{{Finished: 4, Lost: 96}}
+			p.turns[0].others = []outcome{{Refused: 4, Lost: 96}}
 			b := benchOf("dead", p)
 			goals := b.deadGoals()
 			require.Len(t, goals, len(tt.want))
@@ -214,6 +214,7 @@ func TestOptions(t *testing.T) {
 			assert.Equal(t, "go run ./test/bench -case pap,dead -out x.md -rounds 2", o.command)
 		}},
 		{name: "fewer proxies", args: []string{"-proxies", "forwarder"}, newer: "/opt/radsecproxy", check: func(t *testing.T, o options) {
+			assert.Equal(t, "RADSECPROXY_NEW=radsecproxy go run ./test/bench -proxies forwarder", o.command)
 			b := bench{options: o}
 			assert.Equal(t, []contender{{name: newer, kind: newer}, {name: forwarder, kind: forwarder}}, b.participants(caseOf("pap")))
 		}},

@@ -23,10 +23,10 @@ type scenario struct {
 	about       []string // lines under the title
 	setting     setting
 	contenders  []contender
-	// fresh starts a new process for each turn, half as often.
-	fresh   bool
-	measure func(context.Context, *stage, *proxy) (turn, error)
-	table   func(*page, *result)
+	fresh       bool // a new process for each turn
+	half        bool // half as many rounds
+	measure     func(context.Context, *stage, *proxy) (turn, error)
+	table       func(*page, *result)
 }
 
 // setting is the world of a case: what the load process plays and what the
@@ -113,9 +113,10 @@ func (b *bench) participants(s *scenario) (out []contender) {
 
 func (st *stage) rounds(ctx context.Context, s *scenario, ps []*proxy) error {
 	rounds := st.options.rounds
-	if s.fresh {
+	if s.half {
 		rounds = (rounds + 1) / 2
-	} else {
+	}
+	if !s.fresh {
 		for _, p := range ps {
 			if err := st.start(ctx, p); err != nil {
 				return err

@@ -80,32 +80,32 @@ func latencyTable(w *page, r *result) {
 	}
 }
 
-// inFlight is what the octets of slowTable are divided by.
-func (p *proxy) inFlight() float64 { return p.rate * slowDelay.Seconds() }
-
 // octets is the growth of the process for a request in flight.
-func (p *proxy) octets() []float64 {
-	return p.each(func(t *turn) float64 { return float64(t.grown) / p.inFlight() })
-}
+func octets(t *turn) float64 { return float64(t.grown) / float64(t.MostOpen) }
 
 // finishedPerSecond counts what an open loop got answered, over the time in
 // which it began requests.
 func finishedPerSecond(t *turn) float64 { return float64(t.Finished) / t.during.Seconds() }
 
+// promptPerSecond counts the answers of a slow home while requests were
+// begun.
+func promptPerSecond(t *turn) float64 { return float64(t.InTime) / (t.during - slowDelay).Seconds() }
+
 func skipped(t *turn) uint64 { return t.Skipped }
 
 func slowTable(w *page, r *result) {
-	w.head("proxy", "offered/s", "finished/s", "lost", "repeated", "not begun for want of client identifiers", "p50 ms", "p99 ms",
+	w.head("proxy", "offered/s", "finished/s", "at once/s", "lost", "repeated", "not begun for want of client identifiers", "p50 ms", "p99 ms",
 		"CPU µs/transaction", "growth MiB", "octets a request in flight")
 	for _, p := range r.proxies {
-		octets := spread(p.octets(), 0)
+		each := spread(p.each(octets), 0)
 		if p.sum(lost) > 0 {
-			octets = "-" // not that many were in flight
+			each = "-" // the proxy did not hold what was in flight
 		}
-		w.row(p.name, fmt.Sprintf("%.0f", p.rate), spread(p.each(finishedPerSecond), 0), percent(p, lost), percent(p, repeated),
+		w.row(p.name, fmt.Sprintf("%.0f", p.rate), spread(p.each(finishedPerSecond), 0),
+			spread(p.each(promptPerSecond), 0), percent(p, lost), percent(p, repeated),
 			fmt.Sprint(p.sum(skipped)), decimal(median(p.each(p50))), decimal(median(p.each(p99))),
 			spread(p.each((*turn).perTransaction), 1),
-			spread(p.each(func(t *turn) float64 { return float64(t.grown) / (1 << 20) }), 1), octets)
+			spread(p.each(func(t *turn) float64 { return float64(t.grown) / (1 << 20) }), 1), each)
 	}
 }
 
@@ -114,7 +114,7 @@ func worse(t *turn) float64 { return float64(t.P99) / float64(t.before.P99) }
 
 func deadTable(w *page, r *result) {
 	w.head("proxy", "offered/s to all", "p50 ms before", "while dead", "p99 ms before", "while dead", "p99 ratio",
-		"lost before", "while dead", "of the dead realm answered", "lost")
+		"lost before", "while dead", "of the dead realm refused by the proxy", "lost")
 	for _, p := range r.proxies {
 		before := func(f func(*outcome) time.Duration) string {
 			return decimal(median(p.each(milli(func(t *turn) time.Duration { return f(&t.before) }))))
@@ -124,7 +124,7 @@ func deadTable(w *page, r *result) {
 			before(func(o *outcome) time.Duration { return o.P99 }), decimal(median(p.each(p99))),
 			spread(p.each(worse), 2),
 			fmt.Sprint(p.sum(func(t *turn) uint64 { return t.before.Lost })), fmt.Sprint(p.sum(lost)),
-			fmt.Sprint(p.sum(func(t *turn) uint64 { return t.others[0].Finished })),
+			fmt.Sprint(p.sum(func(t *turn) uint64 { return t.others[0].Refused })),
 			fmt.Sprint(p.sum(func(t *turn) uint64 { return t.others[0].Lost })))
 	}
 }

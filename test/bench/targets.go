@@ -98,7 +98,7 @@ func (b *bench) slowGoals() []goal {
 	sustained := goal{"home answering after 500 ms: requests/s sustained", "at least 20000", rate, 0, median(rate) >= 0.999*slowRate}
 	none := goal{"home answering after 500 ms: requests lost", "none", p.each(func(t *turn) float64 { return float64(t.Lost) }), 0, gone == 0}
 	return append([]goal{sustained, none},
-		atMost("home answering after 500 ms: octets a request in flight", 2048, p.octets(), 0)...)
+		atMost("home answering after 500 ms: octets a request in flight", 2048, p.each(octets), 0)...)
 }
 
 func (b *bench) deadGoals() []goal {

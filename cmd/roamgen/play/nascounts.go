@@ -20,8 +20,11 @@ type NASCounts struct {
 	Finished      uint64 `json:"finished"`
 	// Skipped counts conversations that the rate asked for and that did not
 	// begin because every identifier was taken.
-	Skipped uint64    `json:"skipped"`
-	Latency Histogram `json:"-"` // of right answers, from the first sending
+	Skipped uint64 `json:"skipped"`
+	// MostOpen is the most requests that were in flight at once, each worker
+	// by itself.
+	MostOpen uint64    `json:"most_open"`
+	Latency  Histogram `json:"-"` // of right answers, from the first sending
 }
 
 // Open is the number of requests neither answered nor lost; a caller that
@@ -54,6 +57,7 @@ func (c *NASCounts) Add(o *NASCounts) {
 	c.Conversations += o.Conversations
 	c.Finished += o.Finished
 	c.Skipped += o.Skipped
+	c.MostOpen += o.MostOpen
 	c.Latency.Merge(&o.Latency)
 }
 

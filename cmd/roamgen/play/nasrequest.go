@@ -22,6 +22,7 @@ func (w *worker) send(conv int32) bool {
 	s.conv, s.kind, s.busy = conv, v.next, true
 	s.first, s.tries = w.now, 0
 	w.busy++
+	w.counts.MostOpen = max(w.counts.MostOpen, uint64(w.busy))
 	id := uint8(i - l.base)
 	if acct {
 		w.buildAccounting(s, v, id)

@@ -76,6 +76,7 @@ func TestConversations(t *testing.T) {
 			assert.EqualValues(t, 400, n.Accepts)
 			assert.EqualValues(t, 400, h.Unique[play.KindAuth])
 			assert.EqualValues(t, 400, n.Latency.Len())
+			assert.EqualValues(t, 32, n.MostOpen, "the window")
 		}},
 		{"chap", play.Script{}, func(c *play.NASConfig) { c.Mix = play.Mix{CHAP: 1} }, func(t *testing.T, n play.NASCounts, h play.HomeCounts) {
 			assert.EqualValues(t, 400, n.Accepts)
