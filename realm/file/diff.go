@@ -54,9 +54,45 @@ func Diff(old, set *realm.Set) Change {
 		Homes:   delta(old.Homes, set.Homes, func(h *realm.Home) string { return h.Name }, sameHome),
 		Pools: delta(old.Pools, set.Pools, func(p *realm.Pool) string { return p.Name },
 			func(a, b *realm.Pool) bool { return samePool(old, set, a, b) }),
-		Realms: delta(old.Routes, set.Routes, func(r *realm.Route) string { return r.Realm },
-			func(a, b *realm.Route) bool { return sameRoute(old, set, a, b) }),
+		Realms: routesDelta(old, set),
 	}
+}
+
+// routesDelta is delta by the tables that are there already. Files mostly keep
+// their order, so a route is first looked for where its neighbour was.
+func routesDelta(old, set *realm.Set) (d Delta) {
+	next, kept := 0, 0
+	for i := range set.Routes {
+		r := &set.Routes[i]
+		var was *realm.Route
+		if next < len(old.Routes) && old.Routes[next].Realm == r.Realm {
+			was = &old.Routes[next]
+		} else if old.Table != nil {
+			was = old.Table.Entry(r.Realm)
+		}
+		if was == nil {
+			d.Added = append(d.Added, r.Realm)
+			continue
+		}
+		next = int(was.Index) + 1
+		kept++
+		if !sameRoute(old, set, was, r) {
+			d.Changed = append(d.Changed, r.Realm)
+		}
+	}
+	for i := range old.Routes {
+		if kept == len(old.Routes) {
+			break
+		}
+		if name := old.Routes[i].Realm; set.Table == nil || set.Table.Entry(name) == nil {
+			d.Removed = append(d.Removed, name)
+			kept++
+		}
+	}
+	slices.Sort(d.Added)
+	slices.Sort(d.Removed)
+	slices.Sort(d.Changed)
+	return d
 }
 
 func delta[T any](old, set []T, name func(*T) string, same func(a, b *T) bool) (d Delta) {

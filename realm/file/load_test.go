@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/roamgate/roamgate/realm"
 )
 
 // noEnv is a process without variables.
@@ -62,6 +64,35 @@ func BenchmarkLoad(b *testing.B) {
 			var m runtime.MemStats
 			runtime.ReadMemStats(&m)
 			b.ReportMetric(float64(m.Sys>>20), "MB-sys")
+		})
+	}
+}
+
+// BenchmarkDiff compares a million routes with what an operator made of them.
+func BenchmarkDiff(b *testing.B) {
+	load := func(text string) *realm.Set {
+		set, ps := Load(write(b, map[string]string{"a.yaml": text, "secret": "0123456789abcdef"}), noEnv)
+		if set == nil {
+			b.Fatal(ps)
+		}
+		return set
+	}
+	text := manyRealms(1_000_000, false)
+	old := load(text)
+	for _, bc := range []struct {
+		name string
+		set  *realm.Set
+	}{
+		{"oneEdited", load(strings.Replace(text, "wlan500000.partner", "wlan-500000.partner", 1))},
+		{"allReplaced", load(strings.ReplaceAll(text, ".partner", ".other"))},
+	} {
+		b.Run(bc.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if Diff(old, bc.set).Realms.Empty() {
+					b.Fatal("nothing has changed")
+				}
+			}
 		})
 	}
 }
