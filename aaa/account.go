@@ -279,7 +279,7 @@ func (s *Shard) usage(ex *Exchange, p *radius.Packet, e *accounting.Event) {
 	}
 	q := s.query(ex, p, user, folded)
 	if key, ok := s.hub.policy.KeyOf(&q); ok {
-		s.hub.policy.Usage(key, fnv(fnvBasis, e.SessionID), e.InputOctets+e.OutputOctets, q.Wall)
+		s.hub.policy.Usage(key, spread(hashBasis, e.SessionID), e.InputOctets+e.OutputOctets, q.Wall)
 	}
 }
 

@@ -279,9 +279,9 @@ func (e *Explainer) query(r *realm.Route, spec *realm.Client, q *Question, user,
 
 // order lists the members of a pool as Pick would try them now.
 func (e *Explainer) order(p *home.Pool, kind home.Kind, q *Question) []Candidate {
-	key := fnv(fnvBasis, []byte(q.NAI))
+	key := spread(hashBasis, []byte(q.NAI))
 	if q.Station != "" {
-		key = fnv(key, []byte(q.Station))
+		key = spread(key, []byte(q.Station))
 	}
 	var cs []Candidate
 	for _, i := range p.Order(key) {

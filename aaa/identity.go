@@ -2,6 +2,7 @@ package aaa
 
 import (
 	"bytes"
+	"encoding/binary"
 	"hash/maphash"
 
 	"github.com/roamgate/roamgate/aaa/device"
@@ -37,21 +38,30 @@ func (s *Shard) query(ex *Exchange, p *radius.Packet, user, folded []byte) devic
 // device, in every process, so that an EAP conversation stays with its home
 // even when the visited network alternates between hubs.
 func deviceHash(p *radius.Packet, name []byte) uint64 {
-	h := fnv(fnvBasis, name)
+	h := spread(hashBasis, name)
 	if station, ok := p.First(radius.CallingStationID); ok {
-		h = fnv(h, station)
+		h = spread(h, station)
 	}
 	return h
 }
 
-// fnvBasis is where FNV-1a begins.
-const fnvBasis = 14695981039346656037
+// hashBasis is where spread begins; any odd number would do.
+const hashBasis = 14695981039346656037
 
-func fnv(h uint64, b []byte) uint64 {
-	for _, c := range b {
-		h = (h ^ uint64(c)) * 1099511628211
+// spread goes on hashing from h. The result is the same after a restart and in
+// another hub; it is no defence against who chooses b.
+func spread(h uint64, b []byte) uint64 {
+	const odd = 0x9e3779b97f4a7c15
+	rest := uint64(len(b))
+	for ; len(b) >= 8; b = b[8:] {
+		h = (h ^ binary.LittleEndian.Uint64(b)) * odd
+		h ^= h >> 32
 	}
-	return h
+	for _, c := range b {
+		rest = rest<<8 | uint64(c)
+	}
+	h = (h ^ rest) * odd
+	return h ^ h>>32
 }
 
 // ownProxyState is the length of the Proxy-State this hub adds: a mark, a

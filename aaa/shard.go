@@ -3,6 +3,7 @@ package aaa
 import (
 	"crypto/cipher"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
@@ -145,6 +146,9 @@ func (s *Shard) run() error {
 		if !s.guarded(tags) {
 			return nil
 		}
+		// A loop that is never through would keep its processor from the
+		// committer, whose answers it waits for.
+		runtime.Gosched()
 	}
 }
 
