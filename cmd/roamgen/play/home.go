@@ -124,11 +124,18 @@ type homeShard struct {
 	hold   *hold
 	tag    uint32 // names this home in a State
 
+	// Scratch of the batch at hand.
+	requests   [batchSize]request
+	proofs     *radius.Proofs
+	signatures *radius.Signatures
+	answers    []answer
+	buf        [batchSize * radius.MaxLen]byte // answers one behind the other
+	used       int
+
 	// Scratch of the request at hand.
-	request radius.Packet
+	request *radius.Packet
 	writer  radius.Writer
 	crypt   *radius.Crypt
-	buf     [radius.MaxLen]byte
 	plain   [256]byte
 	script  *Script
 	random  random
@@ -158,12 +165,16 @@ const maxSources = 1 << 16
 func newHomeShard(h *Home, i uint64) (*homeShard, error) {
 	s := &homeShard{
 		home:   h,
-		batch:  udp.NewBatch(64, radius.MaxLen+1),
+		batch:  udp.NewBatch(batchSize, radius.MaxLen+1),
 		hold:   newHold(clock()),
 		tag:    uint32(hash([]byte(h.config.Name))),
 		crypt:  radius.NewCrypt(),
 		random: random(h.config.Seed + i<<32 + 1),
 		recent: map[source]*[256]remembered{},
+
+		proofs:     radius.NewProofs(batchSize),
+		signatures: radius.NewSignatures(batchSize),
+		answers:    make([]answer, 0, batchSize),
 	}
 	if h.config.Track {
 		s.counts.NAI, s.counts.Events = map[string]uint64{}, map[string]uint64{}
@@ -194,7 +205,7 @@ func (s *homeShard) open(door uint8, at netip.AddrPort, first bool) error {
 		return fmt.Errorf("listening on %s: %w", at, err)
 	}
 	s.conns[door] = conn
-	s.queues[door] = udp.NewQueue(conn, 64)
+	s.queues[door] = udp.NewQueue(conn, batchSize)
 	return s.poller.Add(conn, uint32(door))
 }
 
@@ -244,9 +255,7 @@ func (s *homeShard) turn(tags []uint32) {
 		if err != nil {
 			continue
 		}
-		for i := range n {
-			s.receive(uint8(door), i)
-		}
+		s.receive(uint8(door), n)
 	}
 	s.hold.release(s.now, s.sendHeld)
 	for _, q := range s.queues {

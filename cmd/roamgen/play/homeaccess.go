@@ -10,7 +10,7 @@ import (
 // decideAccess builds the answer to the Access-Request at hand: refuse,
 // challenge or accept.
 func (s *homeShard) decideAccess(bad Bad) {
-	p := &s.request
+	p := s.request
 	name, _ := p.First(radius.UserName)
 	device := hash(name)
 	_, eapID, _, isEAP := p.EAP()
@@ -119,7 +119,7 @@ func (s *homeShard) knowsPassword() bool {
 	if want == "" {
 		return true
 	}
-	p := &s.request
+	p := s.request
 	auth := p.Authenticator()
 	if hidden, ok := p.First(radius.UserPassword); ok {
 		n, ok := s.crypt.RevealUserPassword(s.plain[:], hidden, auth, s.home.secret)

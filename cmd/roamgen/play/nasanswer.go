@@ -7,49 +7,85 @@ import (
 	"github.com/roamgate/roamgate/pkg/radius"
 )
 
-// receive takes the i-th datagram of the batch. What is not the right answer
-// to a request in flight is counted and changes nothing: the right one may
-// still come (RFC 2865 section 3). hot: 0 allocs
-func (w *worker) receive(l *lane, i int) {
-	p := &w.answer
+// arrival is a datagram of the batch that may answer a request in flight.
+type arrival struct {
+	packet radius.Packet
+	slot   int32    // none where it does not
+	auth   [16]byte // of the request when the proofs were asked for
+	signed bool
+	// Numbers of proofs.
+	response, message int
+}
+
+// receive takes the n datagrams of the batch, proved together. What is not
+// the right answer to a request in flight is counted and changes nothing: the
+// right one may still come (RFC 2865 section 3). hot: 0 allocs
+func (w *worker) receive(l *lane, n int) {
+	w.proofs.Reset()
+	for i := range n {
+		w.arrivals[i].slot = w.read(l, i)
+	}
+	w.proofs.Run()
+	for i := range n {
+		a := &w.arrivals[i]
+		if a.slot == none {
+			continue
+		}
+		s := &w.slots[a.slot]
+		if !s.busy || s.auth != a.auth { // an answer before it in the batch
+			w.counts.Flaws[FlawUnexpected]++
+			continue
+		}
+		w.answer = &a.packet
+		if flaw, bad := w.flaw(s, a); bad {
+			w.counts.Flaws[flaw]++
+			continue
+		}
+		w.take(a.slot)
+	}
+}
+
+// read finds the slot that the i-th datagram is for and asks for its proofs.
+func (w *worker) read(l *lane, i int) int32 {
+	a := &w.arrivals[i]
 	if w.batch.Addr(i) != l.target {
 		w.counts.Flaws[FlawSource]++
-		return
+		return none
 	}
-	if p.Parse(w.batch.Data(i)) != radius.OK {
+	if a.packet.Parse(w.batch.Data(i)) != radius.OK {
 		w.counts.Flaws[FlawMalformed]++
-		return
+		return none
 	}
-	at := l.base + int32(p.Identifier())
+	at := l.base + int32(a.packet.Identifier())
 	s := &w.slots[at]
 	if !s.busy {
 		w.counts.Flaws[FlawUnexpected]++
-		return
+		return none
 	}
-	if flaw, bad := w.flaw(s); bad {
-		w.counts.Flaws[flaw]++
-		return
+	a.auth, a.signed = s.auth, a.packet.Has(radius.MessageAuthenticator)
+	a.response = w.proofs.Response(&a.packet, &a.auth, w.nas.secret)
+	if a.signed {
+		a.message = w.proofs.ResponseMessageAuthenticator(&a.packet, &a.auth, w.nas.secret)
 	}
-	w.take(at)
+	return at
 }
 
-// flaw looks for what is wrong with the answer to s.
-func (w *worker) flaw(s *slot) (Flaw, bool) {
-	p, secret := &w.answer, w.nas.secret
-	if !w.crypt.CheckResponse(p, &s.auth, secret) {
+// flaw looks for what is wrong with the answer a to s.
+func (w *worker) flaw(s *slot, a *arrival) (Flaw, bool) {
+	p := &a.packet
+	if !w.proofs.OK(a.response) {
 		return FlawAuthenticator, true
 	}
 	if !answers(p.Code(), s.kind) {
 		return FlawMalformed, true
 	}
-	signed := p.Has(radius.MessageAuthenticator)
-	if signed && !w.crypt.CheckResponseMessageAuthenticator(p, &s.auth, secret) {
+	if a.signed && !w.proofs.OK(a.message) {
 		return FlawMessageAuthenticator, true
 	}
-	if !signed && (s.kind == KindAuth || s.kind == KindStatus) && !w.nas.config.AllowUnsigned {
+	if !a.signed && (s.kind == KindAuth || s.kind == KindStatus) && !w.nas.config.AllowUnsigned {
 		return FlawUnsigned, true
 	}
-	if signed && misplaced(p) {
+	if a.signed && misplaced(p) {
 		w.counts.Flaws[FlawUnplaced]++
 	}
 	if !w.proxyStateEchoed(s) {
@@ -74,7 +110,7 @@ func answers(c radius.Code, k Kind) bool {
 }
 
 func (w *worker) proxyStateEchoed(s *slot) bool {
-	p := &w.answer
+	p := w.answer
 	if !w.nas.config.ProxyState {
 		return !p.Has(radius.ProxyState)
 	}
@@ -110,7 +146,7 @@ func (w *worker) take(at int32) {
 	w.counts.Latency.Observe(w.now - s.first)
 	if f := w.nas.config.OnAnswer; f != nil {
 		v := &w.convs[conv]
-		f(&Answer{s.kind, v.device, v.number, time.Duration(w.now - s.first), &w.answer})
+		f(&Answer{s.kind, v.device, v.number, time.Duration(w.now - s.first), w.answer})
 	}
 	kind := s.kind
 	w.release(at)
@@ -137,7 +173,7 @@ func (w *worker) advance(conv int32, answered Kind) {
 
 func (w *worker) advanceAuth(conv int32) {
 	v := &w.convs[conv]
-	p := &w.answer
+	p := w.answer
 	switch p.Code() {
 	case radius.AccessReject:
 		w.counts.Rejects++

@@ -7,8 +7,8 @@ import (
 	"github.com/roamgate/roamgate/pkg/radius"
 )
 
-// send builds and sends the conversation's next request. Without a free
-// identifier the conversation waits and send reports false. hot: 0 allocs
+// send builds the conversation's next request, which sign sends. Without a
+// free identifier the conversation waits and send reports false. hot: 0 allocs
 func (w *worker) send(conv int32) bool {
 	v := &w.convs[conv]
 	acct := v.next != KindAuth && v.next != KindStatus
@@ -30,7 +30,10 @@ func (w *worker) send(conv int32) bool {
 		w.buildAccess(s, v, id)
 	}
 	w.counts.Sent[s.kind]++
-	w.transmit(i)
+	w.unsent = append(w.unsent, i)
+	if w.signatures.Room() == 0 {
+		w.sign()
+	}
 	return true
 }
 
@@ -76,7 +79,7 @@ func (w *worker) buildAccess(s *slot, v *conversation, id uint8) {
 		p.Add(radius.AcctSessionID, w.nas.appendSession(w.plain[:0], v.number))
 	}
 	w.addCommon(v, id)
-	s.n = int32(len(p.SignRequest(w.crypt, w.nas.secret)))
+	s.n = int32(len(w.signatures.Request(p, w.nas.secret)))
 }
 
 func (w *worker) addIdentity(v *conversation) {
@@ -194,9 +197,8 @@ func (w *worker) buildAccounting(s *slot, v *conversation, id uint8) {
 		p.AddUint32(radius.AcctTerminateCause, 1) // User-Request
 	}
 	w.addCommon(v, id)
-	b := p.SignAccounting(w.crypt, w.nas.secret)
-	s.auth = [16]byte(b[4:radius.HeaderLen])
-	s.n = int32(len(b))
+	clear(s.auth[:]) // until it is signed, nothing answers it
+	s.n = int32(len(w.signatures.Accounting(p, w.nas.secret)))
 }
 
 func statusOf(k Kind) uint32 {

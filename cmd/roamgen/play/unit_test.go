@@ -179,7 +179,11 @@ func TestAllocsPerTransaction(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	c := n.Snapshot()
 	require.EqualValues(t, 10000, c.Answered[KindStop])
-	assert.Less(t, float64(after.Mallocs-before.Mallocs), 0.02*float64(c.Answered.All()))
+	most := 0.02
+	if raced { // package lanes allocates there for a message that is alone
+		most = 1
+	}
+	assert.Less(t, float64(after.Mallocs-before.Mallocs), most*float64(c.Answered.All()))
 }
 
 // The reference packet of the benchmarks is about 230 octets.
@@ -192,6 +196,7 @@ func TestReferencePacket(t *testing.T) {
 	require.NoError(t, err)
 	w := n.workers[0]
 	w.begin()
-	assert.InDelta(t, 230, w.slots[w.waiting.head].n, 15)
+	require.Len(t, w.unsent, 1)
+	assert.InDelta(t, 230, w.slots[w.unsent[0]].n, 15)
 	require.NoError(t, n.close())
 }
