@@ -192,22 +192,3 @@ func (s *Spool) loadTimes() error {
 	}
 	return damaged("reading times", it.Close())
 }
-
-// check reads every record: the store verifies its checksums, we the
-// numbering and the caller the content.
-func (s *Spool) check() error {
-	var bad error
-	err := s.read(0, s.last.Load(), func(seq uint64, rec []byte) bool {
-		if s.o.Scan == nil {
-			return true
-		}
-		if bad = s.o.Scan(seq, rec); bad != nil {
-			bad = damaged(fmt.Sprintf("record %d", seq), bad)
-		}
-		return bad == nil
-	})
-	if err != nil {
-		return err
-	}
-	return bad
-}
