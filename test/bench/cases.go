@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -31,8 +32,7 @@ const (
 // scenarios are all cases in the order of the report. PAP comes first: others
 // take their rates from it.
 var scenarios = []*scenario{
-	saturated("pap", "PAP", setting{work: "pap"},
-		"Access-Request with User-Password; one home, one realm."),
+	pap,
 	saturated("chap", "CHAP", setting{work: "chap"},
 		"As PAP, with CHAP-Password; every second device has a CHAP-Challenge of its own."),
 	saturated("eap", "EAP", setting{work: "eap"},
@@ -47,6 +47,16 @@ var scenarios = []*scenario{
 	slowHome,
 	deadHome,
 }
+
+// pap shows the forwarder a second time, with the segmentation that roamgate
+// has and the bare one has not.
+var pap = func() *scenario {
+	s := saturated("pap", "PAP", setting{work: "pap"},
+		"Access-Request with User-Password; one home, one realm. The bare forwarder sends datagrams one by one; the other",
+		"one sends runs of one length and destination in one piece (UDP_SEGMENT), as roamgate does.")
+	s.contenders = slices.Insert(slices.Clone(usual), 5, contender{name: "forwarder, UDP_SEGMENT", kind: forwarder, segment: true})
+	return s
+}()
 
 var accountingStop = &scenario{
 	name: "stop", title: "Accounting stop, durable and drained",

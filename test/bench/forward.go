@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
 
 	"github.com/roamgate/roamgate/pkg/radius"
 	"github.com/roamgate/roamgate/pkg/udp"
@@ -11,14 +13,22 @@ import (
 
 // forward is the floor: it moves the datagrams of each client through a
 // socket of their own to the home and back, in batches, and reads none.
-// Arguments: listen address, home address, again for accounting.
+// Arguments: whether it sends runs in one piece (UDP_SEGMENT), listen address,
+// home address, again for accounting.
 func forward(ctx context.Context, args []string) error {
 	poller, err := udp.NewPoller()
 	if err != nil {
 		return err
 	}
-	f := &relay{poller: poller, batch: udp.NewBatch(64, radius.MaxLen+1), clients: map[udp.Addr]*leg{}}
-	for ; len(args) >= 2; args = args[2:] {
+	if len(args) == 0 {
+		return errors.New("forward: no arguments")
+	}
+	segment, err := strconv.ParseBool(args[0])
+	if err != nil {
+		return fmt.Errorf("parsing the first argument: %w", err)
+	}
+	f := &relay{segment: segment, poller: poller, batch: udp.NewBatch(64, radius.MaxLen+1), clients: map[udp.Addr]*leg{}}
+	for args = args[1:]; len(args) >= 2; args = args[2:] {
 		at, err := netip.ParseAddrPort(args[0])
 		if err != nil {
 			return fmt.Errorf("parsing the listening address: %w", err)
@@ -50,6 +60,7 @@ func forward(ctx context.Context, args []string) error {
 }
 
 type relay struct {
+	segment bool
 	poller  *udp.Poller
 	batch   *udp.Batch
 	legs    []*leg
@@ -66,7 +77,7 @@ type leg struct {
 }
 
 func (f *relay) open(at netip.AddrPort) (*leg, error) {
-	conn, err := udp.Listen(at, udp.Options{RecvBuffer: 4 << 20, SendBuffer: 4 << 20})
+	conn, err := udp.Listen(at, udp.Options{RecvBuffer: 4 << 20, SendBuffer: 4 << 20, Segment: f.segment})
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s: %w", at, err)
 	}

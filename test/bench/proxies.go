@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -175,7 +176,7 @@ func (st *stage) forwarder(p *proxy) ([]string, error) {
 	p.secret = homeSecret // it touches nothing, so both ends share one
 	p.version = "pkg/udp, no crypto, no RADIUS"
 	home := st.load.homes[0]
-	return []string{self, "forward", p.auth.String(), home.Auth.String(), p.acct.String(), home.Acct.String()}, nil
+	return []string{self, "forward", strconv.FormatBool(p.segment), p.auth.String(), home.Auth.String(), p.acct.String(), home.Acct.String()}, nil
 }
 
 // writeConfig writes the file; a command that ends with -c gets its name.

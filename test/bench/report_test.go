@@ -216,11 +216,11 @@ func TestOptions(t *testing.T) {
 		{name: "fewer proxies", args: []string{"-proxies", "forwarder"}, newer: "/opt/radsecproxy", check: func(t *testing.T, o options) {
 			assert.Equal(t, "RADSECPROXY_NEW=radsecproxy go run ./test/bench -proxies forwarder", o.command)
 			b := bench{options: o}
-			assert.Equal(t, []contender{{name: newer, kind: newer}, {name: forwarder, kind: forwarder}}, b.participants(caseOf("pap")))
+			assert.Equal(t, []contender{{name: newer, kind: newer}, {name: forwarder, kind: forwarder}}, b.participants(caseOf("chap")))
 		}},
 		{name: "no newer radsecproxy", check: func(t *testing.T, o options) {
 			b := bench{options: o}
-			assert.NotContains(t, b.participants(caseOf("pap")), contender{name: newer, kind: newer})
+			assert.NotContains(t, b.participants(caseOf("chap")), contender{name: newer, kind: newer})
 		}},
 		{name: "flag", args: []string{"-nonsense"}, bad: true},
 		{name: "case", args: []string{"-case", "nonsense"}, bad: true},

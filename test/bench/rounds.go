@@ -47,6 +47,7 @@ type contender struct {
 	rate        float64 // offered each second, for cases that have several
 	wildcard    bool    // one realm that takes all
 	acknowledge string  // roamgate's mode, "home" if empty
+	segment     bool    // the forwarder sends runs in one piece
 }
 
 // stage is a case while it runs.
@@ -114,7 +115,7 @@ func (b *bench) participants(s *scenario) (out []contender) {
 func (st *stage) rounds(ctx context.Context, s *scenario, ps []*proxy) error {
 	rounds := st.options.rounds
 	if s.half {
-		rounds = (rounds + 1) / 2
+		rounds = half(rounds)
 	}
 	if !s.fresh {
 		for _, p := range ps {
@@ -140,6 +141,9 @@ func (st *stage) rounds(ctx context.Context, s *scenario, ps []*proxy) error {
 	return nil
 }
 
+// half is the number of rounds where time is short.
+func half(rounds int) int { return max(1, rounds/2) }
+
 func (st *stage) turn(ctx context.Context, s *scenario, p *proxy) (turn, error) {
 	if s.fresh {
 		if err := st.start(ctx, p); err != nil {
@@ -159,7 +163,7 @@ func (st *stage) start(ctx context.Context, p *proxy) error {
 		return err
 	}
 	v := st.visit(p)
-	v.Duration = time.Second
+	v.Duration = min(v.Duration, 500*time.Millisecond)
 	t, err := st.load.turn(ctx, p, order{Visits: []visit{v}})
 	if err != nil {
 		return fmt.Errorf("warming up %s: %w", p.name, err)
