@@ -29,7 +29,6 @@ type front struct {
 	queue []int32
 
 	sent, served, shed, lost []int
-	most                     int // that one client was served in an interval it was held in
 }
 
 func newFront(gaps ...int64) *front {

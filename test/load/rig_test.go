@@ -133,12 +133,6 @@ func (h *hub) visits(i int, edit func(*play.NASConfig)) *visit {
 	return v
 }
 
-// stop ends the work and waits for what is in flight.
-func (v *visit) stop() play.NASCounts {
-	v.nas.Stop()
-	return v.wait()
-}
-
 // wait waits for the end of the work: every request has one outcome, and no
 // answer was wrong. An answer that comes after its request was given up is
 // late, not wrong; it looks like one to somebody else's request.
