@@ -66,11 +66,13 @@ func TestLoadAtHome(t *testing.T) {
 				tt.edit(&v)
 			}
 			require.NoError(t, json.NewEncoder(ordersEnd).Encode(order{Scripts: tt.scripts, Visits: []visit{v, v}}))
-			var got []outcome
-			require.NoError(t, d.Decode(&got))
+			var answer reply
+			require.NoError(t, d.Decode(&answer))
+			got := answer.Outcomes
 			require.NoError(t, ordersEnd.Close())
 			require.NoError(t, <-done)
 			require.Len(t, got, 2)
+			require.NoError(t, missing(answer.Reached, []visit{v, v}, got))
 			for _, o := range got {
 				require.NoError(t, o.check(&v))
 				assert.NotZero(t, o.Sent)
@@ -109,6 +111,14 @@ func TestOutcomeCheck(t *testing.T) {
 			require.ErrorContains(t, err, tt.want)
 		})
 	}
+}
+
+func TestWhatIsAnsweredHasComeToAHome(t *testing.T) {
+	two := []outcome{{Finished: 3}, {Finished: 4}}
+	require.NoError(t, missing(7, make([]visit, 2), two))
+	require.NoError(t, missing(9, make([]visit, 2), two), "lost answers")
+	require.ErrorContains(t, missing(6, make([]visit, 2), two), "7 requests were answered and only 6")
+	require.NoError(t, missing(3, []visit{{}, {Refusable: true}}, two))
 }
 
 func TestDrained(t *testing.T) {

@@ -66,6 +66,12 @@ type outcome struct {
 	Error                string
 }
 
+// reply answers an order.
+type reply struct {
+	Outcomes []outcome // of the visits
+	Reached  uint64    // requests that have come to any home so far, each once
+}
+
 // check says why an outcome is of no use.
 func (o *outcome) check(v *visit) error {
 	switch {
@@ -130,7 +136,7 @@ func (s homeScript) script() play.Script {
 	return play.Script{SessionTimeout: 3600, Rounds: 2, Silent: s.Silent, Delay: play.Delay{Min: s.Delay}}
 }
 
-func (o *order) run(ctx context.Context, homes []*play.Home) []outcome {
+func (o *order) run(ctx context.Context, homes []*play.Home) (r reply) {
 	for _, s := range o.Scripts {
 		for i, h := range homes {
 			if s.Home < 0 || s.Home == i {
@@ -138,13 +144,17 @@ func (o *order) run(ctx context.Context, homes []*play.Home) []outcome {
 			}
 		}
 	}
-	out := make([]outcome, len(o.Visits))
+	r.Outcomes = make([]outcome, len(o.Visits))
 	var wait sync.WaitGroup
 	for i := range o.Visits {
-		wait.Go(func() { out[i] = o.Visits[i].run(ctx) })
+		wait.Go(func() { r.Outcomes[i] = o.Visits[i].run(ctx) })
 	}
 	wait.Wait()
-	return out
+	for _, h := range homes {
+		s := h.Snapshot()
+		r.Reached += s.Unique.All()
+	}
+	return r
 }
 
 func (v *visit) run(ctx context.Context) outcome {

@@ -18,6 +18,7 @@ type loadProcess struct {
 	orders  io.WriteCloser
 	results *json.Decoder
 	homes   []homePorts
+	had     uint64 // requests that had come to the homes after the last turn
 }
 
 func startLoad(o options, homes int) (*loadProcess, error) {
@@ -63,9 +64,6 @@ func (l *loadProcess) turn(ctx context.Context, p *proxy, o order) (turn, error)
 	if err != nil {
 		return turn{}, err
 	}
-	if err := json.NewEncoder(l.orders).Encode(o); err != nil {
-		return turn{}, fmt.Errorf("ordering: %w", err)
-	}
 	type reading struct {
 		usage
 		err error
@@ -76,10 +74,11 @@ func (l *loadProcess) turn(ctx context.Context, p *proxy, o order) (turn, error)
 		u, err := l.usage(p)
 		inTime <- reading{u, err}
 	})
-	var outcomes []outcome
-	if err := l.results.Decode(&outcomes); err != nil {
-		return turn{}, fmt.Errorf("reading the outcome: %w", err)
+	r, err := l.ask(o)
+	if err != nil {
+		return turn{}, err
 	}
+	outcomes := r.Outcomes
 	for i := range outcomes {
 		if err := outcomes[i].check(&o.Visits[i]); err != nil {
 			return turn{}, err
@@ -94,6 +93,9 @@ func (l *loadProcess) turn(ctx context.Context, p *proxy, o order) (turn, error)
 	}
 	after, err := l.usage(p)
 	if err != nil {
+		return turn{}, err
+	}
+	if err := l.reached(o, outcomes); err != nil {
 		return turn{}, err
 	}
 	t := turn{outcome: outcomes[0], others: outcomes[1:], during: o.Visits[0].Duration, all: time.Since(begun)}
@@ -124,9 +126,42 @@ func pinned(cpu int, name string, args ...string) *exec.Cmd {
 
 // script changes homes between turns.
 func (l *loadProcess) script(s ...homeScript) error {
-	if err := json.NewEncoder(l.orders).Encode(order{Scripts: s}); err != nil {
-		return fmt.Errorf("ordering: %w", err)
+	_, err := l.ask(order{Scripts: s})
+	return err
+}
+
+func (l *loadProcess) ask(o order) (r reply, err error) {
+	if err := json.NewEncoder(l.orders).Encode(o); err != nil {
+		return r, fmt.Errorf("ordering: %w", err)
 	}
-	var none []outcome
-	return l.results.Decode(&none)
+	if err := l.results.Decode(&r); err != nil {
+		return r, fmt.Errorf("reading the reply: %w", err)
+	}
+	return r, nil
+}
+
+// reached wants everything that was answered to have come to a home by now: a
+// proxy that answers by itself has not done the work yet.
+func (l *loadProcess) reached(o order, outcomes []outcome) error {
+	r, err := l.ask(order{})
+	if err != nil {
+		return err
+	}
+	n := r.Reached - l.had
+	l.had = r.Reached
+	return missing(n, o.Visits, outcomes)
+}
+
+func missing(reached uint64, visits []visit, outcomes []outcome) error {
+	var finished uint64
+	for i := range outcomes {
+		if visits[i].Refusable {
+			return nil // some answers are the proxy's own
+		}
+		finished += outcomes[i].Finished
+	}
+	if reached < finished {
+		return fmt.Errorf("%d requests were answered and only %d have come to a home", finished, reached)
+	}
+	return nil
 }
