@@ -147,17 +147,17 @@ func (s *Shard) forwardAccounting(slot uint32, ex *Exchange) {
 		return
 	}
 	why := s.choose(slot, ex, s.parsed(ex))
-	if why == OK {
-		if why = s.transmit(slot, ex); why == OK {
-			return
-		}
+	if why == OK && ex.sock != noSocket {
+		why = s.transmit(slot, ex)
 	}
-	s.homeFailed(ex, why)
+	if why != OK {
+		s.homeFailed(slot, ex, why)
+	}
 }
 
 // homeFailed gives the home up for this Exchange.
-func (s *Shard) homeFailed(ex *Exchange, why Reason) {
-	s.leaveHome(ex, false)
+func (s *Shard) homeFailed(slot uint32, ex *Exchange, why Reason) {
+	s.leaveHome(slot, ex, false)
 	s.stats.Add(s.ctr.local[why], 1)
 	peer := ""
 	if ex.client != nil {
@@ -308,7 +308,7 @@ func (s *Shard) replayRecord(r replayed) {
 		ex.key = deviceHash(&s.again, name)
 		s.forwardAccounting(slot, ex)
 	} else {
-		s.homeFailed(ex, NoRoute)
+		s.homeFailed(slot, ex, NoRoute)
 	}
 	s.settle(slot, ex)
 }

@@ -57,6 +57,7 @@ type Exchange struct {
 	nonce    uint32   // inside our Proxy-State
 
 	began   int64 // monotonic ns, arrival
+	firstAt int64 // monotonic ns, first transmission to the present home
 	sentAt  int64 // monotonic ns, last transmission
 	rt      int64 // present retransmission timeout
 	key     uint64

@@ -7,19 +7,28 @@ import (
 	"github.com/roamgate/roamgate/realm"
 )
 
+// noSocket is the socket of an Exchange that waits for its turn at its home.
+const noSocket = int32(-1)
+
 // forwardAuth sends an Access-Request to a home of its pool.
 func (s *Shard) forwardAuth(slot uint32, ex *Exchange, p *radius.Packet) {
-	if why := s.choose(slot, ex, p); why != OK {
-		s.refuse(slot, ex, why)
-		return
+	why := s.choose(slot, ex, p)
+	if why == OK && ex.sock != noSocket {
+		why = s.transmit(slot, ex)
 	}
-	if why := s.transmit(slot, ex); why != OK {
+	switch why {
+	case OK:
+	case HomeBusy:
+		s.discard(slot, ex)
+	default:
 		s.refuse(slot, ex, why)
 	}
 }
 
 // choose picks a home and takes an identifier for it. Members that have no
-// identifier left are passed over.
+// identifier left are passed over, and so are those that have enough to do:
+// where there is no other, the Exchange waits for its turn at the first of
+// them, without a socket.
 func (s *Shard) choose(slot uint32, ex *Exchange, p *radius.Packet) Reason {
 	sticky := int32(-1)
 	if state, ok := p.First(radius.State); ok && ex.kind == home.Auth {
@@ -30,30 +39,113 @@ func (s *Shard) choose(slot uint32, ex *Exchange, p *radius.Packet) Reason {
 			sticky = idx
 		}
 	}
+	wait, busy := int32(-1), false
 	for {
 		idx, why := ex.pool.Pick(ex.key, sticky, ex.tried, s.now)
 		switch {
+		case why == home.OK:
+		case wait >= 0:
+			s.await(slot, ex, wait)
+			return OK
+		case busy:
+			return HomeBusy
 		case why == home.AllDown:
 			return HomesDown
-		case why != home.OK && ex.tried != 0:
+		case ex.tried != 0:
 			return HomeTimeout
-		case why != home.OK:
+		default:
 			return NoPool
 		}
 		ex.tried |= ex.pool.Bit(idx)
-		hm := ex.snap.Homes.Home(idx)
-		sock, id, ok := s.ids.Acquire(idx, ex.kind, hm.Addr[ex.kind].V4, slot, s.now)
-		if ok {
-			ex.homeIdx, ex.sock, ex.homeID = idx, int32(sock), id
-			ex.sent, ex.rt = 0, 0
-			s.crypt.Random(ex.homeAuth[:])
-			ex.nonce = s.random32()
-			s.stats.Add(ex.snap.homeStats[idx].requests[ex.kind], 1)
-			return OK
+		switch s.pace.Ask(idx, ex.kind, ex.stateful || ex.kind == home.Acct, s.now) {
+		case home.Go:
+			if s.engage(slot, ex, idx) {
+				return OK
+			}
+		case home.Wait:
+			switch {
+			case idx == sticky: // no other knows the conversation
+				s.await(slot, ex, idx)
+				return OK
+			case ex.replay: // it comes again by itself
+				busy = true
+			case wait < 0:
+				wait = idx
+			}
+		default:
+			busy = true
 		}
+	}
+}
+
+// engage takes an identifier of a home for the Exchange.
+func (s *Shard) engage(slot uint32, ex *Exchange, idx int32) bool {
+	hm := ex.snap.Homes.Home(idx)
+	sock, id, ok := s.ids.Acquire(idx, ex.kind, hm.Addr[ex.kind].V4, slot, s.now)
+	if !ok {
 		s.stats.Add(s.ctr.local[NoIdentifier], 1)
 		s.note(NoIdentifier, hm.Spec.Name, hm.Addr[ex.kind])
+		return false
 	}
+	ex.homeIdx, ex.sock, ex.homeID = idx, int32(sock), id
+	ex.sent, ex.rt = 0, 0
+	s.crypt.Random(ex.homeAuth[:])
+	ex.nonce = s.random32()
+	s.stats.Add(ex.snap.homeStats[idx].requests[ex.kind], 1)
+	return true
+}
+
+// await lets the Exchange wait for its turn at a home.
+func (s *Shard) await(slot uint32, ex *Exchange, idx int32) {
+	ex.homeIdx, ex.sock, ex.sent, ex.rt = idx, noSocket, 0, 0
+	if oldest, full := s.pace.Enqueue(slot, idx, ex.kind, s.now); full {
+		s.discard(oldest, s.slab.at(oldest))
+	}
+	s.wheel.Set(slot, s.patient(ex))
+}
+
+// patient is how long an Exchange may wait for a turn.
+func (s *Shard) patient(ex *Exchange) int64 {
+	return min(s.now+int64(home.Patience), ex.began+int64(ex.pool.Timers.MRD))
+}
+
+// turns lets those have their turn that the home can take now.
+func (s *Shard) turns(idx int32, kind home.Kind) {
+	for {
+		slot, ok := s.pace.Next(idx, kind, s.now)
+		if !ok {
+			return
+		}
+		ex := s.slab.at(slot)
+		switch {
+		case ex.orphan && kind == home.Auth:
+			s.end(slot)
+			continue
+		case ex.sock != noSocket:
+			s.stats.Add(ex.snap.homeStats[idx].retransmits[kind], 1)
+		case !s.engage(slot, ex, idx):
+			s.discard(slot, ex)
+			continue
+		}
+		if why := s.transmit(slot, ex); why != OK {
+			s.giveUp(slot, ex, why)
+		}
+	}
+}
+
+// discard ends a request that its home has no room for, without a word: what
+// RADIUS has against congestion is the client's own repetition with its
+// backoff (RFC 5080 section 2.2.1). A record that is acknowledged stays owed.
+func (s *Shard) discard(slot uint32, ex *Exchange) {
+	if ex.kind == home.Acct {
+		s.giveUp(slot, ex, HomeBusy)
+		return
+	}
+	if !ex.orphan {
+		s.dropExchange(ex, HomeBusy)
+		s.noAnswer(ex)
+	}
+	s.end(slot)
 }
 
 // transmit builds the request for its home and queues it. The same
@@ -78,8 +170,11 @@ func (s *Shard) transmit(slot uint32, ex *Exchange) Reason {
 	}
 	sock.queue.Commit(len(out), hm.Addr[ex.kind], udp.LocalInfo{})
 	sock.dirty = true
-	ex.sent++
+	if ex.sent++; ex.sent == 1 {
+		ex.firstAt = s.now
+	}
 	ex.sentAt = s.now
+	s.pace.Sent(slot, ex.homeIdx, ex.kind, s.now)
 	hm.State[ex.kind].Sent(s.now)
 	s.arm(slot, ex)
 	return OK
@@ -93,7 +188,11 @@ func (s *Shard) arm(slot uint32, ex *Exchange) {
 		s.wheel.Set(slot, end)
 		return
 	}
-	ex.rt = t.Next(ex.rt, int(ex.sent), s.random32())
+	if s.pace.Paced(ex.homeIdx, ex.kind) {
+		ex.rt = t.Next(0, 1, s.random32())
+	} else {
+		ex.rt = t.Next(ex.rt, int(ex.sent), s.random32())
+	}
 	s.wheel.Set(slot, min(s.now+ex.rt, end))
 }
 
@@ -112,16 +211,41 @@ func (s *Shard) random32() uint32 {
 	return uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
 }
 
-// expire is the wheel's call: the home has not answered in time.
+// expire is the wheel's call: the home has not answered in time, or has had no
+// room for the request.
 func (s *Shard) expire(slot uint32) {
 	ex := s.slab.at(slot)
 	if ex.stage != stageWaiting || ex.homeIdx < 0 {
 		return
 	}
+	idx, kind := ex.homeIdx, ex.kind
+	if s.pace.Queued(slot) {
+		s.waitedLong(slot, ex)
+	} else {
+		s.unanswered(slot, ex)
+	}
+	s.turns(idx, kind)
+}
+
+// waitedLong ends the wait for a turn. What has been sent before is answered
+// as any request whose home is silent.
+func (s *Shard) waitedLong(slot uint32, ex *Exchange) {
+	health, _ := ex.snap.Homes.Home(ex.homeIdx).State[ex.kind].Health()
+	switch {
+	case health != home.Up && s.failOver(slot, ex):
+	case ex.sent > 0:
+		s.giveUp(slot, ex, HomeTimeout)
+	default:
+		s.discard(slot, ex)
+	}
+}
+
+func (s *Shard) unanswered(slot uint32, ex *Exchange) {
 	hm := ex.snap.Homes.Home(ex.homeIdx)
 	ctr := ex.snap.homeStats[ex.homeIdx]
 	hm.State[ex.kind].TimedOut(s.now)
 	s.stats.Add(ctr.timeouts[ex.kind], 1)
+	again := s.pace.Expired(slot, s.now)
 	if ex.orphan && ex.kind == home.Auth {
 		s.end(slot)
 		return
@@ -136,6 +260,10 @@ func (s *Shard) expire(slot uint32) {
 	}
 	if int(ex.sent) >= t.MRC || ex.pool.Spec.Retransmit == realm.RetransmitClient {
 		s.giveUp(slot, ex, HomeTimeout)
+		return
+	}
+	if !again {
+		s.wheel.Set(slot, s.patient(ex))
 		return
 	}
 	s.stats.Add(ctr.retransmits[ex.kind], 1)
@@ -160,8 +288,13 @@ func (s *Shard) failOver(slot uint32, ex *Exchange) bool {
 		}
 		return down
 	}
-	s.ids.Release(int(old.sock), old.homeIdx, old.kind, old.homeID, false, s.now)
+	if old.sock != noSocket {
+		s.ids.Release(int(old.sock), old.homeIdx, old.kind, old.homeID, false, s.now)
+	}
 	s.stats.Add(s.ctr.failovers, 1)
+	if ex.sock == noSocket {
+		return true
+	}
 	if why := s.transmit(slot, ex); why != OK {
 		s.giveUp(slot, ex, why)
 	}
@@ -171,11 +304,14 @@ func (s *Shard) failOver(slot uint32, ex *Exchange) bool {
 // leaveHome gives the identifier back. One that was sent and not answered
 // rests; one that never left is free at once, or requests we refuse would use
 // them up.
-func (s *Shard) leaveHome(ex *Exchange, answered bool) {
+func (s *Shard) leaveHome(slot uint32, ex *Exchange, answered bool) {
 	if ex.homeIdx < 0 {
 		return
 	}
-	s.ids.Release(int(ex.sock), ex.homeIdx, ex.kind, ex.homeID, answered || ex.sent == 0, s.now)
+	s.pace.Leave(slot)
+	if ex.sock != noSocket {
+		s.ids.Release(int(ex.sock), ex.homeIdx, ex.kind, ex.homeID, answered || ex.sent == 0, s.now)
+	}
 	ex.homeIdx = -1
 }
 
@@ -189,7 +325,7 @@ func (s *Shard) giveUp(slot uint32, ex *Exchange, why Reason) {
 		return
 	}
 	s.wheel.Cancel(slot)
-	s.homeFailed(ex, why)
+	s.homeFailed(slot, ex, why)
 	s.settle(slot, ex)
 }
 

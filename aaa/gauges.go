@@ -14,25 +14,37 @@ type levels struct {
 	inFlight atomic.Int64
 	ids      atomic.Int64 // identifiers in use toward homes
 	sockets  atomic.Int64
+	paced    atomic.Int64
+	waited   atomic.Int64
+	episodes atomic.Int64
 }
 
 func (s *Shard) publishLevels() {
 	s.levels.inFlight.Store(int64(s.slab.used))
 	s.levels.ids.Store(int64(s.ids.InUse()))
 	s.levels.sockets.Store(int64(len(s.homes)))
+	pace := s.pace.Counters()
+	s.levels.paced.Store(int64(pace.Struggles))
+	s.levels.waited.Store(int64(pace.Waited))
+	s.levels.episodes.Store(int64(s.share.Counters().Episodes))
 }
 
 // levelSeries exports the levels, summed over the shards.
 func (h *Hub) levelSeries() {
-	sum := func(name, help string, of func(*levels) *atomic.Int64) {
-		h.stats.GaugeFunc(name, help, func() float64 {
+	total := func(of func(*levels) *atomic.Int64) func() float64 {
+		return func() float64 {
 			var n int64
 			for _, s := range h.shards {
 				n += of(&s.levels).Load()
 			}
 			return float64(n)
-		})
+		}
 	}
+	sum := func(name, help string, of func(*levels) *atomic.Int64) { h.stats.GaugeFunc(name, help, total(of)) }
+	count := func(name, help string, of func(*levels) *atomic.Int64) { h.stats.CounterFunc(name, help, total(of)) }
+	count("roamgate_home_paced_total", "Times that a home left requests unanswered and from then on was given no more than it answers.", func(l *levels) *atomic.Int64 { return &l.paced })
+	count("roamgate_home_turns_waited_total", "Requests and repetitions that had to wait for their turn at such a home.", func(l *levels) *atomic.Int64 { return &l.waited })
+	count("roamgate_client_share_episodes_total", "Times that a few clients sent so much more than all others that they were held to their share.", func(l *levels) *atomic.Int64 { return &l.episodes })
 	sum("roamgate_inflight", "Requests that are being worked on.", func(l *levels) *atomic.Int64 { return &l.inFlight })
 	sum("roamgate_home_ids_in_use", "Identifiers in use toward homes.", func(l *levels) *atomic.Int64 { return &l.ids })
 	sum("roamgate_home_sockets", "Source ports toward homes.", func(l *levels) *atomic.Int64 { return &l.sockets })

@@ -44,6 +44,9 @@ const (
 	HomesDown
 	HomeTimeout
 	NoIdentifier
+	// HomeBusy: the home is given no more than it answers, and there was no
+	// turn for this request in time.
+	HomeBusy
 	ReplyTooLong
 	// Reasons for replies of homes.
 	UnknownHome
@@ -93,6 +96,7 @@ var ownReasons = [numOwn]string{
 	HomesDown:                         "homes_down",
 	HomeTimeout:                       "home_timeout",
 	NoIdentifier:                      "no_identifier",
+	HomeBusy:                          "home_busy",
 	ReplyTooLong:                      "reply_too_long",
 	UnknownHome:                       "unknown_home",
 	LateReply:                         "late_reply",

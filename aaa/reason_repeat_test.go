@@ -15,13 +15,15 @@ import (
 )
 
 func repeatedRequests() []provocation {
-	small := setup{conf: func(c *Config) { c.InFlight = 16 }}
+	// No home holds more than half of the slots, so two of them fill the slab.
+	small := setup{homes: 2, conf: func(c *Config) { c.InFlight = 16 }}
 	return []provocation{
 		{name: "R092 while pending", why: ConflictingDuplicate, place: dropped, what: conflict(false)},
 		{name: "R092 after the answer", why: ConflictingDuplicate, place: dropped, what: conflict(true)},
 		{name: "same identifier, new authenticator", why: Displaced, place: dropped, what: displace},
 		{name: "new conversations", why: Overload, place: dropped, setup: small, what: overload},
 		{name: "one sends most of it", why: ClientShare, place: place{"roamgate_dropped_total", "client", "loud"}, setup: setup{edit: withLoud}, what: screaming},
+		{name: "half of the slots", why: HomeBusy, place: dropped, setup: setup{conf: func(c *Config) { c.InFlight = 16 }}, what: halfOfTheSlots},
 		{name: "all", why: Overload, place: dropped, count: 2, setup: small, what: overloadAll},
 	}
 }
@@ -67,7 +69,7 @@ func overload(r *rig) {
 	var at []*heard
 	ask := func(edits ...edit) {
 		sent = append(sent, r.ask(access(atHomeExa, edits...)))
-		at = append(at, r.atHome(0))
+		at = append(at, r.atHome(len(at)/8))
 	}
 	first := r.ask(access(atHomeExa))
 	r.atHome(0).answer(layeh.CodeAccessAccept)
@@ -78,6 +80,7 @@ func overload(r *rig) {
 	r.ask(access(atHomeExa))
 	r.silent()
 	r.quietHome(0)
+	r.quietHome(1)
 	ask(with(rfc2865.State_Type, "conversation"))
 	r.offer(listen.Auth, first)
 	assert.Equal(r.t, answer.Attributes, r.got(first).Attributes, "a repetition is answered under overload too (C32)")
@@ -103,11 +106,30 @@ func overloadAll(r *rig) {
 		r.got(stops[i])
 	}
 	for i := range sent {
-		r.atHome(0).answer(layeh.CodeAccessAccept)
+		r.atHome(i / 8).answer(layeh.CodeAccessAccept)
 		r.got(sent[i])
 	}
 	r.silent()
 	assert.EqualValues(r.t, 2, r.hub.spool.Last())
+}
+
+// halfOfTheSlots: what one home holds leaves room for the others, whatever
+// comes for it. Its client is not answered and may ask again.
+func halfOfTheSlots(r *rig) {
+	var sent [][]byte
+	for range 8 {
+		sent = append(sent, r.ask(access(atHomeExa)))
+	}
+	over := r.ask(access(atHomeExa))
+	r.silent()
+	for i := range sent {
+		r.atHome(0).answer(layeh.CodeAccessAccept)
+		r.got(sent[i])
+	}
+	r.quietHome(0)
+	r.offer(listen.Auth, over)
+	r.atHome(0).answer(layeh.CodeAccessAccept)
+	r.got(over)
 }
 
 // brokenDisk fails every sync once told to.

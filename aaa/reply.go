@@ -93,17 +93,24 @@ func (s *Shard) replied(slot uint32, hm *home.Home, p *radius.Packet) {
 	ctr := ex.snap.homeStats[idx]
 	s.stats.Observe(ctr.seconds[kind], s.now-ex.sentAt)
 	s.stats.Add(ctr.responses[kind][resultOf(p.Code())], 1)
-	s.leaveHome(ex, true)
+	s.pace.Answered(slot, s.now-ex.firstAt, s.now)
+	s.leaveHome(slot, ex, true)
 	s.wheel.Cancel(slot)
 	if kind == home.Acct {
 		s.accounted(slot, ex, p, hm)
-		return
+	} else {
+		s.authenticated(slot, ex, p, hm)
 	}
+	s.turns(idx, kind)
+}
+
+// authenticated takes the home's answer to an Access-Request.
+func (s *Shard) authenticated(slot uint32, ex *Exchange, p *radius.Packet, hm *home.Home) {
 	if p.Code() == radius.AccessChallenge {
 		if state, ok := p.First(radius.State); ok {
 			own, any := s.conversation(ex, state)
-			s.hub.sticky.Learn(own, idx, s.now)
-			s.hub.sticky.Learn(any, idx, s.now)
+			s.hub.sticky.Learn(own, hm.Index, s.now)
+			s.hub.sticky.Learn(any, hm.Index, s.now)
 		}
 	}
 	s.deliver(slot, ex, p, hm)

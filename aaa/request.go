@@ -240,7 +240,7 @@ func (s *Shard) repeated(f *listen.Front, c *client.Client, o dedup.Outcome, oth
 // sends the request again.
 func (s *Shard) passOn(slot uint32, ex *Exchange) {
 	health, _ := ex.snap.Homes.Home(ex.homeIdx).State[ex.kind].Health()
-	if health != home.Up && s.failOver(slot, ex) || ex.pool.Spec.Retransmit != realm.RetransmitClient {
+	if health != home.Up && s.failOver(slot, ex) || ex.pool.Spec.Retransmit != realm.RetransmitClient || s.pace.Queued(slot) {
 		return
 	}
 	s.stats.Add(ex.snap.homeStats[ex.homeIdx].retransmits[ex.kind], 1)

@@ -49,6 +49,7 @@ type Shard struct {
 	dups   *dedup.Cache
 	share  *admit.Share
 	ids    *home.IDs
+	pace   *home.Pace
 	wheel  *home.Wheel
 	crypt  *radius.Crypt
 	hasher *accounting.Hasher
@@ -342,7 +343,7 @@ func (s *Shard) begin(slot uint32) *Exchange {
 func (s *Shard) end(slot uint32) {
 	ex := s.slab.at(slot)
 	s.wheel.Cancel(slot)
-	s.leaveHome(ex, false)
+	s.leaveHome(slot, ex, false)
 	use := &ex.snap.uses[s.index]
 	if use.n--; use.n == 0 && ex.snap != s.snap {
 		s.draining = slices.DeleteFunc(s.draining, func(d *Snapshot) bool { return d == ex.snap })

@@ -252,12 +252,12 @@ func TestC35LateReply(t *testing.T) {
 // C36: of what waits in one round, replies go first: each frees the room that
 // a request needs.
 func TestC36RepliesFirst(t *testing.T) {
-	r := newRigOf(t, setup{homes: 1, conf: func(c *Config) { c.InFlight = 8 }})
+	r := newRigOf(t, setup{homes: 2, conf: func(c *Config) { c.InFlight = 8 }})
 	var sent [][]byte
 	var at []*heard
-	for range 7 { // the eighth is kept for conversations
+	for i := range 7 { // the eighth is kept for conversations
 		sent = append(sent, r.ask(access("bob@home.example")))
-		at = append(at, r.atHome(0))
+		at = append(at, r.atHome(i/4)) // no home gets more than half
 	}
 	late := encode(t, access("bob@home.example"), true)
 	_, err := r.nas.WriteToUDP(late, r.front(listen.Auth))

@@ -1,0 +1,160 @@
+package aaa
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	layeh "layeh.com/radius"
+	"layeh.com/radius/rfc2865"
+
+	"github.com/roamgate/roamgate/aaa/home"
+	"github.com/roamgate/roamgate/aaa/listen"
+)
+
+// struggling is a rig whose only home has left forty requests unanswered for
+// longer than the first retransmission takes. heard are those of them that it
+// may be working on: sent again, or not yet lost.
+func struggling(t *testing.T) (r *rig, sent [][]byte, at []*heard) {
+	r = newRigOf(t, setup{homes: 1, conf: func(c *Config) { c.InFlight = 512 }})
+	for range 40 {
+		sent = append(sent, r.ask(access("bob@home.example")))
+		r.atHome(0)
+	}
+	r.pass(2500 * time.Millisecond)
+	require.True(t, r.shard.pace.Paced(0, home.Auth))
+	for r.shard.pace.There(0, home.Auth) > len(at) {
+		at = append(at, r.atHome(0))
+	}
+	require.Less(t, len(at), 40, "not all at once again")
+	r.quietHome(0)
+	return r, sent, at
+}
+
+// idle lets everything that is left be given up.
+func (r *rig) idle() {
+	for range 200 {
+		r.pass(500 * time.Millisecond)
+	}
+	r.clean()
+}
+
+// What a struggling home has no room for waits, the newest goes first, and a
+// repetition of it meanwhile is a repetition.
+func TestTurnAtAStrugglingHome(t *testing.T) {
+	r, _, at := struggling(t)
+	older := r.ask(access("older@home.example"))
+	newer := r.ask(access("newer@home.example"))
+	r.quietHome(0)
+	r.offer(listen.Auth, newer)
+	r.quietHome(0)
+	assert.Equal(t, 1, r.value("roamgate_duplicates_total", "action", "suppressed"))
+	at[0].answer(layeh.CodeAccessAccept)
+	h := r.atHome(0)
+	assert.Equal(t, "newer@home.example", rfc2865.UserName_GetString(h.Packet))
+	h.answer(layeh.CodeAccessAccept)
+	h = r.atHome(0)
+	assert.Equal(t, "older@home.example", rfc2865.UserName_GetString(h.Packet))
+	h.answer(layeh.CodeAccessAccept, with(rfc2865.Class_Type, "late"))
+	got := map[byte]bool{}
+	for range 3 {
+		b, _ := read(t, r.nas, patience)
+		require.NotNil(t, b)
+		got[b[1]] = true
+	}
+	assert.True(t, got[older[1]] && got[newer[1]])
+	r.shard.stats.Publish()
+	r.pass(time.Second)
+	assert.NotZero(t, r.value("roamgate_home_paced_total"))
+	assert.NotZero(t, r.value("roamgate_home_turns_waited_total"))
+	r.idle()
+}
+
+// A conversation that has begun does not wait behind new ones.
+func TestConversationGoesAhead(t *testing.T) {
+	r, _, _ := struggling(t)
+	r.ask(access("new@home.example"))
+	r.quietHome(0)
+	r.ask(access("begun@home.example", with(rfc2865.State_Type, "s")))
+	assert.Equal(t, "begun@home.example", rfc2865.UserName_GetString(r.atHome(0).Packet))
+	r.idle()
+}
+
+// A new request whose turn cannot come is discarded without a word, and is
+// not taken for a repetition when it is asked again.
+func TestTurnThatNeverComes(t *testing.T) {
+	r, _, _ := struggling(t)
+	first := r.ask(access("new@home.example"))
+	for dropped.count(r, HomeBusy) == 0 {
+		r.ask(access("newer@home.example"))
+		require.Less(t, r.shard.slab.used, 400)
+	}
+	r.quietHome(0)
+	r.silent()
+	before := r.value("roamgate_duplicates_total")
+	r.offer(listen.Auth, first)
+	assert.Equal(t, before, r.value("roamgate_duplicates_total"))
+	r.idle()
+}
+
+// A client that begins anew while its request waits gets one answer, to the
+// new one.
+func TestDisplacedWhileWaiting(t *testing.T) {
+	r, _, at := struggling(t)
+	r.ask(access("old@home.example", withID(200)))
+	fresh := r.ask(access("new@home.example", withID(200)))
+	r.quietHome(0)
+	at[0].answer(layeh.CodeAccessAccept)
+	at[1].answer(layeh.CodeAccessAccept)
+	h := r.atHome(0)
+	assert.Equal(t, "new@home.example", rfc2865.UserName_GetString(h.Packet))
+	h.answer(layeh.CodeAccessAccept, with(rfc2865.Class_Type, "new"))
+	for {
+		b, _ := read(t, r.nas, patience)
+		require.NotNil(t, b)
+		if b[1] == 200 {
+			p, err := layeh.Parse(b, []byte(visitedSecret))
+			require.NoError(t, err)
+			assert.True(t, layeh.IsAuthenticResponse(b, fresh, []byte(visitedSecret)))
+			assert.Equal(t, "new", rfc2865.Class_GetString(p))
+			break
+		}
+	}
+	r.idle()
+}
+
+// Where another home of the pool can take it, nothing waits.
+func TestStrugglingHomeIsPassedOver(t *testing.T) {
+	r := newRigOf(t, setup{homes: 2, conf: func(c *Config) { c.InFlight = 512 }})
+	for range 40 {
+		r.ask(access("bob@home.example"))
+		r.atHome(0)
+	}
+	r.pass(2500 * time.Millisecond)
+	require.True(t, r.shard.pace.Paced(0, home.Auth))
+	b := r.ask(access("bob@home.example"))
+	r.atHome(1).answer(layeh.CodeAccessAccept)
+	r.got(b)
+	r.idle()
+}
+
+// A record that its home has no turn for is durable all the same, and
+// answered as its route says.
+func TestAccountingAtAStrugglingHome(t *testing.T) {
+	r := newRigOf(t, setup{homes: 1, conf: func(c *Config) { c.InFlight = 32 }})
+	for range 16 { // half of the slots
+		r.report(acctStop("x@home.example", "s"+string(rune('a'+r.shard.slab.used))))
+		r.atAcct(0)
+	}
+	b := r.report(acctStop("x@a.iot.example", "durable"))
+	r.until("it is recorded and answered", func() bool { return r.value("roamgate_responses_total", "kind", "acct", "result", "ack") == 1 })
+	r.got(b)
+	home := r.report(acctStop("x@home.example", "home"))
+	r.until("it is recorded", func() bool { return r.hub.spool.Last() == 18 })
+	r.settleDown()
+	r.silent()
+	assert.Equal(t, 2, local.count(r, HomeBusy))
+	assert.NotEmpty(t, home)
+	r.idle()
+}
