@@ -41,6 +41,10 @@ func newHot(t tester, policy bool) *hot {
 	if policy {
 		o.policyOf = policyOf
 	}
+	return newHotOf(t, o)
+}
+
+func newHotOf(t tester, o setup) *hot {
 	h := &hot{rig: newRigOf(t, o), crypt: radius.NewCrypt(), in: radius.NewSecret([]byte(visitedSecret)), out: radius.NewSecret([]byte(homeSecret))}
 	h.from = udp.AddrFrom(addrOf(h.nas))
 	h.home = [2]udp.Addr{udp.AddrFrom(addrOf(h.homes[0])), udp.AddrFrom(addrOf(h.accts[0]))}
