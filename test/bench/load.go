@@ -98,25 +98,11 @@ func load(ctx context.Context, args []string, in io.Reader, out io.Writer) error
 			return fmt.Errorf("parsing the number of homes: %w", err)
 		}
 	}
-	var homes []*play.Home
-	defer func() {
-		for _, h := range homes {
-			_ = h.Close()
-		}
-	}()
-	ports := make([]homePorts, n)
-	any := netip.MustParseAddrPort("127.0.0.1:0")
-	for i := range n {
-		h, err := play.StartHome(play.HomeConfig{
-			Name: fmt.Sprint("bench-", i), Auth: any, Acct: any, Secret: []byte(homeSecret), Password: password,
-			Script: homeScript{}.script(),
-		})
-		if err != nil {
-			return err
-		}
-		homes = append(homes, h)
-		ports[i] = homePorts{h.Auth(), h.Acct()}
+	homes, ports, err := startHomes(n)
+	if err != nil {
+		return err
 	}
+	defer homes.Close()
 	e := json.NewEncoder(out)
 	if err := e.Encode(ports); err != nil {
 		return fmt.Errorf("reporting ports: %w", err)
@@ -126,10 +112,31 @@ func load(ctx context.Context, args []string, in io.Reader, out io.Writer) error
 		if d.Decode(&o) != nil || ctx.Err() != nil {
 			return nil // the parent has closed the pipe, or is gone
 		}
-		if err := e.Encode(o.run(ctx, homes)); err != nil {
+		if err := e.Encode(o.run(ctx, homes.All)); err != nil {
 			return fmt.Errorf("reporting a turn: %w", err)
 		}
 	}
+}
+
+// startHomes gives all homes one event loop: the load has one processor.
+func startHomes(n int) (*play.Homes, []homePorts, error) {
+	any := netip.MustParseAddrPort("127.0.0.1:0")
+	configs := make([]play.HomeConfig, n)
+	for i := range configs {
+		configs[i] = play.HomeConfig{
+			Name: fmt.Sprint("bench-", i), Auth: any, Acct: any, Secret: []byte(homeSecret), Password: password,
+			Script: homeScript{}.script(),
+		}
+	}
+	homes, err := play.StartHomes(configs...)
+	if err != nil {
+		return nil, nil, err
+	}
+	ports := make([]homePorts, n)
+	for i, h := range homes.All {
+		ports[i] = homePorts{h.Auth(), h.Acct()}
+	}
+	return homes, ports, nil
 }
 
 func (s homeScript) script() play.Script {

@@ -27,9 +27,9 @@ func startLoad(o options, homes int) (*loadProcess, error) {
 		return nil, fmt.Errorf("finding this program: %w", err)
 	}
 	c := pinned(o.loadCPU, self, "load", strconv.Itoa(homes))
-	// All event loops share the processor; with fewer scheduler slots each
-	// would wait for the others' system calls.
-	c.Env = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(homes+3))
+	// Up to three event loops share the processor; with fewer scheduler slots
+	// each would wait for the others' system calls.
+	c.Env = append(os.Environ(), "GOMAXPROCS=4")
 	c.Stderr = os.Stderr
 	l := &loadProcess{command: c}
 	if l.orders, err = c.StdinPipe(); err != nil {

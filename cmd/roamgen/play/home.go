@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/roamgate/roamgate/pkg/radius"
 	"github.com/roamgate/roamgate/pkg/udp"
@@ -39,27 +38,30 @@ type Home struct {
 	secret *radius.Secret
 	script atomic.Pointer[Script]
 	shards []*homeShard
-	wait   sync.WaitGroup
+	loops  []*homeLoop
 	closed atomic.Bool
 }
 
 // StartHome opens the sockets and answers until Close.
 func StartHome(c HomeConfig) (*Home, error) {
-	h := &Home{config: c, secret: radius.NewSecret(c.Secret)}
-	h.SetScript(c.Script)
-	for i := range max(c.Shards, 1) {
-		s, err := newHomeShard(h, uint64(i))
+	h := newHome(c)
+	for range max(c.Shards, 1) {
+		l, err := newHomeLoop(h)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("starting home %s: %w", c.Name, err), h.Close())
 		}
-		h.shards = append(h.shards, s)
-		// The next shards join the ports the first one got.
-		h.config.Auth, h.config.Acct = s.address(doorAuth), s.address(doorAcct)
+		h.loops = append(h.loops, l)
 	}
-	for _, s := range h.shards {
-		h.wait.Go(s.run)
+	for _, l := range h.loops {
+		l.start()
 	}
 	return h, nil
+}
+
+func newHome(c HomeConfig) *Home {
+	h := &Home{config: c, secret: radius.NewSecret(c.Secret)}
+	h.SetScript(c.Script)
+	return h
 }
 
 // Name is the home's name.
@@ -90,18 +92,15 @@ func (h *Home) Snapshot() HomeCounts {
 }
 
 // Close stops the loops, waits for them and closes the sockets: from then on
-// the kernel refuses what is sent here. Snapshot works on.
+// the kernel refuses what is sent here. Snapshot works on. A Home of Homes is
+// closed with all the others only.
 func (h *Home) Close() error {
 	if h.closed.Swap(true) {
 		return nil
 	}
-	for _, s := range h.shards {
-		s.poller.Wake()
-	}
-	h.wait.Wait()
 	var err error
-	for _, s := range h.shards {
-		err = errors.Join(err, s.close())
+	for _, l := range h.loops {
+		err = errors.Join(err, l.close())
 	}
 	return err
 }
@@ -114,12 +113,13 @@ const (
 	doors
 )
 
-// homeShard is one event loop of a Home.
+// homeShard is a Home's part in one event loop.
 type homeShard struct {
 	home   *Home
 	conns  [doors]*udp.Conn
 	queues [doors]*udp.Queue
-	poller *udp.Poller
+	poller *udp.Poller // of the loop
+	ready  []uint32    // doors that have something
 	batch  *udp.Batch
 	hold   *hold
 	tag    uint32 // names this home in a State
@@ -162,9 +162,14 @@ type remembered struct {
 
 const maxSources = 1 << 16
 
-func newHomeShard(h *Home, i uint64) (*homeShard, error) {
+// newHomeShard gives the home one more shard, whose sockets the poller tags
+// from base on.
+func newHomeShard(h *Home, poller *udp.Poller, base uint32) (*homeShard, error) {
+	i := uint64(len(h.shards))
 	s := &homeShard{
 		home:   h,
+		poller: poller,
+		ready:  make([]uint32, 0, doors),
 		batch:  udp.NewBatch(batchSize, radius.MaxLen+1),
 		hold:   newHold(clock()),
 		tag:    uint32(hash([]byte(h.config.Name))),
@@ -179,10 +184,6 @@ func newHomeShard(h *Home, i uint64) (*homeShard, error) {
 	if h.config.Track {
 		s.counts.NAI, s.counts.Events = map[string]uint64{}, map[string]uint64{}
 	}
-	var err error
-	if s.poller, err = udp.NewPoller(); err != nil {
-		return nil, err
-	}
 	other := netip.AddrPortFrom(h.config.Acct.Addr(), 0)
 	if h.config.Auth.Addr().IsValid() {
 		other = netip.AddrPortFrom(h.config.Auth.Addr(), 0)
@@ -191,14 +192,17 @@ func newHomeShard(h *Home, i uint64) (*homeShard, error) {
 		if !at.Addr().IsValid() {
 			continue
 		}
-		if err := s.open(uint8(door), at, i == 0); err != nil {
+		if err := s.open(uint8(door), base, at, i == 0); err != nil {
 			return nil, errors.Join(err, s.close())
 		}
 	}
+	h.shards = append(h.shards, s)
+	// The next shards join the ports the first one got.
+	h.config.Auth, h.config.Acct = s.address(doorAuth), s.address(doorAcct)
 	return s, nil
 }
 
-func (s *homeShard) open(door uint8, at netip.AddrPort, first bool) error {
+func (s *homeShard) open(door uint8, base uint32, at netip.AddrPort, first bool) error {
 	shared := door != doorOther && s.home.config.Shards > 1
 	conn, err := udp.Listen(at, udp.Options{Share: shared && first, ReusePort: shared && !first, RecvBuffer: socketBuffer, SendBuffer: socketBuffer, Segment: true})
 	if err != nil {
@@ -206,7 +210,7 @@ func (s *homeShard) open(door uint8, at netip.AddrPort, first bool) error {
 	}
 	s.conns[door] = conn
 	s.queues[door] = udp.NewQueue(conn, batchSize)
-	return s.poller.Add(conn, uint32(door))
+	return s.poller.Add(conn, base+uint32(door))
 }
 
 const socketBuffer = 4 << 20
@@ -219,7 +223,6 @@ func (s *homeShard) close() error {
 			err = errors.Join(err, c.Close())
 		}
 	}
-	s.poller.Close()
 	return err
 }
 
@@ -230,27 +233,13 @@ func (s *homeShard) address(door uint8) netip.AddrPort {
 	return s.conns[door].LocalAddr()
 }
 
-func (s *homeShard) run() {
-	for !s.home.closed.Load() {
-		wait := idleWait
-		if s.hold.n > 0 {
-			wait = time.Millisecond
-		}
-		tags, _, err := s.poller.Wait(wait)
-		if err != nil {
-			return
-		}
-		s.turn(tags)
-	}
-}
-
 // turn works one batch of every socket that has one.
-func (s *homeShard) turn(tags []uint32) {
+func (s *homeShard) turn() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.now = clock()
 	s.script = s.home.script.Load()
-	for _, door := range tags {
+	for _, door := range s.ready {
 		n, err := s.conns[door].Recv(s.batch)
 		if err != nil {
 			continue

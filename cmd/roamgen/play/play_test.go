@@ -65,6 +65,23 @@ func visit(t testing.TB, h *play.Home, edit func(*play.NASConfig)) play.NASCount
 	return got
 }
 
+// Homes that share a loop have ports, scripts and counts of their own.
+func TestHomesOfOneLoop(t *testing.T) {
+	config := play.HomeConfig{Auth: loopback, Acct: loopback, Secret: secret, Password: password}
+	homes, err := play.StartHomes(config, config, config)
+	require.NoError(t, err)
+	homes.All[1].SetScript(play.Script{Silent: true})
+	homes.All[2].SetScript(play.Script{Delay: play.Delay{Min: 3 * time.Millisecond}})
+	for i, h := range homes.All {
+		got := visit(t, h, func(c *play.NASConfig) { c.Total, c.Retries = 32, 0 })
+		assert.Equal(t, i == 1, got.Answered.All() == 0)
+		assert.Equal(t, i == 1, got.Lost.All() > 0)
+		assert.EqualValues(t, 32, h.Snapshot().Unique[play.KindAuth])
+	}
+	require.NoError(t, homes.Close())
+	require.NoError(t, homes.Close())
+}
+
 func TestConversations(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
