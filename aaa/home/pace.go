@@ -51,7 +51,7 @@ type PaceCounters struct {
 type Pace struct {
 	lines    []paced // by home and kind
 	places   []place // by slot
-	most     int     // slots of one home and kind
+	half     int
 	counters PaceCounters
 }
 
@@ -78,15 +78,12 @@ type list struct {
 	n          int
 }
 
-// fewSlots are worth no division.
-const fewSlots = 256
-
 // noPlace is before the first of a queue and after its last.
 const noPlace = ^uint32(0)
 
 // NewPace returns a Pace for exchanges in slots 0 to slots-1.
 func NewPace(slots int) *Pace {
-	return &Pace{places: make([]place, slots), most: max(slots/2, min(slots, fewSlots))}
+	return &Pace{places: make([]place, slots), half: max(slots/2, 1)}
 }
 
 // Counters returns the counts so far.
@@ -123,7 +120,7 @@ func (p *Pace) Queued(slot uint32) bool { return p.places[slot].state > there }
 func (p *Pace) Ask(home int32, kind Kind, urgent bool, now int64) Turn {
 	l := p.line(home, kind)
 	switch {
-	case l.held >= p.most:
+	case l.held >= p.half:
 		p.counters.Busy++
 		return Busy
 	case l.span == 0:

@@ -135,8 +135,8 @@ func TestPaceEnds(t *testing.T) {
 
 // No home and kind holds more than half of the slots, answering or not.
 func TestPaceHalf(t *testing.T) {
-	p := NewPace(600)
-	for slot := range uint32(300) {
+	p := NewPace(100)
+	for slot := range uint32(50) {
 		require.Equal(t, Go, p.Ask(7, Auth, false, 0))
 		p.Sent(slot, 7, Auth, 0)
 	}
