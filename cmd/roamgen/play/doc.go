@@ -7,9 +7,10 @@
 // last: NAS -> proxy -> Home -> proxy -> NAS. Both also speak to each other
 // directly, which is how their own ceiling is measured. Each worker of a NAS
 // and each shard of a Home is one goroutine with its own sockets, poller,
-// scratch and counters; it reads the clock once per batch and allocates
-// nothing per transaction. Only Snapshot, SetScript and Close may be called
-// from other goroutines.
+// scratch and counters; Homes put a shard of each of many into one goroutine.
+// A loop reads the clock once per batch, proves and signs what is in it
+// together, and allocates nothing per transaction. Only Snapshot, SetScript,
+// Stop and Close may be called from other goroutines.
 //
 // Both verify all they receive: the NAS the Response Authenticator, the
 // Message-Authenticator, the Proxy-State echo and the MS-MPPE keys of every
