@@ -11,17 +11,35 @@
 //	listen.Front      a batch of datagrams and their sources
 //	client.Table      source address -> client and secret   (unknown: drop)
 //	radius.Packet     lengths and attribute bounds, once    (bad: drop)
-//	radius.Crypt      Message-Authenticator                 (bad: drop)
+//	admit.Share       too much of too few, under overload   (shed: drop)
+//	radius.Proofs     Message-Authenticator                 (bad: drop)
 //	dedup.Cache       pending: drop; answered: same bytes; new: an Exchange
 //	nai.Split         User-Name -> realm                    (bad: reject)
 //	realm.Table       realm -> realm.Route                  (none: reject)
 //	device.Table      policy; a miss parks the Exchange until it is fetched
 //	home.Pool         State first, then consistent hash -> a home server
+//	home.Pace         now; or a home that struggles: wait for a turn
 //	home.IDs          a free (source port, identifier) for that home
-//	radius.Crypt      the request written anew for the home, sent in a batch
+//	radius.Crypt      the request written anew for the home
+//	radius.Signatures its Message-Authenticator
+//	udp.Queue         sent in a batch
 //
 // and back: (socket, home, identifier) -> Exchange, authenticators verified,
-// reply written anew for the client, remembered by dedup, sent in a batch.
+// reply written anew for the client, signed, remembered by dedup, sent.
+//
+// A batch is heard as a whole (bounds, client), proved together, and only then
+// taken one by one; what it causes is written into the send queues unsigned
+// and signed together before anything leaves. In between, an answer has no
+// Exchange any more and its entry in the duplicate cache is still pending.
+//
+// # Overload
+//
+// Answers of homes are read first, then what continues a conversation or is
+// accounting is preferred, repetitions are answered from the cache, and new
+// requests come last (RFC 5080 §2.2.3). Whoever comes too much waits in the
+// kernel's buffer and is dropped there, which costs nothing, unless it is few
+// clients that send most of it (admit.Share). A home is given what it answers
+// (home.Pace), and never more than half of the slots.
 //
 // # The packet walk: Accounting-Request
 //
