@@ -47,7 +47,7 @@ type PaceCounters struct {
 // transmission, or Enqueue when it has to wait; Expired when the time of a
 // transmission is over; Answered or Leave at the end. Sent to another home it
 // has left the first. All of them are O(1). A Pace belongs to one shard; its
-// memory is 24 octets for each slot and some 300 for each home it has met.
+// memory is 24 octets for each slot and some 700 for each home it has met.
 type Pace struct {
 	lines    []paced // by home and kind
 	places   []place // by slot

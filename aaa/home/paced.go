@@ -10,9 +10,10 @@ const (
 	backlog     = 8              // seconds of a home's work that may wait here
 	enoughLate  = 3              // timeouts; fewer are lost datagrams
 	lateShare   = 16             // of the answers: less is a lossy path
-	bucketShift = 28             // 268 ms
-	buckets     = 8              // two seconds of answers and timeouts
-	memory      = 16             // four of transmissions
+	bucketShift = 26             // 67 ms
+	buckets     = 32             // two seconds of answers and timeouts
+	memory      = 64             // four of transmissions
+	slowBuckets = 4              // a quarter of a second
 	rateWindow  = buckets << bucketShift
 	quickShift  = 36 // 69 s
 )
@@ -23,7 +24,7 @@ type paced struct {
 	there    int            // requests that it may be working on: sent and not lost
 	sent     [memory]uint32 // of them, by the bucket they were sent in
 	lost     int64          // what was sent in earlier buckets and not answered is lost
-	slow     [2]int64       // slowest answer of the two last buckets that had any
+	slow     [2]int64       // slowest answer of the two last quarters of a second that had any
 	slowAt   int64
 	fresh    list  // new requests that wait for their turn, the newest first
 	late     list  // repetitions that wait, the oldest first
@@ -35,7 +36,7 @@ type paced struct {
 	expired  [buckets]uint32
 	answers  uint32   // sum of answered
 	timeouts uint32   // sum of expired
-	rate     int64    // answers in two seconds, lately: falls by an eighth in each bucket
+	rate     int64    // answers in two seconds, lately: halves in a second and a half
 	quick    [2]int64 // quickest answer of this and of the last 69 s
 	quickAt  int64
 }
@@ -106,7 +107,7 @@ func (l *paced) rotate(now int64) {
 		l.answers -= l.answered[i]
 		l.timeouts -= l.expired[i]
 		l.answered[i], l.expired[i] = 0, 0
-		l.rate = max(l.rate-l.rate/8, int64(l.answers))
+		l.rate = max(l.rate-(l.rate+buckets-1)/buckets, int64(l.answers))
 	}
 	if at != l.bucket {
 		l.bucket, l.rate = at, 0
@@ -116,8 +117,8 @@ func (l *paced) rotate(now int64) {
 
 // lag notes how long ago a request was sent that is answered now.
 func (l *paced) lag(took int64) {
-	if l.slowAt != l.bucket {
-		l.slow[1], l.slow[0], l.slowAt = l.slow[0], 0, l.bucket
+	if at := l.bucket / slowBuckets; l.slowAt != at {
+		l.slow[1], l.slow[0], l.slowAt = l.slow[0], 0, at
 	}
 	l.slow[0] = max(l.slow[0], took)
 }

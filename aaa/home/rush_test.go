@@ -310,7 +310,9 @@ func TestPaceOverload(t *testing.T) {
 	}
 }
 
-// F30: a hundred thousand devices attach at once.
+// F30: a hundred thousand devices attach at once. The time is that of all but
+// one in a thousand: who was just turned away when the last place was taken
+// waits for the next repetition, alone.
 func TestPaceDrainsAWave(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -329,8 +331,11 @@ func TestPaceDrainsAWave(t *testing.T) {
 				start := r.now
 				for r.good < devices && r.now-start < 40*second {
 					r.run(10 * time.Millisecond)
+					if r.good <= devices-devices/1000 {
+						took = time.Duration(r.now - start)
+					}
 				}
-				return time.Duration(r.now - start), r
+				return took, r
 			}
 			without, lost := drained(true)
 			took, r := drained(false)

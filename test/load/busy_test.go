@@ -1,8 +1,8 @@
 package load
 
 import (
-	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,22 +15,26 @@ import (
 // busyHome accepts as many requests a second as it can, the oldest first.
 // What does not fit into a small receive buffer is lost in the kernel.
 type busyHome struct {
+	size   int // packets of one turn
 	conn   *udp.Conn
 	queue  *udp.Queue
 	batch  *udp.Batch
 	crypt  *radius.Crypt
 	secret *radius.Secret
+	could  atomic.Int64 // packets that it had the time for
+	served atomic.Int64
 }
 
-// startBusyHome gives the address of a home that answers that many a second.
-func startBusyHome(t testing.TB, does int) netip.AddrPort {
+// startBusyHome starts a home that answers that many a second.
+func startBusyHome(t testing.TB, does int) *busyHome {
 	t.Helper()
 	conn, err := udp.Listen(loopback, udp.Options{RecvBuffer: 64 << 10})
 	require.NoError(t, err)
 	const turn = 10 * time.Millisecond
+	size := max(1, int(turn.Seconds()*float64(does)))
 	b := &busyHome{
-		conn: conn, queue: udp.NewQueue(conn, 64), crypt: radius.NewCrypt(), secret: radius.NewSecret([]byte(homeSecret)),
-		batch: udp.NewBatch(max(1, int(turn.Seconds()*float64(does))), radius.MaxLen+1),
+		size: size, conn: conn, queue: udp.NewQueue(conn, 64), crypt: radius.NewCrypt(), secret: radius.NewSecret([]byte(homeSecret)),
+		batch: udp.NewBatch(size, radius.MaxLen+1),
 	}
 	end := make(chan struct{})
 	var wait sync.WaitGroup
@@ -51,11 +55,13 @@ func startBusyHome(t testing.TB, does int) netip.AddrPort {
 		wait.Wait()
 		_ = conn.Close()
 	})
-	return conn.LocalAddr()
+	return b
 }
 
 func (b *busyHome) turn() {
 	n, _ := b.conn.Recv(b.batch)
+	b.could.Add(int64(b.size))
+	b.served.Add(int64(n))
 	for i := range n {
 		var p radius.Packet
 		if p.Parse(b.batch.Data(i)) != radius.OK || !b.crypt.CheckMessageAuthenticator(&p, b.secret) {
