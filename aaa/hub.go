@@ -156,7 +156,7 @@ func (h *Hub) newShard(i int, fronts []*listen.Front, key []byte) (*Shard, error
 	}
 	s := &Shard{
 		hub: h, index: i, poller: poller, fronts: fronts, ctr: h.ctr,
-		batch: udp.NewBatch(batchSize, radius.MaxLen+1),
+		batch: udp.NewBatch(batchSize, udp.Wide),
 		slab:  slab{max: h.conf.InFlight},
 		dups:  dedup.New(dedup.Config{TTL: h.conf.DuplicateTTL, MaxEntries: 4 * h.conf.InFlight, ReplyBytes: h.conf.DuplicateMem}),
 		wheel: home.NewWheel(h.conf.InFlight, h.monotonic()), hasher: accounting.NewHasher(h.identity),

@@ -222,7 +222,7 @@ func (s *Shard) adopt() {
 // that gets no more than its share cost little, so there may be more of them.
 func (s *Shard) readFront(f *listen.Front) (more bool) {
 	taken := 0
-	for range mostRounds {
+	for round := 1; ; round++ {
 		n, err := f.Conn.Recv(s.batch)
 		if err != nil {
 			s.stats.Add(s.ctr.socketErrors, 1)
@@ -239,20 +239,23 @@ func (s *Shard) readFront(f *listen.Front) (more bool) {
 			}
 		}
 		s.sign()
+		if s.batch.Pending() {
+			s.flush()
+			continue
+		}
 		if n < batchSize {
 			return false
 		}
 		s.flush()
-		if taken >= rounds*batchSize {
+		if taken >= rounds*batchSize || round >= mostRounds {
 			return true
 		}
 	}
-	return true
 }
 
 func (s *Shard) readHome(i int) {
 	sock := &s.homes[i]
-	for range rounds {
+	for round := 1; ; round++ {
 		n, err := sock.conn.Recv(s.batch)
 		if err != nil {
 			s.stats.Add(s.ctr.socketErrors, 1)
@@ -266,7 +269,7 @@ func (s *Shard) readHome(i int) {
 			s.takeReply(&s.arrivals[j], i)
 		}
 		s.sign()
-		if n < batchSize {
+		if !s.batch.Pending() && (n < batchSize || round >= rounds) {
 			return
 		}
 	}
@@ -356,7 +359,7 @@ func (s *Shard) openHomeSocket(v4 bool) (int, bool) {
 	if len(s.homes) >= s.hub.conf.HomeSockets {
 		return 0, false
 	}
-	c, err := udp.Listen(s.hub.source(v4), udp.Options{RecvBuffer: s.hub.conf.RecvBuffer, Segment: true})
+	c, err := udp.Listen(s.hub.source(v4), udp.Options{RecvBuffer: s.hub.conf.RecvBuffer, Segment: true, Coalesce: true})
 	if err != nil {
 		s.stats.Add(s.ctr.socketErrors, 1)
 		return 0, false

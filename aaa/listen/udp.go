@@ -26,7 +26,7 @@ func UDP(addrs []Address, n, recvBuffer int) ([][]*Front, error) {
 	rows := make([][]*Front, n)
 	for i, a := range addrs {
 		conns, err := udp.ListenShared(a.Addr, n, udp.Options{
-			RecvBuffer: recvBuffer, Segment: true,
+			RecvBuffer: recvBuffer, Segment: true, Coalesce: true,
 			PacketInfo: a.Addr.Addr().IsUnspecified(),
 		})
 		if err != nil {

@@ -9,6 +9,9 @@ const MaxPacket = 4096
 // a multiple of the page so that they do not compete for the same cache sets.
 const bufferAlign = 64
 
+// Wide is the size of a Batch's buffers for sockets with Options.Coalesce.
+const Wide = 1 << 16
+
 type connCounters struct {
 	drops atomic.Uint64
 	recv  errorCounts
@@ -19,16 +22,31 @@ type Batch struct {
 	buf     []byte
 	size    int
 	stride  int
-	n       int // datagrams of the last Recv
+	n       int     // datagrams of the last Recv
+	starts  []int32 // where they lie in buf
 	lens    []int32
 	cut     []bool
 	addrs   []Addr
 	locals  []LocalInfo
 	headers batchHeaders
+	rest    rest
+}
+
+// rest is what came together with the datagrams of the last Recv and is given
+// out by the next ones.
+type rest struct {
+	conn  *Conn
+	next  int   // message of headers
+	end   int   // messages received
+	part  int32 // octets of that message given out already
+	size  int32 // of its datagrams
+	addr  Addr
+	local LocalInfo
 }
 
 // NewBatch makes a batch of n buffers of size octets. A size of MaxPacket+1
-// lets the reader tell a datagram of the largest legal size from a longer one.
+// lets the reader tell a datagram of the largest legal size from a longer one;
+// sockets with Options.Coalesce need Wide.
 func NewBatch(n, size int) *Batch {
 	n, size = max(n, 1), max(size, 1)
 	stride := (size + bufferAlign - 1) &^ (bufferAlign - 1)
@@ -39,6 +57,7 @@ func NewBatch(n, size int) *Batch {
 		buf:    make([]byte, n*stride),
 		size:   size,
 		stride: stride,
+		starts: make([]int32, n),
 		lens:   make([]int32, n),
 		cut:    make([]bool, n),
 		addrs:  make([]Addr, n),
@@ -55,9 +74,16 @@ func (b *Batch) Cap() int { return len(b.lens) }
 // write to it. i must be below the count that Recv returned.
 // hot: 0 allocs
 func (b *Batch) Data(i int) []byte {
-	off := i * b.stride
-	return b.buf[off : off+int(b.lens[i]) : off+b.size]
+	off := int(b.starts[i])
+	end := off + int(b.lens[i])
+	return b.buf[off:end:end]
 }
+
+// Pending tells whether the next Recv of the same Conn gives more without
+// asking the kernel. It must be asked for before another Conn uses the batch,
+// and before the Poller is waited for: the kernel has nothing more to say of
+// what it has handed over. hot: 0 allocs
+func (b *Batch) Pending() bool { return b.rest.next < b.rest.end }
 
 // Truncated tells whether datagram i was longer than the buffers.
 func (b *Batch) Truncated(i int) bool { return b.cut[i] }

@@ -22,6 +22,11 @@ type Options struct {
 	// the stack as one (UDP generic segmentation offload), where the kernel
 	// can. It changes the order within a batch. Portable sockets ignore it.
 	Segment bool
+	// Coalesce takes datagrams of one length from one source that the kernel
+	// has put together (UDP generic receive offload) in one piece: see
+	// Batch.Pending, and Wide. A Batch that is not wide switches it off.
+	// Portable sockets ignore it.
+	Coalesce bool
 	// Share binds alone and lets others join with ReusePort afterwards.
 	Share bool
 }

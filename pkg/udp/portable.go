@@ -143,6 +143,7 @@ func (s *softConn) recv(b *Batch) (int, error) {
 	for i := range n {
 		slot := &s.slots[s.head]
 		m := copy(b.buffer(i), slot.data)
+		b.starts[i] = int32(i * b.stride)
 		b.lens[i], b.cut[i] = int32(m), m < slot.full
 		b.addrs[i], b.locals[i] = slot.from, LocalInfo{}
 		s.head = (s.head + 1) % len(s.slots)

@@ -52,15 +52,22 @@ func (h *batchHeaders) reset() {
 }
 
 func (r *rawConn) recv(b *Batch) (int, error) {
+	if b.Pending() && b.rest.conn == r.conn {
+		return r.give(b), nil
+	}
+	b.rest = rest{}
+	if r.joined && b.size < Wide {
+		r.joined = unix.SetsockoptInt(r.fd, unix.IPPROTO_UDP, unix.UDP_GRO, 0) != nil
+	}
 	h := &b.headers
 	for range recvTries {
 		h.reset()
 		n, e := recvmmsg(r.fd, h.msgs)
 		switch e {
 		case 0:
-			h.dirty, b.n = n, n
-			r.decode(b, n)
-			return n, nil
+			h.dirty = n
+			b.rest = rest{conn: r.conn, end: n}
+			return r.give(b), nil
 		case unix.EAGAIN:
 			return 0, nil
 		case unix.EINTR:
@@ -78,26 +85,44 @@ func (r *rawConn) recv(b *Batch) (int, error) {
 	return 0, nil
 }
 
-func (r *rawConn) decode(b *Batch, n int) {
-	h := &b.headers
-	for i := range n {
-		m := &h.msgs[i]
-		b.lens[i] = int32(m.Len)
-		b.cut[i] = m.Hdr.Flags&unix.MSG_TRUNC != 0
-		h.names[i].get(&b.addrs[i])
-		b.locals[i] = LocalInfo{}
-		if m.Hdr.Controllen > 0 {
-			r.control(&h.ctrls[i], int(m.Hdr.Controllen), &b.locals[i])
+// give makes datagrams of what has been received, as many as b lists.
+func (r *rawConn) give(b *Batch) (n int) {
+	for t := &b.rest; n < len(b.lens) && t.next < t.end; n++ {
+		m := &b.headers.msgs[t.next]
+		if t.part == 0 {
+			r.open(b, m)
+		}
+		part := min(t.size, int32(m.Len)-t.part)
+		b.starts[n], b.lens[n] = int32(t.next*b.stride)+t.part, part
+		b.cut[n] = m.Hdr.Flags&unix.MSG_TRUNC != 0
+		b.addrs[n], b.locals[n] = t.addr, t.local
+		if t.part += part; t.part >= int32(m.Len) {
+			t.next, t.part = t.next+1, 0
+		}
+	}
+	b.n = n
+	return n
+}
+
+// open reads where a message came from and how long its datagrams are.
+func (r *rawConn) open(b *Batch, m *unix.Mmsghdr) {
+	h, t := &b.headers, &b.rest
+	h.names[t.next].get(&t.addr)
+	t.size, t.local = int32(m.Len), LocalInfo{}
+	if m.Hdr.Controllen > 0 {
+		if size := r.control(&h.ctrls[t.next], int(m.Hdr.Controllen), &t.local); size > 0 {
+			t.size = size
 		}
 	}
 }
 
-// control reads the two kinds of control message that were asked for.
-func (r *rawConn) control(c *control, end int, l *LocalInfo) {
+// control reads the kinds of control message that were asked for. size is that
+// of the datagrams of which the message was put together, 0 if it was not.
+func (r *rawConn) control(c *control, end int, l *LocalInfo) (size int32) {
 	for off := 0; ; {
 		h := c.header(off, end)
 		if h == nil {
-			return
+			return size
 		}
 		data := c.bytes()[off+unix.CmsgLen(0) : off+int(h.Len)]
 		switch {
@@ -109,6 +134,8 @@ func (r *rawConn) control(c *control, end int, l *LocalInfo) {
 			copy(l.ip[12:], data[4:8])
 		case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:
 			learn6(l, data)
+		case h.Level == unix.IPPROTO_UDP && h.Type == unix.UDP_GRO && len(data) >= 4:
+			size = max(int32(binary.NativeEndian.Uint32(data)), 0)
 		}
 		off += unix.CmsgSpace(int(h.Len) - unix.CmsgLen(0))
 	}

@@ -13,6 +13,7 @@ import (
 type rawConn struct {
 	conn    *Conn
 	segment bool // UDP_SEGMENT works here
+	joined  bool // UDP_GRO works here
 	ovfl    uint32
 
 	mu sync.Mutex // guards fd against close in queueRatio; the owner needs no lock
@@ -86,6 +87,7 @@ func (r *rawConn) options(a netip.AddrPort, o Options) error {
 		}
 	}
 	// Older kernels answer ENOPROTOOPT; then every datagram goes alone.
+	r.joined = o.Coalesce && unix.SetsockoptInt(r.fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1) == nil
 	r.segment = o.Segment && unix.SetsockoptInt(r.fd, unix.IPPROTO_UDP, unix.UDP_SEGMENT, 0) == nil
 	return nil
 }
