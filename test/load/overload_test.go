@@ -21,7 +21,7 @@ func TestOverload(t *testing.T) {
 }
 
 func overload(t *testing.T, realm, result string) {
-	const clients, sockets, measured, under = 8, 48, time.Second, 1500 * time.Millisecond
+	const clients, sockets, measured, under = 8, 48, time.Second, time.Second
 	h := start(t, clients+2, startHomes(t, 1, play.Script{}), nil)
 	gentle := func(c *play.NASConfig) { c.Realms = []play.Realm{{Name: realm}} }
 	idle := h.cpu()
