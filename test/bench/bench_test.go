@@ -121,6 +121,19 @@ func TestWhatIsAnsweredHasComeToAHome(t *testing.T) {
 	require.NoError(t, missing(3, []visit{{}, {Refusable: true}}, two))
 }
 
+func TestBusyOf(t *testing.T) {
+	const stat = "cpu  9 9 9 9 9 9 9 9 9 9\ncpu0 1 2 4 8 16 32 64 128 256 512\ncpu1 x 0 0 0 0 0 0 0 0 0\ncpu10 1 1 1 1 1 1 1 1 0 0\n"
+	got, err := busyOf([]byte(stat), 0)
+	require.NoError(t, err)
+	assert.Equal(t, 10*time.Millisecond*(1+2+4+32+64+128), got)
+	_, err = busyOf([]byte(stat), 1)
+	assert.Error(t, err)
+	_, err = busyOf([]byte(stat), 2)
+	assert.Error(t, err)
+	_, err = busyTime([]int{0})
+	require.NoError(t, err)
+}
+
 func TestDrained(t *testing.T) {
 	const all = "# HELP roamgate_queue_lag_records x\nroamgate_queue_lag_records 0\nroamgate_spool_forward_pending 0\nroamgate_spool_queued_records 0\n"
 	for _, tt := range []struct {

@@ -18,7 +18,9 @@ type loadProcess struct {
 	orders  io.WriteCloser
 	results *json.Decoder
 	homes   []homePorts
-	had     uint64 // requests that had come to the homes after the last turn
+	// processors are those of both sides.
+	processors [2]int
+	had        uint64 // requests that had come to the homes after the last turn
 }
 
 func startLoad(o options, homes int) (*loadProcess, error) {
@@ -31,7 +33,7 @@ func startLoad(o options, homes int) (*loadProcess, error) {
 	// each would wait for the others' system calls.
 	c.Env = append(os.Environ(), "GOMAXPROCS=4")
 	c.Stderr = os.Stderr
-	l := &loadProcess{command: c}
+	l := &loadProcess{command: c, processors: [2]int{o.loadCPU, o.proxyCPU}}
 	if l.orders, err = c.StdinPipe(); err != nil {
 		return nil, fmt.Errorf("starting the load process: %w", err)
 	}
@@ -100,14 +102,19 @@ func (l *loadProcess) turn(ctx context.Context, p *proxy, o order) (turn, error)
 	}
 	t := turn{outcome: outcomes[0], others: outcomes[1:], during: o.Visits[0].Duration, all: time.Since(begun)}
 	t.cpu, t.proxyBusy, t.loadBusy = after.proxy-before.proxy, busy.proxy-before.proxy, busy.load-before.load
+	t.foreign = max(0, busy.all-before.all-t.proxyBusy-t.loadBusy)
 	t.rss, err = p.peakRSS()
 	return t, err
 }
 
-// usage is the CPU time so far of the two sides.
-type usage struct{ proxy, load time.Duration }
+// usage is the CPU time so far of the two sides, and that both processors
+// have been busy with anything.
+type usage struct{ proxy, load, all time.Duration }
 
 func (l *loadProcess) usage(p *proxy) (u usage, err error) {
+	if u.all, err = busyTime(l.processors[:]); err != nil {
+		return u, err
+	}
 	if u.load, err = cpuTime(l.pid()); err != nil {
 		return u, err
 	}

@@ -26,8 +26,9 @@ type turn struct {
 	cpu    time.Duration // of the proxy, until then
 	// The CPU time that both sides took while requests were begun.
 	proxyBusy, loadBusy time.Duration
-	rss                 int64 // the proxy's peak so far, octets
-	grown               int64 // its growth by this turn, where a case asks
+	foreign             time.Duration // what others took of both processors then
+	rss                 int64         // the proxy's peak so far, octets
+	grown               int64         // its growth by this turn, where a case asks
 }
 
 // perTransaction is the proxy's CPU time for a finished transaction.
@@ -43,6 +44,9 @@ func (t *turn) perSecond() float64 { return float64(t.InTime) / t.during.Seconds
 func (t *turn) busy() float64 { return t.proxyBusy.Seconds() / t.during.Seconds() }
 
 func (t *turn) busyLoad() float64 { return t.loadBusy.Seconds() / t.during.Seconds() }
+
+// strangers is the share of both processors that other work took.
+func (t *turn) strangers() float64 { return t.foreign.Seconds() / (2 * t.during.Seconds()) }
 
 func (t turn) String() string {
 	return fmt.Sprintf("%7.2f µs/tx %7.0f tx/s  busy %3.0f %% load %3.0f %%  p50 %s p99 %s p99.9 %s  lost %d repeated %d bad %d skipped %d",
@@ -63,6 +67,46 @@ func cpuTime(pid int) (time.Duration, error) {
 		return 0, fmt.Errorf("reading the CPU time of process %d: %w", pid, err)
 	}
 	return time.Duration(t.Nano()), nil
+}
+
+// busyTime is how long the processors have not been idle since the machine
+// was started, from the lines of /proc/stat.
+func busyTime(processors []int) (sum time.Duration, err error) {
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, fmt.Errorf("reading what the processors do: %w", err)
+	}
+	for _, n := range processors {
+		d, err := busyOf(b, n)
+		if err != nil {
+			return 0, err
+		}
+		sum += d
+	}
+	return sum, nil
+}
+
+// busyOf adds the columns of a processor but idle and iowait, up to steal; the
+// guests' are part of those (proc_stat(5)).
+func busyOf(stat []byte, processor int) (sum time.Duration, err error) {
+	const tick = 10 * time.Millisecond // USER_HZ is 100 on every platform of Go
+	for line := range bytes.Lines(stat) {
+		f := strings.Fields(string(line))
+		if len(f) < 9 || f[0] != "cpu"+strconv.Itoa(processor) {
+			continue
+		}
+		for i, v := range f[1:9] {
+			n, err := strconv.ParseInt(v, 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("reading what processor %d does: %w", processor, err)
+			}
+			if i != 3 && i != 4 {
+				sum += time.Duration(n) * tick
+			}
+		}
+		return sum, nil
+	}
+	return 0, fmt.Errorf("reading what the processors do: no processor %d", processor)
 }
 
 // memory reads a line of /proc/PID/status: VmRSS, or VmHWM, its peak.

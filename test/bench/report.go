@@ -47,6 +47,7 @@ func (b *bench) report() string {
 		}
 		w.line("")
 		s.table(&w, r)
+		w.line("\n%s", r.quiet())
 		if len(r.missing) > 0 {
 			w.line("\nNot installed here: %s.", strings.Join(r.missing, "; "))
 		}
@@ -54,6 +55,19 @@ func (b *bench) report() string {
 	w.line("\n## How\n")
 	b.facts(&w)
 	return w.String()
+}
+
+// quiet says how much of the two processors was somebody else's.
+func (r *result) quiet() string {
+	var shares []float64
+	for _, p := range r.proxies {
+		shares = append(shares, p.each((*turn).strangers)...)
+	}
+	if len(shares) == 0 {
+		return "There were no turns."
+	}
+	return fmt.Sprintf("Other work took %s of both processors (median over the turns; at most %s).",
+		percentage(median(shares)), percentage(slices.Max(shares)))
 }
 
 func (p *proxy) each(f func(*turn) float64) []float64 {

@@ -14,7 +14,7 @@ func canned(kind string, cpu ...float64) *proxy {
 	for _, c := range cpu {
 		p.turns = append(p.turns, turn{
 			outcome: outcome{Finished: 1000, Sent: 1000, InTime: 900, MostOpen: 10_000, P50: time.Millisecond, P99: 2 * time.Millisecond},
-			cpu:     time.Duration(c * 1e6), during: time.Second, proxyBusy: 950 * time.Millisecond,
+			cpu:     time.Duration(c * 1e6), during: time.Second, proxyBusy: 950 * time.Millisecond, foreign: 60 * time.Millisecond,
 		})
 	}
 	return p
@@ -43,6 +43,7 @@ func TestRatioIsTakenWithinARound(t *testing.T) {
 	text := benchOf("pap", a, b).report()
 	assert.Contains(t, text, "| roamgate | 25.0 (10.0-40.0) | 0.50 (0.50-0.50) | - | - | 900 | 95 % |")
 	assert.Contains(t, text, "| radsecproxy | 50.0 (20.0-80.0) | 1.00 (1.00-1.00) |")
+	assert.Contains(t, text, "Other work took 3 % of both processors (median over the turns; at most 3 %).")
 	assert.Contains(t, text, "Command: `go run ./test/bench`")
 }
 

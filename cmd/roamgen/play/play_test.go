@@ -135,6 +135,11 @@ func TestConversations(t *testing.T) {
 			assert.Equal(t, n.Rejects, h.Flaws[play.FlawPassword])
 			assert.Equal(t, n.Rejects, n.RejectsBy["wrong password"])
 		}},
+		{"open loop for a time", play.Script{}, func(c *play.NASConfig) {
+			c.Rate, c.Total, c.Duration = 2000, 0, 100*time.Millisecond
+		}, func(t *testing.T, n play.NASCounts, h play.HomeCounts) {
+			assert.EqualValues(t, 200, n.Conversations+n.Skipped, "neither more nor fewer than asked for")
+		}},
 		{"open loop", play.Script{Delay: play.Delay{Min: time.Millisecond, Max: 20 * time.Millisecond}}, func(c *play.NASConfig) {
 			c.Rate, c.Total = 4000, 400
 		}, func(t *testing.T, n play.NASCounts, h play.HomeCounts) {

@@ -252,11 +252,15 @@ func (w *worker) resume() {
 // asked for by now. It reports whether more will come.
 func (w *worker) launch() bool {
 	c := &w.nas.config
-	if c.Duration > 0 && w.now-w.start >= int64(c.Duration) {
+	over := c.Duration > 0 && w.now-w.start >= int64(c.Duration)
+	if c.Rate > 0 && !w.launchRate() {
+		return false
+	}
+	if over {
 		w.nas.stopped.Store(true)
 	}
 	if c.Rate > 0 {
-		return w.launchRate()
+		return !over
 	}
 	for w.busy+w.ready.n < (c.Window+c.Workers-1)/c.Workers {
 		if w.ready.n > 0 { // identifiers are the bound, not the window
@@ -269,9 +273,15 @@ func (w *worker) launch() bool {
 	return !w.nas.stopped.Load()
 }
 
+// launchRate begins all that the Duration asks for, also where its end is
+// noticed late.
 func (w *worker) launchRate() bool {
 	c := &w.nas.config
-	due := uint64(float64(w.now-w.start) / 1e9 * c.Rate / float64(c.Workers))
+	elapsed := w.now - w.start
+	if c.Duration > 0 {
+		elapsed = min(elapsed, int64(c.Duration))
+	}
+	due := uint64(float64(elapsed) / 1e9 * c.Rate / float64(c.Workers))
 	for ; w.asked < due; w.asked++ {
 		if w.ready.n > 0 {
 			w.counts.Skipped++
