@@ -302,9 +302,9 @@ func benchmarkDecide(b *testing.B, devices int) {
 	ids := make([][]byte, devices)
 	for i := range ids {
 		ids[i] = fmt.Appendf(nil, "00101%010d", i)
-		f.Devices = append(f.Devices, DeviceSpec{Profile: "rules"})
-		f.idents = append(f.idents, append([]byte("imsi:"), ids[i]...))
+		f.groups[0].add(append([]byte("imsi:"), ids[i]...), 0, false)
 	}
+	f.count = devices
 	tab := New(Config{File: f})
 	q := imsi(0)
 	b.ReportAllocs()

@@ -4,8 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
+	"runtime"
 	"strconv"
+	"sync"
+	"sync/atomic"
 
 	"github.com/roamgate/roamgate/realm"
 	"github.com/roamgate/roamgate/realm/file"
@@ -25,7 +29,53 @@ type File struct {
 	Devices  []DeviceSpec  `yaml:"devices"`
 
 	compiled []*Profile // of Profiles
-	idents   [][]byte   // of Devices
+	groups   []group
+	count    int
+}
+
+// group is a run of the devices of a file as they are kept: 8 octets and the
+// identity each, for there may be ten million.
+type group struct {
+	idents []byte
+	ends   []uint32 // of each identity
+	refs   []uint32 // profile number * 2 | blocked
+}
+
+func (g *group) ident(i int) []byte {
+	from := uint32(0)
+	if i > 0 {
+		from = g.ends[i-1]
+	}
+	return g.idents[from:g.ends[i]]
+}
+
+func (g *group) add(ident []byte, profile int, blocked bool) {
+	ref := uint32(profile) << 1
+	if blocked {
+		ref |= 1
+	}
+	g.idents = append(g.idents, ident...)
+	g.ends = append(g.ends, uint32(len(g.idents)))
+	g.refs = append(g.refs, ref)
+}
+
+// Len counts the devices.
+func (f *File) Len() int { return f.count }
+
+// All gives the devices in the order of the file, by their canonical identity.
+func (f *File) All() iter.Seq2[DeviceSpec, error] {
+	return func(yield func(DeviceSpec, error) bool) {
+		for gi := range f.groups {
+			g := &f.groups[gi]
+			for i, ref := range g.refs {
+				d, err := ParseDevice(string(g.ident(i)))
+				d.Profile, d.Blocked = f.Profiles[ref>>1].Name, ref&1 != 0
+				if !yield(d, err) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // LoadFile reads and checks the policy file at path. The File is nil if the
@@ -47,18 +97,24 @@ func LoadFile(path string) (*File, file.Problems) {
 // ReadFile checks the content of a policy file; name is used in messages, data
 // is not retained. The File is nil if the problems have Failed.
 func ReadFile(name string, data []byte) (*File, file.Problems) {
-	doc, problems := file.Parse(name, data)
+	doc, list, problems := file.ParseLong(name, data, "devices")
 	if doc == nil {
 		return nil, problems
 	}
-	c := &content{File: &File{}, doc: doc, problems: problems}
-	c.problems = append(c.problems, doc.Decode(c.File)...)
-	if !c.problems.Failed() {
-		c.checkDevices(c.checkProfiles())
+	c := newContent(doc, problems)
+	if list != nil && !c.readList(list) {
+		if doc, problems = file.Parse(name, data); doc == nil {
+			return nil, problems
+		}
+		c, list = newContent(doc, problems), nil
+	}
+	if list == nil && !c.problems.Failed() {
+		c.readDevices()
 	}
 	if c.problems.Failed() {
 		return nil, c.problems
 	}
+	c.Devices = nil
 	return c.File, c.problems
 }
 
@@ -69,7 +125,8 @@ func (t *Table) Load(f *File) {
 	if t.cfg.Redis != nil {
 		panic("device: Load of a table that is served from Redis")
 	}
-	d := newDevices(max(t.cfg.MaxDevices, 2*len(f.Devices)))
+	d := newDevices(max(t.cfg.MaxDevices, 2*f.count))
+	d.reserve(f.count)
 	set := &profileSet{}
 	for i, p := range f.compiled {
 		n, _ := set.intern(f.Profiles[i].Name)
@@ -78,16 +135,32 @@ func (t *Table) Load(f *File) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	version := uint32(t.stats.epochs.Add(1))
-	for i := range f.Devices {
-		k0, k1 := t.hash.sum(f.idents[i]).words()
-		v := f.Devices[i].value(uint64(version))
-		d.put(k0, k1, &ref{
-			profile: set.number[v.profile], flags: v.flags | flagPinned, version: version, soft: never, hard: never,
-		}, 0)
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(f.groups)) {
+		workers.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(f.groups)); i = next.Add(1) - 1 {
+				t.loadGroup(d, f, set, &f.groups[i], version)
+			}
+		})
 	}
+	workers.Wait()
 	t.state.Store(&state{devices: d, profiles: set})
 	t.countProfiles(set)
 	t.ready.Store(true)
+}
+
+func (t *Table) loadGroup(d *devices, f *File, set *profileSet, g *group, version uint32) {
+	for i, r := range g.refs {
+		k0, k1 := t.hash.sum(g.ident(i)).words()
+		flags := flagPinned
+		if r&1 != 0 {
+			flags |= flagBlocked
+		}
+		d.put(k0, k1, &ref{
+			profile: set.number[f.Profiles[r>>1].Name], flags: flags, version: version, soft: never, hard: never,
+		}, 0)
+	}
 }
 
 // content is a file being checked.
@@ -95,6 +168,15 @@ type content struct {
 	*File
 	doc      *file.Document
 	problems file.Problems
+	numbers  map[string]int // of the profiles
+}
+
+func newContent(doc *file.Document, problems file.Problems) *content {
+	c := &content{File: &File{}, doc: doc, problems: problems}
+	if c.problems = append(c.problems, doc.Decode(c.File)...); !c.problems.Failed() {
+		c.numbers = c.checkProfiles()
+	}
+	return c
 }
 
 // maxFileProblems bounds the messages of one file.
@@ -136,30 +218,4 @@ func (c *content) checkProfiles() map[string]int {
 		c.compiled = append(c.compiled, p)
 	}
 	return numbers
-}
-
-func (c *content) checkDevices(numbers map[string]int) {
-	seen := make(map[string]int, len(c.Devices))
-	c.idents = make([][]byte, len(c.Devices))
-	for i := range c.Devices {
-		d := &c.Devices[i]
-		ident, problems := d.identity()
-		c.idents[i] = ident
-		_, known := numbers[d.Profile]
-		first, twice := seen[string(ident)]
-		seen[string(ident)] = i
-		if len(problems) == 0 && known && !twice {
-			continue
-		}
-		path := "devices." + strconv.Itoa(i)
-		switch {
-		case len(problems) > 0:
-			c.sayField(file.Error, path, problems[0])
-		case twice:
-			c.say(file.Error, path, "this device is at %s already", c.doc.Pos("devices."+strconv.Itoa(first)))
-		}
-		if !known {
-			c.say(file.Error, path+".profile", "there is no profile %q", d.Profile)
-		}
-	}
 }

@@ -119,6 +119,17 @@ func newDevices(limit int) *devices {
 	return d
 }
 
+// reserve makes room for n devices in a table that nobody uses yet.
+func (d *devices) reserve(n int) {
+	size := firstSlots
+	for size*3 < n/segments*4+n/segments/8*4 && size < d.max*2 {
+		size *= 2
+	}
+	for i := range d.seg {
+		d.seg[i].cur.Store(newSlots(size))
+	}
+}
+
 // find looks a device up. hot: 0 allocs
 func (d *devices) find(k0, k1 uint64) (r ref, s *slots, off uint64, ok bool) {
 	s = d.seg[k0>>56].cur.Load()

@@ -125,6 +125,7 @@ func New(c Config) *Table {
 	t.breaker.init()
 	if c.Redis == nil && c.File != nil {
 		t.Load(c.File)
+		t.cfg.File = nil // what stands in the table need not stand twice
 	}
 	return t
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"net"
 	"os"
 	"os/signal"
@@ -89,8 +88,8 @@ same file.`,
 				return refused(ps)
 			}
 			return withStore(cmd, *path, func(ctx context.Context, s *device.Store) error {
-				bar := newProgress(cmd.ErrOrStderr(), len(f.Devices))
-				done, err := s.Import(ctx, device.ImportOptions{Name: name}, f.Profiles, each(f.Devices),
+				bar := newProgress(cmd.ErrOrStderr(), f.Len())
+				done, err := s.Import(ctx, device.ImportOptions{Name: name}, f.Profiles, f.All(),
 					func(p device.ImportProgress) { bar.at(int(p.Devices + p.Skipped)) })
 				bar.end()
 				text := fmt.Sprintf("%s and %s written", count(done.Profiles, "profile"), count(int(done.Devices), "device"))
@@ -104,16 +103,6 @@ same file.`,
 	}
 	c.Flags().StringVar(&name, "resume", "", "`name` of the import, to go on after an interruption")
 	return c
-}
-
-func each(ds []device.DeviceSpec) iter.Seq2[device.DeviceSpec, error] {
-	return func(yield func(device.DeviceSpec, error) bool) {
-		for _, d := range ds {
-			if !yield(d, nil) {
-				return
-			}
-		}
-	}
 }
 
 // progress shows a share and the time left on a terminal, nothing elsewhere.

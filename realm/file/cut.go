@@ -21,10 +21,10 @@ type piece struct {
 	indent int    // of the entries' dashes
 }
 
-// cut takes the top-level list under key out of a file. rest is the file
-// without it; ok is false for a file that is to be read whole.
-func cut(name string, data []byte, key string) (rest *Document, pieces []piece, ok bool) {
-	if len(data) < minCut || len(data) > maxFile {
+// cut takes the top-level list under key out of a file of at most limit octets.
+// rest is the file without it; ok is false for a file that is to be read whole.
+func cut(name string, data []byte, key string, limit int) (rest *Document, pieces []piece, ok bool) {
+	if len(data) < minCut || len(data) > limit {
 		return nil, nil, false
 	}
 	data = even(data)
@@ -140,9 +140,15 @@ func (p piece) parse(t tree) (_ tree, ok bool) {
 	if at, _, _ := badOctet(p.text); at >= 0 {
 		return t, false
 	}
+	t, _, _, ok = p.read(t)
+	d := Document{tree: t}
+	return t, ok && !d.duplicateKeys(&report{})
+}
+
+// read is parse for a piece of good octets, with the place where it gave up.
+func (p piece) read(t tree) (_ tree, line, col int, ok bool) {
 	// The list stands in the mapping of the file.
 	r := plain{src: string(p.text), line: uint32(p.lines), depth: 1, tree: t[:0]}
 	ok = r.advance() && !r.eof && r.indent == p.indent && r.dash() && r.block() && r.eof
-	d := Document{tree: r.tree}
-	return r.tree, ok && !d.duplicateKeys(&report{})
+	return r.tree, int(r.line), r.indent + 1, ok
 }

@@ -114,7 +114,7 @@ func TestCut(t *testing.T) {
 		{"control behind", "realms:\n  - {realm: a.example}\nx: \x01\n", 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, pieces, ok := cut("f", []byte(tc.text), "realms")
+			_, pieces, ok := cut("f", []byte(tc.text), "realms", maxFile)
 			assert.Equal(t, tc.pieces > 0, ok)
 			if ok {
 				assert.Len(t, pieces, tc.pieces)
@@ -193,4 +193,30 @@ func TestUsualRealm(t *testing.T) {
 	assert.True(t, isUsual("wlan.mnc001.mcc262.3gppnetwork.org"))
 	assert.False(t, isUsual("b."+long+"a"))
 	assert.False(t, isUsual(strings.Repeat("a.", 125)+"bcd"))
+}
+
+func TestPieceExplains(t *testing.T) {
+	for _, tc := range []struct{ name, text, want string }{
+		{"octet", "  - a\n  - b\x01\n", "f:12:6: error: control character (remove it)"},
+		{"not plain", "  - a\n  - &b c\n", "f:12:5: error: not plain YAML, which a file over 4 MB must be (write it in plain block form, one value in a line, or split the file)"},
+		{"key twice", "  - a: b\n    a: c\n", `f:12:5: error: key "a" stands twice (first at f:11:5)`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := &report{}
+			p := piece{text: []byte(tc.text), lines: 10, indent: 2}
+			_, ok := p.parse(nil)
+			assert.False(t, ok)
+			p.explain(r, "f")
+			assert.Equal(t, tc.want, r.problems().Error())
+		})
+	}
+}
+
+// TestNothingBesideAnUnreadableDirectory: what is missing in files that could
+// not be read is no news.
+func TestNothingBesideAnUnreadableDirectory(t *testing.T) {
+	set, ps := Load(filepath.Join(t.TempDir(), "gone"), noEnv)
+	assert.Nil(t, set)
+	require.Len(t, ps, 1)
+	assert.Equal(t, Error, ps[0].Severity)
 }

@@ -127,7 +127,7 @@ func (l *loader) load(dir string, files []content, whole map[string]bool) *realm
 	}
 	l.phase()
 	l.services()
-	if !l.failed() {
+	if !l.partial && !l.failed() {
 		l.lint(dir)
 	}
 	return l.set
@@ -148,7 +148,7 @@ func (l *loader) decode(files []content, whole map[string]bool) []source {
 		s.name, s.report = f.name, l.phase()
 		d, pieces, ok := (*Document)(nil), []piece(nil), false
 		if !whole[f.name] {
-			d, pieces, ok = cut(f.name, f.data, "realms")
+			d, pieces, ok = cut(f.name, f.data, "realms", maxFile)
 		}
 		if !ok {
 			d = parse(s.report, f.name, f.data)

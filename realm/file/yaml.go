@@ -81,13 +81,23 @@ func clean(r *report, name string, data []byte) (string, bool) {
 	if at < 0 {
 		return string(data), true
 	}
+	r.add(octetPos(name, data, at), Error, hint, "%s", what)
+	return "", false
+}
+
+func octetPos(name string, data []byte, at int) realm.Pos {
 	before := data[:at]
-	r.add(realm.Pos{
+	return realm.Pos{
 		File: name,
 		Line: 1 + bytes.Count(before, []byte("\n")),
 		Col:  1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]),
-	}, Error, hint, "%s", what)
-	return "", false
+	}
+}
+
+// notPlain refuses a file that is too large to be anything else.
+func (r *report) notPlain(pos realm.Pos) {
+	r.add(pos, Error, "write it in plain block form, one value in a line, or split the file",
+		"not plain YAML, which a file over %d MB must be", maxGeneral>>20)
 }
 
 // badOctet finds the first octet that no text file has; at is -1 if all is
@@ -148,8 +158,7 @@ func plainASCII(data []byte) bool {
 // stopped.
 func readGeneral(r *report, name, text string, gaveUp realm.Pos) (t tree, ok bool) {
 	if len(text) > maxGeneral || countMarks(text) > maxGeneralMarks {
-		r.add(gaveUp, Error, "write it in plain block form, one value in a line, or split the file",
-			"not plain YAML, which a file over %d MB must be", maxGeneral>>20)
+		r.notPlain(gaveUp)
 		return nil, false
 	}
 	defer func() {
