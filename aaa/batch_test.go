@@ -170,3 +170,27 @@ func TestMoreAnswersThanAQueueHolds(t *testing.T) {
 	}
 	assert.Empty(t, asked)
 }
+
+// A kept answer is sent again as it was given, though the answers of the same
+// batch need its room once they are signed.
+func TestRepetitionWhereAnswersAreShortOfRoom(t *testing.T) {
+	h := newHotOf(t, setup{homes: 1, conf: func(c *Config) { c.InFlight, c.DuplicateMem = 1024, 1 }})
+	states := tlv(1, "bob@nowhere.example", 33, string(make([]byte, 250)), 33, string(make([]byte, 250)))
+	first := h.request(0, states)
+	h.together(first)
+	h.shard.flush()
+	kept := bytes.Clone(h.hears())
+	// The queue is full when the repetition comes, and what waits in it for
+	// its signature fills all the memory for answers.
+	batch := [][]byte{}
+	for id := byte(1); id < batchSize; id++ {
+		batch = append(batch, h.request(id, states))
+	}
+	h.together(h.request(batchSize, states))
+	h.together(append(batch, first)...)
+	h.shard.flush()
+	for range batchSize {
+		h.hears()
+	}
+	assert.True(t, bytes.Equal(kept, h.hears()), "somebody else's answer")
+}

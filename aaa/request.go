@@ -164,6 +164,9 @@ func (s *Shard) claim(f *listen.Front, a *arrival) {
 	slot := s.slab.take()
 	k := dedup.Key{From: from, Listener: f.Index, Code: uint8(p.Code()), ID: p.Identifier()}
 	m := dedup.Mark{Auth: *p.Authenticator(), Body: s.bodyOf(a)}
+	// Before the cache lends a reply: what is signed is kept there, and may
+	// need its room.
+	s.ready(f.Queue)
 	outcome, entry, other, reply := s.dups.Claim(k, m, slot, s.now)
 	if outcome != dedup.Claimed {
 		// Needs no Exchange, so it is done under overload too: an answer
@@ -217,7 +220,6 @@ func (s *Shard) repeated(f *listen.Front, c *client.Client, o dedup.Outcome, oth
 	switch o {
 	case dedup.Answered:
 		s.stats.Add(ctr.replayed, 1)
-		s.ready(f.Queue)
 		f.Queue.Send(reply, from, local)
 	case dedup.Pending:
 		s.stats.Add(ctr.pending, 1)
