@@ -312,3 +312,19 @@ func TestC29MultiSessionID(t *testing.T) {
 	}
 	r.clean()
 }
+
+// A report that the client has given up for another one is counted once,
+// however its home takes it.
+func TestDisplacedReportIsCountedOnce(t *testing.T) {
+	r := newRig(t, 1, nil)
+	r.report(acctStop("bob@home.example", "old", withID(7)))
+	r.report(acctStop("bob@home.example", "new", withID(7)))
+	r.recorded(2)
+	for range 20 {
+		r.pass(10 * time.Second)
+	}
+	assert.Equal(t, 1, dropped.count(r, Displaced))
+	assert.Equal(t, 1, r.value("roamgate_responses_total", "kind", "acct", "result", "none"))
+	r.silent()
+	r.clean()
+}

@@ -329,7 +329,12 @@ func (s *Shard) giveUp(slot uint32, ex *Exchange, why Reason) {
 	s.settle(slot, ex)
 }
 
+// noAnswer lets the client's repetition be tried again. One that was displaced
+// has been counted as such.
 func (s *Shard) noAnswer(ex *Exchange) {
+	if ex.orphan {
+		return
+	}
 	s.dups.Forget(ex.entry)
 	s.stats.Add(ex.snap.clientStats[ex.client.Index].responses[ex.kind][resultNone], 1)
 }

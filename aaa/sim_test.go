@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net"
+	"slices"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"layeh.com/radius/rfc2866"
 	"pgregory.net/rapid"
 
+	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/aaa/listen"
 	"github.com/roamgate/roamgate/realm"
 )
@@ -23,16 +25,19 @@ import (
 // waited for, so that a run depends on nothing but what rapid draws.
 type world struct {
 	*rig
-	rt     *rapid.T
-	ports  []*net.UDPConn // of the NAS
-	asked  []*question
-	latest map[spot]*question
-	at     []*heard // what homes have been asked and not let go
-	lines  map[string]*use4
-	got    uint64 // datagrams taken out of all sockets
-	stops  int
-	acked  map[string]bool
-	reload int
+	rt      *rapid.T
+	ids     int            // identifiers that a NAS uses
+	ports   []*net.UDPConn // of the NAS
+	asked   []*question
+	latest  map[spot]*question
+	at      []*heard // what homes have been asked and not let go
+	lines   map[string]*use4
+	got     uint64 // datagrams taken out of all sockets
+	stops   int
+	offered int
+	waited  int
+	acked   map[string]bool
+	second  realm.Home // while the configuration does not have it
 }
 
 // spot is what a NAS tells its requests apart by.
@@ -60,13 +65,17 @@ type use4 struct {
 
 func newWorld(rt *rapid.T) *world {
 	w := &world{rt: rt, latest: map[spot]*question{}, lines: map[string]*use4{}, acked: map[string]bool{}}
-	w.rig = newRigOf(rt, setup{homes: 2, conf: func(c *Config) { c.InFlight = 24 }, edit: func(s *realm.Set) {
+	w.ids = rapid.SampledFrom([]int{6, 40}).Draw(rt, "identifiers of a port")
+	inFlight := rapid.SampledFrom([]int{24, 120}).Draw(rt, "slots")
+	homes := rapid.IntRange(1, 2).Draw(rt, "homes in the pool")
+	w.rig = newRigOf(rt, setup{homes: 2, conf: func(c *Config) { c.InFlight = inFlight }, edit: func(s *realm.Set) {
 		s.Pools[0].Timers.MRD = 20 * time.Second
+		s.Pools[0].Members = s.Pools[0].Members[:homes]
 		if rapid.Bool().Draw(rt, "client mode") {
 			clientMode(s)
 		}
 		if rapid.Bool().Draw(rt, "equal homes") {
-			s.Pools[0].Members[1].Priority = 0
+			s.Pools[0].Members[homes-1].Priority = 0
 		}
 	}})
 	for range 2 {
@@ -169,46 +178,77 @@ func (w *world) answered(port int, b []byte) {
 
 // put sends a question, again or for the first time.
 func (w *world) put(q *question) {
+	w.post(q)
+	w.turn(patience)
+	w.drain()
+}
+
+// post leaves a question for the shard to find.
+func (w *world) post(q *question) {
 	if w.latest[q.spot] != q {
 		q.reply = nil
 	}
 	w.latest[q.spot] = q
-	w.offerFrom(w.ports[q.port], q.service, q.raw)
+	_, err := w.ports[q.port].WriteToUDP(q.raw, w.front(q.service))
+	require.NoError(w.rt, err)
+	w.offered++
+}
+
+// burst lets many requests, some of them twice, meet in a batch. Those of one
+// port have different identifiers: which of two was the latest could not be
+// told.
+func (w *world) burst(t *rapid.T) {
+	used := map[spot]*question{}
+	for range rapid.IntRange(2, 60).Draw(t, "requests") {
+		q := w.access(t)
+		if rapid.IntRange(0, 3).Draw(t, "kind") == 0 {
+			w.stops++
+			q = w.session(t, fmt.Sprint("session ", w.stops), 0)
+		}
+		if used[q.spot] != nil {
+			q = used[q.spot]
+		}
+		used[q.spot] = q
+		w.post(q)
+	}
+	w.turn(patience)
 	w.drain()
 }
 
-func (w *world) ask(t *rapid.T) {
+func (w *world) ask(t *rapid.T) { w.put(w.access(t)) }
+
+func (w *world) access(t *rapid.T) *question {
 	tag := fmt.Sprint("request ", len(w.asked))
 	name := rapid.SampledFrom([]string{"bob@home.example", "a@x.iot.example", "b@nowhere.example"}).Draw(t, "name")
-	p := access(name, with(rfc2865.Class_Type, tag), withID(byte(rapid.IntRange(0, 5).Draw(t, "id"))))
+	p := access(name, with(rfc2865.Class_Type, tag), withID(byte(rapid.IntRange(0, w.ids-1).Draw(t, "id"))))
 	if rapid.Bool().Draw(t, "state") {
 		with(rfc2865.State_Type, "s")(p)
 	}
 	q := &question{spot: spot{rapid.IntRange(0, 1).Draw(t, "port"), listen.Auth, p.Identifier}, raw: encode(w.rt, p, true), tag: tag}
 	w.asked = append(w.asked, q)
-	w.put(q)
+	return q
 }
 
 func (w *world) report(t *rapid.T) {
 	w.stops++
 	tag := fmt.Sprint("session ", w.stops)
-	w.stop(t, tag, 0)
+	w.put(w.session(t, tag, 0))
 }
 
-// stop reports a session, once more or for the first time.
-func (w *world) stop(t *rapid.T, tag string, delay uint32) {
+// session reports a session, once more or for the first time.
+func (w *world) session(t *rapid.T, tag string, delay uint32) *question {
 	name := []string{"bob@home.example", "a@x.iot.example", "b@nowhere.example", "c@local.example"}[tag[len(tag)-1]%4]
-	p := acctStop(name, tag, with32(55, 1_772_366_000), with32(rfc2866.AcctDelayTime_Type, delay), withID(byte(rapid.IntRange(0, 5).Draw(t, "id"))))
+	p := acctStop(name, tag, with32(55, 1_772_366_000), with32(rfc2866.AcctDelayTime_Type, delay), withID(byte(rapid.IntRange(0, w.ids-1).Draw(t, "id"))))
 	q := &question{spot: spot{rapid.IntRange(0, 1).Draw(t, "port"), listen.Acct, p.Identifier}, raw: encode(w.rt, p, false), tag: tag}
 	w.asked = append(w.asked, q)
-	w.put(q)
+	return q
 }
 
 func (w *world) restate(t *rapid.T) {
 	if w.stops == 0 {
 		t.Skip("no session yet")
 	}
-	w.stop(t, fmt.Sprint("session ", rapid.IntRange(1, w.stops).Draw(t, "session")), uint32(rapid.IntRange(1, 60).Draw(t, "delay")))
+	w.put(w.session(t, fmt.Sprint("session ", rapid.IntRange(1, w.stops).Draw(t, "session")), uint32(rapid.IntRange(1, 60).Draw(t, "delay"))))
 }
 
 func (w *world) repeat(t *rapid.T) {
@@ -236,7 +276,42 @@ func (w *world) take(t *rapid.T) *heard {
 }
 
 func (w *world) reply(t *rapid.T) {
-	h := w.take(t)
+	b, h := w.verdict(t)
+	for range rapid.IntRange(1, 2).Draw(t, "times") {
+		h.say(b)
+		w.drain()
+	}
+}
+
+// replies lets many answers, some of them twice, meet in a batch.
+func (w *world) replies(t *rapid.T) {
+	for range rapid.IntRange(2, 60).Draw(t, "answers") {
+		if len(w.at) == 0 {
+			break
+		}
+		b, h := w.verdict(t)
+		for range rapid.IntRange(1, 2).Draw(t, "times") {
+			_, err := h.at.WriteToUDP(b, h.hub)
+			require.NoError(w.rt, err)
+		}
+	}
+	w.turn(0)
+	w.drain()
+}
+
+// forward hands what homes have not taken to the shard again.
+func (w *world) forward(t *rapid.T) {
+	if w.hub.later.underway.Load() > 0 {
+		t.Skip("the last ones are on their way")
+	}
+	w.hub.chunk(0, w.hub.spool.Last())
+	w.turn(0)
+	w.drain()
+}
+
+// verdict is the answer to a request that has reached a home.
+func (w *world) verdict(t *rapid.T) (b []byte, h *heard) {
+	h = w.take(t)
 	code := layeh.CodeAccountingResponse
 	var edits []edit
 	if h.Code == layeh.CodeAccessRequest {
@@ -246,10 +321,7 @@ func (w *world) reply(t *rapid.T) {
 	if u := w.lines[fmt.Sprint(h.at.LocalAddr(), h.hub.Port, h.Identifier)]; u.auth == h.Authenticator {
 		u.answered = true
 	}
-	for range rapid.IntRange(1, 2).Draw(t, "times") {
-		h.answer(code, edits...)
-		w.drain()
-	}
+	return h.reply(code, edits...), h
 }
 
 func (w *world) lie(t *rapid.T) {
@@ -282,18 +354,27 @@ func (w *world) wait(t *rapid.T) {
 }
 
 func (w *world) change(t *rapid.T) {
-	w.reload++
-	how := rapid.IntRange(0, 4).Draw(t, "how")
+	how := rapid.IntRange(0, 5).Draw(t, "how")
 	w.apply(func(s *realm.Set) {
-		switch how {
-		case 0:
+		pool := &s.Pools[0]
+		switch {
+		case how == 0:
 			s.Homes[0].Disabled = !s.Homes[0].Disabled
-		case 1:
-			s.Homes[1].Disabled = !s.Homes[1].Disabled
-		case 2:
-			s.Pools[0].Members = []realm.Member{s.Pools[0].Members[1], s.Pools[0].Members[0]}
-		case 3:
+		case how == 1:
+			pool.Members = slices.Clone(pool.Members)
+			slices.Reverse(pool.Members)
+		case how == 2:
 			s.Routes[1].Acknowledge = 1 - s.Routes[1].Acknowledge
+		case len(s.Homes) == 1: // the other home comes back
+			s.Homes = append(s.Homes, w.second)
+			pool.Members = append(slices.Clone(pool.Members), realm.Member{Home: 1, Weight: 1})
+		case how == 3:
+			s.Homes[1].Disabled = !s.Homes[1].Disabled
+		case how == 4:
+			pool.Members = []realm.Member{{Home: 1 - pool.Members[0].Home, Weight: 1}}
+		default: // and goes, whatever waits at it
+			w.second = s.Homes[1]
+			s.Homes, pool.Members = s.Homes[:1], []realm.Member{{Weight: 1}}
 		}
 	})
 	w.drain()
@@ -303,18 +384,60 @@ func (w *world) change(t *rapid.T) {
 func (w *world) check(*rapid.T) {
 	s := w.shard
 	require.LessOrEqual(w.rt, s.slab.used, s.slab.max)
-	atHomes := 0
-	w.each(func(ex *Exchange) {
-		if ex.homeIdx >= 0 {
-			atHomes++
+	sent, atHomes, working := 0, 0, 0
+	held := map[pacedHome]int{}
+	for slot := range uint32(min(len(s.slab.chunks)*slabChunk, s.slab.max)) {
+		ex := s.slab.at(slot)
+		if ex.stage == stageFree {
+			require.False(w.rt, s.pace.Queued(slot), "a free slot waits for its turn")
+			continue
 		}
-	})
-	require.Equal(w.rt, atHomes, s.ids.InUse(), "identifiers and requests at homes")
+		if !ex.replay && !ex.orphan && !ex.answered {
+			working++
+		}
+		if ex.homeIdx < 0 {
+			continue
+		}
+		atHomes++
+		held[pacedHome{ex.homeIdx, ex.kind}]++
+		if ex.sock != noSocket {
+			sent++
+		} else {
+			require.True(w.rt, s.pace.Queued(slot), "what has no socket waits for its turn")
+		}
+		if s.pace.Queued(slot) {
+			w.waited++
+		}
+	}
+	for at, n := range held {
+		require.LessOrEqual(w.rt, s.pace.There(at.home, at.kind)+s.pace.Waiting(at.home, at.kind), n)
+		require.LessOrEqual(w.rt, n, s.slab.max/2, "requests at one home")
+	}
+	require.Equal(w.rt, sent, s.ids.InUse(), "identifiers and requests at homes")
 	require.Equal(w.rt, atHomes, s.wheel.Len(), "timers and requests at homes")
+	require.Empty(w.rt, s.unsigned)
+	w.account(working)
 	require.Zero(w.rt, s.ids.Counters().Misused)
 	if s.slab.used == 0 {
 		require.Empty(w.rt, s.draining)
 	}
+}
+
+type pacedHome struct {
+	home int32
+	kind home.Kind
+}
+
+// account compares what came with what became of it.
+func (w *world) account(working int) {
+	ended := working + w.value("roamgate_responses_total") + w.value("roamgate_duplicates_total", "action", "replayed") +
+		w.value("roamgate_duplicates_total", "action", "suppressed")
+	for _, why := range []Reason{Displaced, ConflictingDuplicate, Overload} {
+		ended += w.value("roamgate_dropped_total", "reason", why.String())
+	}
+	require.Equal(w.rt, w.offered, w.value("roamgate_requests_total"), "requests")
+	require.Equal(w.rt, w.offered, ended, "requests, and what became of them")
+	require.Zero(w.rt, w.value("roamgate_panics_recovered_total"))
 }
 
 // end lets all time pass and compares what was acknowledged with the disk.
@@ -340,12 +463,16 @@ func (w *world) end() {
 
 // TestSimulation drives a shard through random days.
 func TestSimulation(t *testing.T) {
+	waited := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWorld(rt)
 		rt.Repeat(map[string]func(*rapid.T){
 			"ask": w.ask, "report": w.report, "restate": w.restate, "repeat": w.repeat,
 			"reply": w.reply, "lie": w.lie, "wait": w.wait, "reload": w.change, "": w.check,
+			"burst": w.burst, "replies": w.replies, "forward": w.forward,
 		})
 		w.end()
+		waited += w.waited
 	})
+	t.Logf("requests that waited for their turn, counted after each step: %d", waited)
 }
