@@ -227,13 +227,13 @@ func (s *Shard) expire(slot uint32) {
 	s.turns(idx, kind)
 }
 
-// waitedLong ends the wait for a turn. What has been sent before is answered
-// as any request whose home is silent.
+// waitedLong ends the wait for a turn. Where the client still asks, its next
+// repetition is a new request and goes before others.
 func (s *Shard) waitedLong(slot uint32, ex *Exchange) {
 	health, _ := ex.snap.Homes.Home(ex.homeIdx).State[ex.kind].Health()
 	switch {
 	case health != home.Up && s.failOver(slot, ex):
-	case ex.sent > 0:
+	case s.now-ex.began >= int64(ex.pool.Timers.MRD):
 		s.giveUp(slot, ex, HomeTimeout)
 	default:
 		s.discard(slot, ex)

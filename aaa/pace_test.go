@@ -158,3 +158,43 @@ func TestAccountingAtAStrugglingHome(t *testing.T) {
 	assert.NotEmpty(t, home)
 	r.idle()
 }
+
+// Where the repetitions are the client's, they tell that a home struggles.
+func TestClientModeIsPacedToo(t *testing.T) {
+	r := newRigOf(t, setup{homes: 1, edit: clientMode, conf: func(c *Config) { c.InFlight = 512 }})
+	var sent [][]byte
+	for range 40 {
+		sent = append(sent, r.ask(access("bob@home.example")))
+		r.atHome(0)
+	}
+	r.pass(3 * time.Second)
+	for _, b := range sent {
+		r.offer(listen.Auth, b)
+	}
+	assert.True(t, r.shard.pace.Paced(0, home.Auth))
+	again := r.shard.pace.There(0, home.Auth)
+	assert.Less(t, again, 40, "not all at once again")
+	for range again {
+		r.atHome(0)
+	}
+	r.quietHome(0)
+	r.idle()
+}
+
+// What waited in vain is not refused: the client may ask again, and is then
+// new. Whose time is over altogether is refused, as ever.
+func TestWaitedInVain(t *testing.T) {
+	r := newRigOf(t, setup{homes: 1, conf: func(c *Config) { c.InFlight = 2048 }})
+	for range 250 {
+		r.ask(access("bob@home.example"))
+		r.atHome(0)
+	}
+	refused := func() int { return r.value("roamgate_responses_total", "kind", "auth", "result", "reject") }
+	for dropped.count(r, HomeBusy) == 0 {
+		r.pass(500 * time.Millisecond)
+		require.Zero(t, refused(), "before any has waited long")
+		require.NotZero(t, r.shard.slab.used)
+	}
+	r.idle()
+	assert.Equal(t, 250, refused()+dropped.count(r, HomeBusy))
+}

@@ -59,6 +59,10 @@ func (s *Shard) hear(a *arrival, f *listen.Front, data []byte, from udp.Addr, lo
 		return
 	}
 	if why := a.Parse(data); why != radius.OK {
+		if !s.share.Seen(int32(c.Index), false) {
+			s.drop(c, ClientShare, from)
+			return
+		}
 		s.drop(c, ofRadius(why), from)
 		return
 	}
@@ -243,6 +247,13 @@ func (s *Shard) repeated(f *listen.Front, c *client.Client, o dedup.Outcome, oth
 func (s *Shard) passOn(slot uint32, ex *Exchange) {
 	health, _ := ex.snap.Homes.Home(ex.homeIdx).State[ex.kind].Health()
 	if health != home.Up && s.failOver(slot, ex) || ex.pool.Spec.Retransmit != realm.RetransmitClient || s.pace.Queued(slot) {
+		return
+	}
+	// The client's timer is the only one there is here.
+	if !s.pace.Expired(slot, s.now) {
+		idx, kind := ex.homeIdx, ex.kind
+		s.wheel.Set(slot, s.patient(ex))
+		s.turns(idx, kind)
 		return
 	}
 	s.stats.Add(ex.snap.homeStats[ex.homeIdx].retransmits[ex.kind], 1)
