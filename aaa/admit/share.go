@@ -62,6 +62,9 @@ func (s *Share) Seen(client int32, urgent bool) (take bool) {
 	return !s.watching || s.count(client, urgent)
 }
 
+// count stays a call, so that Seen without it is none.
+//
+//go:noinline
 func (s *Share) count(client int32, urgent bool) (take bool) {
 	a := &s.accounts[client]
 	if a.seen == 0 {
