@@ -33,7 +33,10 @@ type PaceCounters struct {
 // it answered lately, a quarter less for each two seconds in which it still
 // does not keep up, an eighth more for each in which it does, until it is at
 // no pace any more. A home that is only slow is given 5/4 of its own quickest
-// answers, so that it does not lose its throughput to that.
+// answers, so that it does not lose its throughput to that. If it does less
+// once it is given less, while requests wait for it, datagrams are lost on the
+// way and the span was too short: it grows by half each second, and is left
+// alone for up to a minute.
 //
 // What comes beside that waits here, the newest first: its client still
 // listens, and what is old by the time the rush is over has been asked again.
@@ -180,7 +183,7 @@ func (p *Pace) Expired(slot uint32, now int64) (again bool) {
 	if l.span == 0 && l.fails() {
 		p.counters.Struggles++
 		l.span = max(spanFirst, l.least())
-		l.judged, l.lowered = now, now
+		l.judged, l.lowered, l.hold, l.best = now, now, holdFirst, l.rate
 	}
 	l.judge(now)
 	if l.span == 0 {

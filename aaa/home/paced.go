@@ -8,6 +8,8 @@ const (
 	spanLeast   = second / 8     // the least, as answers come in bursts
 	spanMost    = 8 * second     // above it the home is at no pace
 	backlog     = 8              // seconds of a home's work that may wait here
+	holdFirst   = 2 * second     // between two steps down
+	holdMost    = 64 * second    // the same where they made the home do less
 	enoughLate  = 3              // timeouts; fewer are lost datagrams
 	lateShare   = 16             // of the answers: less is a lossy path
 	bucketShift = 26             // 67 ms
@@ -30,7 +32,9 @@ type paced struct {
 	late     list  // repetitions that wait, the oldest first
 	span     int64 // 0: no pace
 	judged   int64 // when the span was moved last
-	lowered  int64
+	lowered  int64 // when it was made smaller last, or found too small
+	hold     int64 // it is not made smaller again before
+	best     int64 // the rate since it struggles: halves in 44 s
 	bucket   int64 // the present one's number
 	answered [buckets]uint32
 	expired  [buckets]uint32
@@ -63,17 +67,27 @@ func (l *paced) fails() bool {
 func (l *paced) judge(now int64) {
 	for ; l.span != 0 && now-l.judged >= second; l.judged += second {
 		l.rotate(now)
+		l.best = max(l.rate, l.best-l.best/64)
+		at := l.judged + second
 		switch {
 		case !l.fails():
 			if l.span += l.span / 8; l.span > max(spanMost, 2*l.least()) {
 				l.span = 0
 			}
-		case l.judged+second-l.lowered >= 2*second:
+		case l.starves():
+			l.span = max(l.span, min(l.span*3/2, max(spanFirst, l.least())))
+			l.lowered, l.hold = at, min(2*l.hold, holdMost)
+		case at-l.lowered >= l.hold:
 			l.span = max(l.span*3/4, l.least())
-			l.lowered = l.judged + second
+			l.lowered = at
 		}
 	}
 }
+
+// starves reports whether the home does less than it did while requests wait
+// for it. One that has too much does no less when it is given less; one whose
+// datagrams are lost on the way does, and loses as many, until it has none.
+func (l *paced) starves() bool { return l.waiting() > 0 && l.rate < l.best*3/4 }
 
 // least is the span that a home needs to go on as quickly as it can.
 func (l *paced) least() int64 {

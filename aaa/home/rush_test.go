@@ -20,6 +20,8 @@ type rush struct {
 	rate    float64
 	queue   int           // packets that wait at the home
 	latency time.Duration // of an answer beside the queue
+	spread  time.Duration // of the latency, even
+	loss    float64       // of requests and answers together
 	timers  Timers
 
 	now    int64
@@ -237,11 +239,14 @@ func (r *rush) serve() {
 	for r.credit += r.rate / 1000; r.credit >= 1 && len(r.line) > 0; r.credit-- {
 		p := r.line[0]
 		r.line = r.line[1:]
+		if r.loss > 0 && float64(r.rnd.next()>>11)/(1<<53) < r.loss {
+			continue
+		}
 		if r.latency == 0 {
 			r.answer(p)
 			continue
 		}
-		r.at(r.now+int64(r.latency), rushEvent{kind: 2, packet: p})
+		r.at(r.now+int64(r.latency)+int64(float64(r.rnd.next()>>11)/(1<<53)*float64(r.spread)), rushEvent{kind: 2, packet: p})
 	}
 	r.credit = min(r.credit, 1)
 }
