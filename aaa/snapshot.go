@@ -20,7 +20,9 @@ type Snapshot struct {
 	clientStats []clientStats // by client.Client.Index
 	homeStats   []*homeStats  // by home.Home.Index; nil for homes of other configurations
 	realmStats  []realmStats  // by realm.Route.Index
-	rejects     [][]byte      // by realm.Route.Index: the operator's own text
+	// rejects is the operator's own text by realm.Route.Index, for those that
+	// have one.
+	rejects map[int32][]byte
 	uses        []use         // Exchanges that hold this Snapshot, by shard
 }
 
@@ -109,7 +111,7 @@ func (h *Hub) compile(set *realm.Set) (*Snapshot, error) {
 		Set: set, Clients: clients, Homes: view, Generation: h.generation,
 		clientStats: make([]clientStats, len(set.Clients)),
 		realmStats:  make([]realmStats, len(set.Routes)),
-		rejects:     make([][]byte, len(set.Routes)),
+		rejects:     make(map[int32][]byte),
 		uses:        make([]use, h.conf.Shards),
 	}
 	for i := range set.Clients {
@@ -122,14 +124,16 @@ func (h *Hub) compile(set *realm.Set) (*Snapshot, error) {
 		}
 		s.homeStats[hm.Index] = h.homeSeries(set.Homes[i].Name)
 	}
+	var other realmStats
+	if len(set.Routes) > h.conf.RealmSeries {
+		other = h.realmSeries("other")
+	}
 	for i := range set.Routes {
-		name := set.Routes[i].Realm
-		if i >= h.conf.RealmSeries {
-			name = "other"
+		if s.realmStats[i] = other; i < h.conf.RealmSeries {
+			s.realmStats[i] = h.realmSeries(set.Routes[i].Realm)
 		}
-		s.realmStats[i] = h.realmSeries(name)
 		if text := set.Routes[i].Reject; text != "" {
-			s.rejects[i] = []byte(text[:min(len(text), maxText)])
+			s.rejects[int32(i)] = []byte(text[:min(len(text), maxText)])
 		}
 	}
 	return s, nil
