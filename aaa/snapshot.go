@@ -23,7 +23,7 @@ type Snapshot struct {
 	// rejects is the operator's own text by realm.Route.Index, for those that
 	// have one.
 	rejects map[int32][]byte
-	uses        []use         // Exchanges that hold this Snapshot, by shard
+	uses    []use // Exchanges that hold this Snapshot, by shard
 }
 
 // use has a cache line of its own: each shard counts in its own one.
