@@ -16,9 +16,11 @@ func (s *Shard) forwardAuth(slot uint32, ex *Exchange, p *radius.Packet) {
 	if why == OK && ex.sock != noSocket {
 		why = s.transmit(slot, ex)
 	}
-	switch why {
-	case OK:
-	case HomeBusy:
+	switch {
+	case why == OK && ex.sock == noSocket:
+		s.turns(ex.homeIdx, home.Auth) // what was lost there makes room without a word
+	case why == OK:
+	case why == HomeBusy:
 		s.discard(slot, ex)
 	default:
 		s.refuse(slot, ex, why)
@@ -109,7 +111,8 @@ func (s *Shard) patient(ex *Exchange) int64 {
 	return min(s.now+int64(home.Patience), ex.began+int64(ex.pool.Timers.MRD))
 }
 
-// turns lets those have their turn that the home can take now.
+// turns lets those have their turn that the home can take now. Where it has
+// fallen silent they go to another one, as those do that it has not answered.
 func (s *Shard) turns(idx int32, kind home.Kind) {
 	for {
 		slot, ok := s.pace.Next(idx, kind, s.now)
@@ -120,6 +123,8 @@ func (s *Shard) turns(idx int32, kind home.Kind) {
 		switch {
 		case ex.orphan && kind == home.Auth:
 			s.end(slot)
+			continue
+		case !s.well(ex) && s.failOver(slot, ex):
 			continue
 		case ex.sock != noSocket:
 			s.stats.Add(ex.snap.homeStats[idx].retransmits[kind], 1)
@@ -255,7 +260,7 @@ func (s *Shard) unanswered(slot uint32, ex *Exchange) {
 		s.giveUp(slot, ex, HomeTimeout)
 		return
 	}
-	if health, _ := hm.State[ex.kind].Health(); health != home.Up && s.failOver(slot, ex) {
+	if !s.well(ex) && s.failOver(slot, ex) {
 		return
 	}
 	if int(ex.sent) >= t.MRC || ex.pool.Spec.Retransmit == realm.RetransmitClient {
@@ -270,6 +275,12 @@ func (s *Shard) unanswered(slot uint32, ex *Exchange) {
 	if why := s.transmit(slot, ex); why != OK {
 		s.giveUp(slot, ex, why)
 	}
+}
+
+// well reports whether the home of an Exchange is up.
+func (s *Shard) well(ex *Exchange) bool {
+	health, _ := ex.snap.Homes.Home(ex.homeIdx).State[ex.kind].Health()
+	return health == home.Up
 }
 
 // failOver moves an Exchange to another home of its pool; false: it stays.

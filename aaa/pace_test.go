@@ -198,3 +198,70 @@ func TestWaitedInVain(t *testing.T) {
 	r.idle()
 	assert.Equal(t, 250, refused()+dropped.count(r, HomeBusy))
 }
+
+// What waits for its turn at a home that is found dead does not wait until its
+// patience ends: with the next timer there it goes to another home, or is
+// refused where there is none.
+func TestNothingWaitsAtADeadHome(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		homes int
+	}{{"another home", 2}, {"no other home", 1}} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRigOf(t, setup{homes: tt.homes, conf: func(c *Config) { c.InFlight = 512 }})
+			for range 100 {
+				r.ask(access("bob@home.example"))
+			}
+			r.pass(2500 * time.Millisecond)
+			require.NotZero(t, r.shard.pace.Waiting(0, home.Auth))
+			r.kill(0, home.Auth)
+			r.pass(2500 * time.Millisecond)
+			assert.Zero(t, r.shard.pace.Waiting(0, home.Auth))
+			if tt.homes == 1 {
+				assert.Equal(t, 100, r.value("roamgate_responses_total", "result", "reject"))
+			} else {
+				assert.Equal(t, 100, r.value("roamgate_failovers_total"))
+			}
+			r.idle()
+		})
+	}
+}
+
+// Where the home has room again only because time has passed - what it was
+// sent is lost, and no timer of ours says so - whatever the clients send next
+// lets those who wait have their turn.
+func TestTurnWithoutTimers(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		next func(r *rig, waiting []byte)
+		want []string
+	}{
+		{"a repetition", func(r *rig, waiting []byte) { r.offer(listen.Auth, waiting) }, []string{"waits@home.example"}},
+		{"another request", func(r *rig, _ []byte) { r.ask(access("new@home.example")) }, []string{"new@home.example", "waits@home.example"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRigOf(t, setup{homes: 1, conf: func(c *Config) { c.InFlight = 512 }, edit: clientMode})
+			for range 40 {
+				r.ask(access("bob@home.example"))
+				r.atHome(0)
+			}
+			r.pass(30 * time.Second)
+			require.True(t, r.shard.pace.Paced(0, home.Auth))
+			for r.shard.pace.There(0, home.Auth) < r.shard.pace.Limit(0, home.Auth, r.now) {
+				r.ask(access("bob@home.example"))
+				r.atHome(0)
+			}
+			waiting := r.ask(access("waits@home.example"))
+			r.quietHome(0)
+			r.pass(5 * time.Second)
+			r.quietHome(0)
+			tt.next(r, waiting)
+			var got []string
+			for range tt.want {
+				got = append(got, rfc2865.UserName_GetString(r.atHome(0).Packet))
+			}
+			assert.ElementsMatch(t, tt.want, got)
+			r.idle()
+		})
+	}
+}

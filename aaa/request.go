@@ -242,11 +242,17 @@ func (s *Shard) repeated(f *listen.Front, c *client.Client, o dedup.Outcome, oth
 
 // passOn moves a request whose home has fallen silent to another one as soon
 // as the client asks again, without waiting for our own timer, which may have
-// grown to many seconds. Where the repetitions are the client's, it also
-// sends the request again.
+// grown to many seconds. One that waits has its turn if the home has room
+// meanwhile. Where the repetitions are the client's, it also sends the request
+// again.
 func (s *Shard) passOn(slot uint32, ex *Exchange) {
-	health, _ := ex.snap.Homes.Home(ex.homeIdx).State[ex.kind].Health()
-	if health != home.Up && s.failOver(slot, ex) || ex.pool.Spec.Retransmit != realm.RetransmitClient || s.pace.Queued(slot) {
+	switch {
+	case !s.well(ex) && s.failOver(slot, ex):
+		return
+	case s.pace.Queued(slot):
+		s.turns(ex.homeIdx, ex.kind)
+		return
+	case ex.pool.Spec.Retransmit != realm.RetransmitClient:
 		return
 	}
 	// The client's timer is the only one there is here.
