@@ -42,9 +42,14 @@ func TestLoadAtHome(t *testing.T) {
 		{name: "stop"},
 		{name: "open loop", edit: func(v *visit) { v.Work, v.Rate = "pap", 2000 }},
 		{name: "many realms", edit: func(v *visit) { v.Work, v.FirstRealm, v.Realms, v.First = "pap", 3, 5000, 77 }},
+		{name: "ten clients", edit: func(v *visit) { v.Work, v.Clients = "pap", 10 }},
+		{name: "later, each once", edit: func(v *visit) { v.Work, v.Rate, v.Once, v.After = "pap", 2000, true, 10*time.Millisecond }},
 		{name: "slow home", scripts: []homeScript{{Home: -1, Delay: 5 * time.Millisecond}}, edit: func(v *visit) { v.Work = "pap" }},
 		{name: "silent home", scripts: []homeScript{{Home: 0, Silent: true}}, lost: true, edit: func(v *visit) {
 			v.Work, v.Refusable, v.Window = "pap", true, 4
+		}},
+		{name: "silent home, each once", scripts: []homeScript{{Home: 0, Silent: true}}, lost: true, edit: func(v *visit) {
+			v.Work, v.Refusable, v.Window, v.Once = "pap", true, 4, true
 		}},
 		{name: "another home is silent", scripts: []homeScript{{Home: 1, Silent: true}}, edit: func(v *visit) { v.Work = "pap" }},
 	} {
@@ -77,6 +82,9 @@ func TestLoadAtHome(t *testing.T) {
 				require.NoError(t, o.check(&v))
 				assert.NotZero(t, o.Sent)
 				assert.Zero(t, o.Bad)
+				if v.Once {
+					assert.Zero(t, o.Repeated)
+				}
 				assert.Equal(t, tt.lost, o.Lost == o.Sent)
 				assert.LessOrEqual(t, o.InTime, o.Finished)
 				assert.NotZero(t, o.MostOpen)
@@ -194,7 +202,7 @@ func TestDevicesAreInTheTable(t *testing.T) {
 		v := st.visit(&proxy{
 			turns: make([]turn, turns), auth: netip.MustParseAddrPort("127.0.0.1:9"), secret: homeSecret,
 		})
-		n, err := play.NewNAS(v.config())
+		n, err := play.NewNAS(v.config(0))
 		require.NoError(t, err)
 		for i := range n.Devices() {
 			d := v.First + i

@@ -47,6 +47,8 @@ var scenarios = []*scenario{
 	latency,
 	slowHome,
 	deadHome,
+	overload,
+	scream,
 }
 
 // pap shows the forwarder a second time, with the segmentation that roamgate
@@ -212,17 +214,17 @@ func dead(ctx context.Context, st *stage, p *proxy) (turn, error) {
 	return t, st.load.script(homeScript{Home: -1})
 }
 
-func caseNames() (names []string) {
-	for _, s := range scenarios {
-		names = append(names, s.name)
-	}
-	return names
-}
+// halfCases are those that no target needs in many rounds, or that take long;
+// onceCases those that take longest.
+func halfCases() []string { return namesOf(func(s *scenario) bool { return s.half }) }
 
-// halfCases are those that no target needs in many rounds, or that take long.
-func halfCases() (names []string) {
+func onceCases() []string { return namesOf(func(s *scenario) bool { return s.once }) }
+
+func caseNames() []string { return namesOf(func(*scenario) bool { return true }) }
+
+func namesOf(which func(*scenario) bool) (names []string) {
 	for _, s := range scenarios {
-		if s.half {
+		if which(s) {
 			names = append(names, s.name)
 		}
 	}

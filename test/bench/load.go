@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -41,11 +42,17 @@ type homeScript struct {
 type visit struct {
 	Auth, Acct netip.AddrPort
 	Secret     string
-	Work       string // pap, chap, eap or stop
+	Work       string        // pap, chap, eap or stop
+	After      time.Duration // the order is begun
 	Duration   time.Duration
 	Window     int     // in flight, the closed loop
 	Rate       float64 // begun each second instead, the open loop
 	Sockets    int
+	// Clients share the work from an address each, the first of them from
+	// that of FirstClient. Without any it comes from the loopback address.
+	FirstClient, Clients int
+	// Once gives a request up when the first timeout is over.
+	Once       bool
 	FirstRealm int
 	Realms     int
 	First      uint64 // device
@@ -165,21 +172,29 @@ func (o *order) run(ctx context.Context, homes []*play.Home) (r reply) {
 }
 
 func (v *visit) run(ctx context.Context) outcome {
-	n, err := play.NewNAS(v.config())
-	if err != nil {
-		return outcome{Error: err.Error()}
+	select {
+	case <-ctx.Done():
+		return outcome{Error: ctx.Err().Error()}
+	case <-time.After(v.After):
+	}
+	nets := make(networks, max(v.Clients, 1))
+	for i := range nets {
+		var err error
+		if nets[i], err = play.NewNAS(v.config(i)); err != nil {
+			return outcome{Error: err.Error()} // which ends this process
+		}
 	}
 	inTime := make(chan uint64, 1)
 	begun := time.Now()
 	time.AfterFunc(v.Duration, func() {
-		s := n.Snapshot()
+		s := nets.snapshot()
 		inTime <- s.Answered.All()
 	})
-	if err := n.Run(ctx); err != nil {
+	if err := nets.run(ctx); err != nil {
 		return outcome{Error: err.Error()}
 	}
 	took := time.Since(begun)
-	s := n.Snapshot()
+	s := nets.snapshot()
 	return outcome{
 		Finished: s.Answered.All(), Sent: s.Sent.All(), Lost: s.Lost.All(), Repeated: s.Retransmitted.All(),
 		Bad: s.Flaws.All(), Refused: s.Rejects, Skipped: s.Skipped,
@@ -188,11 +203,43 @@ func (v *visit) run(ctx context.Context) outcome {
 	}
 }
 
-func (v *visit) config() play.NASConfig {
+// networks are the client networks of a visit.
+type networks []*play.NAS
+
+func (ns networks) run(ctx context.Context) error {
+	ended := make([]error, len(ns))
+	var wait sync.WaitGroup
+	for i, n := range ns {
+		wait.Go(func() { ended[i] = n.Run(ctx) })
+	}
+	wait.Wait()
+	return errors.Join(ended...)
+}
+
+func (ns networks) snapshot() (sum play.NASCounts) {
+	for _, n := range ns {
+		c := n.Snapshot()
+		sum.Add(&c)
+	}
+	return sum
+}
+
+const clientTimeout = time.Second
+
+// config is that of the visit's i-th client network.
+func (v *visit) config(i int) play.NASConfig {
+	n := max(v.Clients, 1)
 	c := play.NASConfig{
 		Name: "bench-ap", Auth: v.Auth, Acct: v.Acct, Secret: []byte(v.Secret), Password: password,
-		Window: v.Window, Rate: v.Rate, Sockets: v.Sockets, Duration: v.Duration, Retries: 3, Timeout: time.Second,
+		Window: (v.Window + n - 1) / n, Rate: v.Rate / float64(n), Sockets: (v.Sockets + n - 1) / n,
+		Duration: v.Duration, Retries: 3, Timeout: clientTimeout,
 		First: v.First, Devices: v.Devices, Operator: "1visited.example",
+	}
+	if v.Clients > 0 {
+		c.Bind = clientAddress(v.FirstClient + i)
+	}
+	if v.Once {
+		c.Retries = 0
 	}
 	for i := range v.Realms {
 		n := v.FirstRealm + i
@@ -211,6 +258,9 @@ func (v *visit) config() play.NASConfig {
 	}
 	return c
 }
+
+// clientAddress is where a client network of its own sends from.
+func clientAddress(client int) netip.Addr { return netip.AddrFrom4([4]byte{127, 0, 1, byte(client)}) }
 
 // realmName gives realms of one length, as operators have them (3GPP TS
 // 23.003 section 19.2).

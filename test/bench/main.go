@@ -58,8 +58,9 @@ func parseOptions(args []string) (options, error) {
 	f.StringVar(&cases, "case", "all", "cases to run: "+strings.Join(caseNames(), ", "))
 	f.StringVar(&proxies, "proxies", strings.Join(kinds, ","), "what takes turns; direct is no proxy at all. "+
 		newerVariable+" in the environment names a newer radsecproxy, which then takes turns too")
-	f.IntVar(&o.rounds, "rounds", 5, "turns of each proxy in a case; half as many in the cases "+strings.Join(halfCases(), ", "))
-	f.DurationVar(&o.duration, "duration", 2*time.Second, "length of a turn")
+	f.IntVar(&o.rounds, "rounds", 5, "turns of each proxy in a case; half as many in the cases "+strings.Join(halfCases(), ", ")+
+		"; one in the cases "+strings.Join(onceCases(), ", "))
+	f.DurationVar(&o.duration, "duration", 2*time.Second, "length of a turn; an overload lasts up to 30 of them")
 	f.IntVar(&o.window, "window", 256, "transactions in flight, where a case does not say otherwise")
 	f.IntVar(&o.sockets, "sockets", 8, "client sockets, where a case does not say otherwise")
 	f.IntVar(&o.loadCPU, "load-cpu", 0, "processor of the visited networks and the homes")

@@ -29,6 +29,8 @@ type turn struct {
 	foreign             time.Duration // what others took of both processors then
 	rss                 int64         // the proxy's peak so far, octets
 	grown               int64         // its growth by this turn, where a case asks
+	peak                float64       // transactions a second before this turn, where a case asks
+	drops               uint64        // by the kernel for want of room, where a case asks
 }
 
 // perTransaction is the proxy's CPU time for a finished transaction.

@@ -26,7 +26,9 @@ func (b *bench) report() string {
 	w.line("# Side by side\n")
 	w.line("The same load generator, the same home servers, and the proxies in turns: %d rounds of %s each, every second",
 		b.rounds, b.duration)
-	w.line("round in the opposite order; %d rounds in the cases %s. The proxy has one processor,", half(b.rounds), strings.Join(halfCases(), ", "))
+	w.line("round in the opposite order; %d rounds in the cases %s, one in the cases %s.",
+		half(b.rounds), strings.Join(halfCases(), ", "), strings.Join(onceCases(), ", "))
+	w.line("The proxy has one processor,")
 	w.line("the visited networks and the homes the other. Where no rate is given, %d requests of about 230 octets are kept", b.window)
 	w.line("in flight from %d client sockets (closed loop). The homes verify every request, the visited networks every answer.", b.sockets)
 	w.line("The load leaves in runs of datagrams (UDP_SEGMENT) and reaches the proxies as ordinary ones.\n")
@@ -46,6 +48,10 @@ func (b *bench) report() string {
 			w.line("%s", l)
 		}
 		w.line("")
+		if r.leftOut != nil {
+			w.line("Left out: %s.", r.leftOut)
+			continue
+		}
 		s.table(&w, r)
 		w.line("\n%s", r.quiet())
 		if len(r.missing) > 0 {

@@ -22,6 +22,15 @@ func (st *stage) roamgate(ctx context.Context, p *proxy, dir string) ([]string, 
 			Name: "visited", Address: "127.0.0.0/8", Secret: visitedSecret, Operator: "1visited.example", Country: "DE",
 		}},
 	}
+	if p.clients > 0 {
+		h.Clients = nil
+	}
+	for i := range p.clients {
+		h.Clients = append(h.Clients, play.HubClient{
+			Name: fmt.Sprint("visited-", i), Address: clientAddress(i).String(), Secret: visitedSecret,
+			Operator: "1visited.example", Country: "DE",
+		})
+	}
 	for i, home := range st.load.homes {
 		name := fmt.Sprint("home-", i)
 		h.Homes = append(h.Homes, play.HubHome{Name: name, Auth: home.Auth, Acct: home.Acct, Secret: homeSecret})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -25,6 +26,7 @@ type scenario struct {
 	contenders  []contender
 	fresh       bool // a new process for each turn
 	half        bool // half as many rounds
+	once        bool // one round
 	measure     func(context.Context, *stage, *proxy) (turn, error)
 	table       func(*page, *result)
 }
@@ -35,10 +37,11 @@ type setting struct {
 	work    string // as in visit
 	homes   int
 	realms  int
-	devices uint64 // in roamgate's policy table, 0 for no policy
-	redis   bool   // roamgate drains into a redis-server
-	detail  bool   // FreeRADIUS writes a detail file
-	sockets int    // 0 as the options say
+	devices uint64  // in roamgate's policy table, 0 for no policy
+	redis   bool    // roamgate drains into a redis-server
+	detail  bool    // FreeRADIUS writes a detail file
+	sockets int     // 0 as the options say
+	quota   float64 // share of their processor that the proxies have, 0 for all
 }
 
 // contender is what takes turns in a case.
@@ -48,6 +51,8 @@ type contender struct {
 	wildcard    bool    // one realm that takes all
 	acknowledge string  // roamgate's mode, "home" if empty
 	segment     bool    // the forwarder sends runs in one piece
+	clients     int     // networks with an address each, 0 for a single one
+	length      int     // of a measurement in turns, for cases with a long one
 }
 
 // stage is a case while it runs.
@@ -57,6 +62,7 @@ type stage struct {
 	dir     string
 	load    *loadProcess
 	proxies []*proxy
+	limit   *quota // nil where the case has none
 }
 
 // result is what a case has measured.
@@ -64,15 +70,23 @@ type result struct {
 	scenario *scenario
 	proxies  []*proxy
 	missing  []string // contenders that are not installed here
+	leftOut  error    // why the case could not run here
 }
 
-func (b *bench) run(ctx context.Context, s *scenario) error {
+func (b *bench) run(ctx context.Context, s *scenario) (err error) {
 	r := &result{scenario: s}
 	st := &stage{bench: b, setting: s.setting, dir: filepath.Join(b.dir, s.name)}
 	if err := os.Mkdir(st.dir, 0o700); err != nil {
 		return fmt.Errorf("making the directory of the case: %w", err)
 	}
-	var err error
+	if s.setting.quota > 0 {
+		if st.limit, r.leftOut = newQuota(cgroups, s.setting.quota); r.leftOut != nil {
+			fmt.Printf("%-10s left out: %s\n", s.name, r.leftOut)
+			b.done[s.name] = r
+			return nil
+		}
+		defer func() { err = errors.Join(err, st.limit.remove()) }()
+	}
 	if st.load, err = startLoad(b.options, s.setting.homes); err != nil {
 		return err
 	}
@@ -114,8 +128,11 @@ func (b *bench) participants(s *scenario) (out []contender) {
 
 func (st *stage) rounds(ctx context.Context, s *scenario, ps []*proxy) error {
 	rounds := st.options.rounds
-	if s.half {
+	switch {
+	case s.half:
 		rounds = half(rounds)
+	case s.once:
+		rounds = 1
 	}
 	if !s.fresh {
 		for _, p := range ps {
@@ -177,6 +194,7 @@ func (st *stage) visit(p *proxy) visit {
 	v := visit{
 		Auth: p.auth, Acct: p.acct, Secret: p.secret, Work: st.work, Duration: st.duration,
 		Window: st.window, Sockets: st.options.sockets, Realms: st.realms, Devices: 100_000,
+		Clients: p.clients,
 	}
 	if st.setting.sockets > 0 {
 		v.Sockets = st.setting.sockets

@@ -22,9 +22,16 @@ func atMost(what string, limit float64, values []float64, digits int) []goal {
 	return []goal{{what, fmt.Sprintf("at most %g", limit), values, digits, median(values) <= limit}}
 }
 
+func atLeast(what string, limit float64, values []float64, digits int) []goal {
+	if len(values) == 0 {
+		return nil
+	}
+	return []goal{{what, fmt.Sprintf("at least %g", limit), values, digits, median(values) >= limit}}
+}
+
 // targets states which of the goals set for this product hold.
 func (b *bench) targets(w *page) {
-	goals := slices.Concat(b.cpuGoals(), b.latencyGoals(), b.slowGoals(), b.deadGoals())
+	goals := slices.Concat(b.cpuGoals(), b.latencyGoals(), b.slowGoals(), b.deadGoals(), b.overloadGoals())
 	if len(goals) == 0 {
 		w.line("None of the cases with targets has run.")
 		return
@@ -38,7 +45,7 @@ func (b *bench) targets(w *page) {
 		w.row(g.what, g.limit, spread(g.values, g.digits), met)
 	}
 	w.line("\nA target is met if the median over the rounds meets it. The other targets of the hub (tables of millions, reload,")
-	w.line("overload, restart) are measured by the tests and benchmarks of their packages and of test/load.")
+	w.line("restart) are measured by the tests and benchmarks of their packages and of test/load.")
 }
 
 func (b *bench) cpuGoals() []goal {
