@@ -243,7 +243,7 @@ func (s *Shard) readFront(f *listen.Front) (more bool) {
 			s.flush()
 			continue
 		}
-		if n < batchSize {
+		if !s.batch.Full() {
 			return false
 		}
 		s.flush()
@@ -269,7 +269,7 @@ func (s *Shard) readHome(i int) {
 			s.takeReply(&s.arrivals[j], i)
 		}
 		s.sign()
-		if !s.batch.Pending() && (n < batchSize || round >= rounds) {
+		if !s.batch.Pending() && (!s.batch.Full() || round >= rounds) {
 			return
 		}
 	}

@@ -30,6 +30,7 @@ type Batch struct {
 	locals  []LocalInfo
 	headers batchHeaders
 	rest    rest
+	full    bool // the last answer of the kernel
 }
 
 // rest is what came together with the datagrams of the last Recv and is given
@@ -84,6 +85,11 @@ func (b *Batch) Data(i int) []byte {
 // and before the Poller is waited for: the kernel has nothing more to say of
 // what it has handed over. hot: 0 allocs
 func (b *Batch) Pending() bool { return b.rest.next < b.rest.end }
+
+// Full tells whether the kernel had as much as fits when it was asked last, so
+// that more may wait there. The number of datagrams does not say so once some
+// came together: what is left of them is less. hot: 0 allocs
+func (b *Batch) Full() bool { return b.full }
 
 // Truncated tells whether datagram i was longer than the buffers.
 func (b *Batch) Truncated(i int) bool { return b.cut[i] }

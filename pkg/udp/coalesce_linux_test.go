@@ -144,3 +144,24 @@ func TestCoalescedSize(t *testing.T) {
 		})
 	}
 }
+
+// Whether more may wait at the kernel is not told by the number of datagrams.
+func TestCoalescedFull(t *testing.T) {
+	server, client := joinedPair(t, "127.0.0.1:0", Options{}, NewBatch(4, Wide))
+	for i, together := range []int{3, 3, 3, 1, 2} {
+		for range together {
+			client.queue.Send([]byte{byte(i)}, server.addr(), LocalInfo{})
+		}
+		client.queue.Flush()
+	}
+	var got []int
+	var full []bool
+	for n := -1; n != 0; {
+		var err error
+		n, err = server.conn.Recv(server.batch)
+		require.NoError(t, err)
+		got, full = append(got, n), append(full, server.batch.Full())
+	}
+	assert.Equal(t, []int{4, 4, 2, 2, 0}, got)
+	assert.Equal(t, []bool{true, true, true, false, false}, full)
+}

@@ -149,7 +149,7 @@ func (s *softConn) recv(b *Batch) (int, error) {
 		s.head = (s.head + 1) % len(s.slots)
 	}
 	s.count -= n
-	b.n = n
+	b.n, b.full = n, n == b.Cap()
 	return n, nil
 }
 

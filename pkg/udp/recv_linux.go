@@ -55,7 +55,7 @@ func (r *rawConn) recv(b *Batch) (int, error) {
 	if b.Pending() && b.rest.conn == r.conn {
 		return r.give(b), nil
 	}
-	b.rest = rest{}
+	b.rest, b.full = rest{}, false
 	if r.joined && b.size < Wide {
 		r.joined = unix.SetsockoptInt(r.fd, unix.IPPROTO_UDP, unix.UDP_GRO, 0) != nil
 	}
@@ -66,7 +66,7 @@ func (r *rawConn) recv(b *Batch) (int, error) {
 		switch e {
 		case 0:
 			h.dirty = n
-			b.rest = rest{conn: r.conn, end: n}
+			b.rest, b.full = rest{conn: r.conn, end: n}, n == len(h.msgs)
 			return r.give(b), nil
 		case unix.EAGAIN:
 			return 0, nil
