@@ -129,8 +129,8 @@ func (s *Shard) turns(idx int32, kind home.Kind) {
 		case ex.sock != noSocket:
 			s.stats.Add(ex.snap.homeStats[idx].retransmits[kind], 1)
 		case !s.engage(slot, ex, idx):
-			s.discard(slot, ex)
-			continue
+			s.await(slot, ex, idx) // nor is there an identifier for the next
+			return
 		}
 		if why := s.transmit(slot, ex); why != OK {
 			s.giveUp(slot, ex, why)

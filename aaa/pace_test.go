@@ -265,3 +265,39 @@ func TestTurnWithoutTimers(t *testing.T) {
 		})
 	}
 }
+
+// A home that has room but no identifier left keeps those who wait for it:
+// they need not ask again once there is one.
+func TestTurnWithoutIdentifier(t *testing.T) {
+	r := newRigOf(t, setup{homes: 1, conf: func(c *Config) { c.InFlight, c.HomeSockets = 1024, 1 }})
+	for range 240 {
+		r.ask(access("bob@home.example"))
+		r.atHome(0)
+	}
+	for n := 0; r.shard.slab.used > 0; n++ { // given up, and their identifiers rest
+		require.Less(t, n, 31)
+		r.pass(time.Second)
+		for b, _ := read(t, r.homes[0], time.Millisecond); b != nil; b, _ = read(t, r.homes[0], time.Millisecond) {
+		}
+	}
+	require.True(t, r.shard.pace.Paced(0, home.Auth))
+	before := dropped.count(r, HomeBusy)
+	var at []*heard
+	for range 16 {
+		r.ask(access("bob@home.example"))
+		at = append(at, r.atHome(0))
+	}
+	const waiting = 10
+	for range waiting {
+		r.ask(access("waits@home.example"))
+	}
+	require.Equal(t, waiting, r.shard.pace.Waiting(0, home.Auth))
+	r.pass(2500 * time.Millisecond) // their place at the home is free, their identifier is not
+	assert.Equal(t, before, dropped.count(r, HomeBusy))
+	for _, h := range at {
+		h.answer(layeh.CodeAccessAccept)
+	}
+	assert.Zero(t, r.shard.pace.Waiting(0, home.Auth))
+	assert.Equal(t, before, dropped.count(r, HomeBusy))
+	r.idle()
+}
