@@ -301,3 +301,33 @@ func TestTurnWithoutIdentifier(t *testing.T) {
 	assert.Equal(t, before, dropped.count(r, HomeBusy))
 	r.idle()
 }
+
+// One client that repeats faster than any home answers says nothing about the
+// home, and what it repeats is no load for one that struggles.
+func TestHastyClient(t *testing.T) {
+	r := newRigOf(t, setup{homes: 1, conf: func(c *Config) { c.InFlight = 512 }, edit: clientMode})
+	b := r.ask(access("bob@home.example"))
+	h := r.atHome(0)
+	hasty := func() {
+		r.pass(time.Millisecond)
+		r.offer(listen.Auth, b)
+	}
+	for range 20 {
+		hasty()
+		r.atHome(0)
+	}
+	assert.False(t, r.shard.pace.Paced(0, home.Auth))
+	h.answer(layeh.CodeAccessAccept)
+	r.got(b)
+	for range 40 {
+		r.ask(access("bob@home.example"))
+		r.atHome(0)
+	}
+	r.pass(30 * time.Second)
+	require.True(t, r.shard.pace.Paced(0, home.Auth))
+	b = r.ask(access("bob@home.example"))
+	r.atHome(0)
+	hasty()
+	r.quietHome(0)
+	r.idle()
+}

@@ -255,8 +255,13 @@ func (s *Shard) passOn(slot uint32, ex *Exchange) {
 	case ex.pool.Spec.Retransmit != realm.RetransmitClient:
 		return
 	}
-	// The client's timer is the only one there is here.
-	if !s.pace.Expired(slot, s.now) {
+	// The client's timer is the only one there is here. A hasty one says nothing
+	// about the home, or anybody could have it paced.
+	hasty := s.now-ex.sentAt < int64(ex.pool.Timers.IRT)/2
+	switch {
+	case hasty && s.pace.Paced(ex.homeIdx, ex.kind):
+		return
+	case !hasty && !s.pace.Expired(slot, s.now):
 		idx, kind := ex.homeIdx, ex.kind
 		s.wheel.Set(slot, s.patient(ex))
 		s.turns(idx, kind)
