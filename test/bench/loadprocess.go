@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -53,6 +54,9 @@ func startLoad(o options, homes int) (*loadProcess, error) {
 }
 
 func (l *loadProcess) pid() int { return l.command.Process.Pid }
+
+// interrupt ends a turn that may have a minute to go.
+func (l *loadProcess) interrupt() { _ = l.command.Process.Signal(syscall.SIGTERM) }
 
 func (l *loadProcess) stop() {
 	_ = l.orders.Close()

@@ -7,7 +7,9 @@
 // round in the opposite order (ABBA), so that a machine that gets slower
 // hurts all alike; what counts is the ratio within a round. The cost of a
 // proxy is the CPU time of all its threads divided by the transactions
-// finished. How busy both processors were says what the bound was.
+// finished. How busy both processors were says what the bound was. The cases
+// of overload hold a proxy to a part of its processor by a cpu cgroup, which
+// they make and remove; where that cannot be they are left out.
 //
 // The program starts itself again as load process and as forwarder; it works
 // on Linux alone. It asserts nothing: the figures, and whether they meet the

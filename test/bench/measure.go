@@ -30,6 +30,7 @@ type turn struct {
 	rss                 int64         // the proxy's peak so far, octets
 	grown               int64         // its growth by this turn, where a case asks
 	peak                float64       // transactions a second before this turn, where a case asks
+	peakFew             float64       // the same from few sockets
 	drops               uint64        // by the kernel for want of room, where a case asks
 }
 

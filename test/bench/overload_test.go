@@ -164,7 +164,7 @@ func flooded(name string, peak, inTime, sent float64, bad int) *proxy {
 	p := canned(roamgate, 1).named(name)
 	t := &p.turns[0]
 	t.peak, t.InTime, t.Sent, t.before, t.drops = peak, uint64(inTime), uint64(sent), quietly(), 77
-	t.Bad = 33
+	t.Bad, t.peakFew = 33, 1234
 	for i := range sliceCount {
 		o := quietly()
 		if i < bad {
@@ -183,7 +183,7 @@ func TestOverloadTargets(t *testing.T) {
 		line    string
 	}{
 		{"met exactly", []*proxy{flooded(roamgate, 1000, 900, 10_000, 5)}, []bool{true, true},
-			"| roamgate | 1000 | 10000 | 10.0 | 1 | 900 | 0.90 | 1.00 | 2.00 | 1055.6 | 95 % | 33 | 5 | 77 |"},
+			"| roamgate | 1000 | 1234 | 10000 | 10.0 | 1 | 900 | 0.90 | 1.00 | 2.00 | 1055.6 | 95 % | 33 | 5 | 77 |"},
 		{"too little", []*proxy{flooded(roamgate, 1000, 899, 10_000, 0)}, []bool{false, true}, "| 0.90 |"},
 		{"too late", []*proxy{flooded(roamgate, 1000, 1100, 10_000, 6)}, []bool{true, false}, "| not in 6 |"},
 		{"ten clients", []*proxy{flooded(roamgate, 1000, 900, 10_000, 0), flooded(tenClients, 1000, 100, 10_000, 6)},

@@ -91,6 +91,7 @@ func (b *bench) run(ctx context.Context, s *scenario) (err error) {
 		return err
 	}
 	defer st.load.stop()
+	defer context.AfterFunc(ctx, st.load.interrupt)()
 	for _, c := range b.participants(s) {
 		if !b.installed(c.kind) {
 			r.missing = append(r.missing, c.name)
