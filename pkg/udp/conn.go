@@ -36,8 +36,18 @@ type backend interface {
 	recv(b *Batch) (int, error)
 	send(q *Queue)
 	queueRatio() float64
+	thin(sources []Thinned) error
 	close() error
 }
+
+// Thinned is a source of which only a part is wanted.
+type Thinned struct {
+	From Addr   // its address; the port does not matter
+	Keep uint32 // of 2^32
+}
+
+// MostThinned is how many sources a socket can thin out.
+const MostThinned = 8
 
 // Conn is one UDP socket.
 type Conn struct {
@@ -115,6 +125,17 @@ func (c *Conn) Recv(b *Batch) (n int, err error) {
 		return 0, net.ErrClosed
 	}
 	return c.back.recv(b)
+}
+
+// Thin has the kernel drop a part of what some sources send, before it takes
+// room in the receive buffer; Drops counts it too. It replaces what was asked
+// before; of more than MostThinned sources the first count. Portable sockets
+// ignore it. It allocates: it is for now and then.
+func (c *Conn) Thin(sources []Thinned) error {
+	if c.closed {
+		return net.ErrClosed
+	}
+	return c.back.thin(sources[:min(len(sources), MostThinned)])
 }
 
 // Close closes the socket. It must not run together with Recv, Flush or a

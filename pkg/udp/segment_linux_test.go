@@ -2,6 +2,7 @@ package udp
 
 import (
 	"encoding/binary"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -100,5 +101,16 @@ func TestSegment(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A destination that cannot be reached for a while must not cost a socket its
+// segments for ever.
+func TestWhatSwitchesSegmentsOff(t *testing.T) {
+	for e, off := range map[syscall.Errno]bool{
+		unix.EINVAL: true, unix.EIO: true, unix.EMSGSIZE: true, unix.EOPNOTSUPP: true,
+		unix.ENETUNREACH: false, unix.EHOSTUNREACH: false, unix.EPERM: false, unix.ENOBUFS: false, unix.EAGAIN: false,
+	} {
+		assert.Equal(t, off, refusesSegments(e), e.Error())
 	}
 }

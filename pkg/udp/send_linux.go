@@ -133,7 +133,7 @@ func (r *rawConn) sendAll(q *Queue, n int) (done int) {
 			again = true // this one was not tried; one more chance
 			continue
 		}
-		if parts[0] > 1 && e != unix.EAGAIN {
+		if parts[0] > 1 && refusesSegments(e) {
 			r.segment = false
 			break
 		}
@@ -149,6 +149,16 @@ func (r *rawConn) sendAll(q *Queue, n int) (done int) {
 	}
 	q.sent.Add(uint64(sent))
 	return done + sent
+}
+
+// refusesSegments tells whether the kernel or the way to a destination takes no
+// segments, as against a message that cannot be sent at all.
+func refusesSegments(e syscall.Errno) bool {
+	switch e {
+	case unix.EINVAL, unix.EIO, unix.EMSGSIZE, unix.EOPNOTSUPP:
+		return true
+	}
+	return false
 }
 
 func total(parts []int) (n int) {

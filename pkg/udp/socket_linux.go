@@ -14,6 +14,7 @@ type rawConn struct {
 	conn    *Conn
 	segment bool // UDP_SEGMENT works here
 	joined  bool // UDP_GRO works here
+	thinned bool // a filter is attached
 	ovfl    uint32
 
 	mu sync.Mutex // guards fd against close in queueRatio; the owner needs no lock
