@@ -1,6 +1,8 @@
 package aaa
 
 import (
+	"math"
+
 	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/pkg/radius"
 	"github.com/roamgate/roamgate/pkg/udp"
@@ -175,9 +177,10 @@ func (s *Shard) transmit(slot uint32, ex *Exchange) Reason {
 	}
 	sock.queue.Commit(len(out), hm.Addr[ex.kind], udp.LocalInfo{})
 	sock.dirty = true
-	if ex.sent++; ex.sent == 1 {
+	if ex.sent == 0 {
 		ex.firstAt = s.now
 	}
+	ex.sent = min(ex.sent, math.MaxUint8-1) + 1 // a client may repeat for ever
 	ex.sentAt = s.now
 	s.pace.Sent(slot, ex.homeIdx, ex.kind, s.now)
 	hm.State[ex.kind].Sent(s.now)

@@ -17,6 +17,7 @@ type levels struct {
 	paced    atomic.Int64
 	waited   atomic.Int64
 	episodes atomic.Int64
+	thinned  atomic.Int64
 }
 
 func (s *Shard) publishLevels() {
@@ -26,6 +27,7 @@ func (s *Shard) publishLevels() {
 	pace := s.pace.Counters()
 	s.levels.paced.Store(int64(pace.Struggles))
 	s.levels.waited.Store(int64(pace.Waited))
+	s.levels.thinned.Store(int64(s.loud.thinned))
 	s.levels.episodes.Store(int64(s.share.Counters().Episodes))
 }
 
@@ -45,6 +47,7 @@ func (h *Hub) levelSeries() {
 	count("roamgate_home_paced_total", "Times that a home left requests unanswered and from then on was given no more than it answers.", func(l *levels) *atomic.Int64 { return &l.paced })
 	count("roamgate_home_turns_waited_total", "Requests and repetitions that had to wait for their turn at such a home.", func(l *levels) *atomic.Int64 { return &l.waited })
 	count("roamgate_client_share_episodes_total", "Times that a few clients sent so much more than all others that they were held to their share.", func(l *levels) *atomic.Int64 { return &l.episodes })
+	sum("roamgate_client_sources_thinned", "Source addresses of which the kernel is asked to drop a part, since their client sends far more than its share.", func(l *levels) *atomic.Int64 { return &l.thinned })
 	sum("roamgate_inflight", "Requests that are being worked on.", func(l *levels) *atomic.Int64 { return &l.inFlight })
 	sum("roamgate_home_ids_in_use", "Identifiers in use toward homes.", func(l *levels) *atomic.Int64 { return &l.ids })
 	sum("roamgate_home_sockets", "Source ports toward homes.", func(l *levels) *atomic.Int64 { return &l.sockets })

@@ -165,6 +165,7 @@ func (h *Hub) newShard(i int, fronts []*listen.Front, key []byte) (*Shard, error
 		proofs: radius.NewProofs(batchSize), signatures: radius.NewSignatures(2 * batchSize),
 	}
 	s.ids = home.NewIDs(home.IDsConfig{NeedSocket: s.openHomeSocket, MaxSockets: h.conf.HomeSockets, Seed: binary.BigEndian.Uint64(key[8:]) + uint64(i)})
+	s.loud.init()
 	for t, f := range fronts {
 		if err := poller.Add(f.Conn, uint32(t)); err != nil {
 			poller.Close()

@@ -127,7 +127,7 @@ func (s *Shard) status(f *listen.Front, a *arrival) {
 	}
 	auth := *p.Authenticator()
 	s.w.Start(s.room(f.Queue), code, p.Identifier(), true)
-	s.w.Raw(s.proxyStates(p))
+	s.w.Raw(s.proxyStates(p)) // they fit: the request had as much beside them
 	out := s.signatures.Response(&s.w, c.Secret, &auth)
 	f.Queue.Commit(len(out), from, a.local)
 	s.stats.Add(ctr.responses[kindStatus][result], 1)

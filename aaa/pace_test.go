@@ -331,3 +331,16 @@ func TestHastyClient(t *testing.T) {
 	r.quietHome(0)
 	r.idle()
 }
+
+// A client that repeats for ever, where the repetitions are the client's, does
+// not make its identifier look unused.
+func TestManyRepetitions(t *testing.T) {
+	r := newRig(t, 1, clientMode)
+	b := r.ask(access("bob@home.example"))
+	for range 300 {
+		r.pass(10 * time.Millisecond)
+		r.offer(listen.Auth, b)
+	}
+	assert.EqualValues(t, 255, r.inFlight().sent)
+	r.idle()
+}

@@ -60,14 +60,14 @@ func (s *Shard) hear(a *arrival, f *listen.Front, data []byte, from udp.Addr, lo
 	}
 	if why := a.Parse(data); why != radius.OK {
 		if !s.share.Seen(int32(c.Index), false) {
-			s.drop(c, ClientShare, from)
+			s.shed(c, from)
 			return
 		}
 		s.drop(c, ofRadius(why), from)
 		return
 	}
 	if !s.share.Seen(int32(c.Index), a.Code() == radius.AccountingRequest || a.Has(radius.State)) {
-		s.drop(c, ClientShare, from)
+		s.shed(c, from)
 		return
 	}
 	a.from, a.local, a.client = from, local, c
@@ -91,6 +91,12 @@ func (s *Shard) hear(a *arrival, f *listen.Front, data []byte, from udp.Addr, lo
 	default:
 		s.drop(c, CodeNotServed, from)
 	}
+}
+
+// shed drops a packet of a client that is held to its share.
+func (s *Shard) shed(c *client.Client, from udp.Addr) {
+	s.loud.note(from)
+	s.drop(c, ClientShare, from)
 }
 
 // take goes on with a datagram of a front door whose proofs have been run.

@@ -48,6 +48,7 @@ type Shard struct {
 	slab   slab
 	dups   *dedup.Cache
 	share  *admit.Share
+	loud   loud
 	ids    *home.IDs
 	pace   *home.Pace
 	wheel  *home.Wheel
@@ -198,6 +199,7 @@ func (s *Shard) step(tags []uint32) bool {
 		}
 	}
 	s.share.Turn(s.now, waiting)
+	s.thin()
 	s.wheel.Advance(s.now, s.expire)
 	s.dups.Expire(s.now)
 	s.flush()
@@ -235,6 +237,7 @@ func (s *Shard) readFront(f *listen.Front) (more bool) {
 		for i := range n {
 			if s.arrivals[i].state != arrivalDone {
 				taken++
+				s.loud.taken++
 				s.take(&s.arrivals[i], f)
 			}
 		}

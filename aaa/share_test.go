@@ -14,8 +14,8 @@ import (
 )
 
 var (
-	loud  = netip.MustParseAddrPort("127.9.9.9:1812")
-	quiet = netip.MustParseAddrPort("127.8.8.8:1812")
+	loudAddr = netip.MustParseAddrPort("127.9.9.9:1812")
+	quiet    = netip.MustParseAddrPort("127.8.8.8:1812")
 )
 
 // withLoud gives the loud client a name of its own.
@@ -32,7 +32,7 @@ func scream(r *rig) {
 	for i := range 100 {
 		r.now += int64(11 * time.Millisecond)
 		for range 100 {
-			r.inject(listen.Auth, packet(1, 20), loud)
+			r.inject(listen.Auth, packet(1, 20), loudAddr)
 		}
 		r.inject(listen.Auth, packet(1, 20), quiet)
 		r.shard.share.Turn(r.now, true)
@@ -48,7 +48,7 @@ func scream(r *rig) {
 func screaming(r *rig) {
 	scream(r)
 	for range 1000 {
-		r.inject(listen.Auth, packet(1, 20), loud)
+		r.inject(listen.Auth, packet(1, 20), loudAddr)
 		if r.shard.share.Counters().Shed > 0 {
 			return
 		}
@@ -61,7 +61,7 @@ func TestLoudClientIsHeldAlone(t *testing.T) {
 	r := newRig(t, 1, withLoud)
 	scream(r)
 	for range 100 {
-		r.inject(listen.Auth, packet(1, 20), loud)
+		r.inject(listen.Auth, packet(1, 20), loudAddr)
 	}
 	require.NotZero(t, r.value("roamgate_dropped_total", "client", "loud", "reason", "client_share"))
 	r.ask(access(atHomeExa))
@@ -73,7 +73,7 @@ func TestLoudClientIsHeldAlone(t *testing.T) {
 	assert.Zero(t, r.shard.share.Limit())
 	before := r.value("roamgate_dropped_total", "client", "loud", "reason", "client_share")
 	for range 200 {
-		r.inject(listen.Auth, packet(1, 20), loud)
+		r.inject(listen.Auth, packet(1, 20), loudAddr)
 	}
 	assert.Equal(t, before, r.value("roamgate_dropped_total", "client", "loud", "reason", "client_share"))
 }
