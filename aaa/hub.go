@@ -161,7 +161,7 @@ func (h *Hub) newShard(i int, fronts []*listen.Front, key []byte) (*Shard, error
 		dups:  dedup.New(dedup.Config{TTL: h.conf.DuplicateTTL, MaxEntries: 4 * h.conf.InFlight, ReplyBytes: h.conf.DuplicateMem}),
 		wheel: home.NewWheel(h.conf.InFlight, h.monotonic()), hasher: accounting.NewHasher(h.identity),
 		crypt: radius.NewCrypt(), tag: block, stats: h.stats.Shard(),
-		share: admit.NewShare(), pace: home.NewPace(h.conf.InFlight),
+		backlog: backlog{buffer: h.conf.RecvBuffer}, share: admit.NewShare(), pace: home.NewPace(h.conf.InFlight),
 		proofs: radius.NewProofs(batchSize), signatures: radius.NewSignatures(2 * batchSize),
 	}
 	s.ids = home.NewIDs(home.IDsConfig{NeedSocket: s.openHomeSocket, MaxSockets: h.conf.HomeSockets, Seed: binary.BigEndian.Uint64(key[8:]) + uint64(i)})

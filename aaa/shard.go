@@ -45,16 +45,17 @@ type Shard struct {
 	snap     *Snapshot
 	draining []*Snapshot // older ones whose Exchanges still run
 
-	slab   slab
-	dups   *dedup.Cache
-	share  *admit.Share
-	loud   loud
-	ids    *home.IDs
-	pace   *home.Pace
-	wheel  *home.Wheel
-	crypt  *radius.Crypt
-	hasher *accounting.Hasher
-	tag    cipher.Block // keys our Proxy-State
+	slab    slab
+	dups    *dedup.Cache
+	share   *admit.Share
+	loud    loud
+	backlog backlog
+	ids     *home.IDs
+	pace    *home.Pace
+	wheel   *home.Wheel
+	crypt   *radius.Crypt
+	hasher  *accounting.Hasher
+	tag     cipher.Block // keys our Proxy-State
 
 	arrivals   [batchSize]arrival
 	proofs     *radius.Proofs
@@ -200,6 +201,7 @@ func (s *Shard) step(tags []uint32) bool {
 	}
 	s.share.Turn(s.now, waiting)
 	s.thin()
+	s.shorten(waiting)
 	s.wheel.Advance(s.now, s.expire)
 	s.dups.Expire(s.now)
 	s.flush()
@@ -229,6 +231,7 @@ func (s *Shard) readFront(f *listen.Front) (more bool) {
 		if err != nil {
 			s.stats.Add(s.ctr.socketErrors, 1)
 		}
+		s.backlog.heard += n
 		s.proofs.Reset()
 		for i := range n {
 			s.hear(&s.arrivals[i], f, s.batch.Data(i), s.batch.Addr(i), s.batch.Local(i))

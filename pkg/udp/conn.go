@@ -37,6 +37,7 @@ type backend interface {
 	send(q *Queue)
 	queueRatio() float64
 	thin(sources []Thinned) error
+	setRecvBuffer(octets int) error
 	close() error
 }
 
@@ -136,6 +137,14 @@ func (c *Conn) Thin(sources []Thinned) error {
 		return net.ErrClosed
 	}
 	return c.back.thin(sources[:min(len(sources), MostThinned)])
+}
+
+// SetRecvBuffer changes Options.RecvBuffer. What is in the buffer stays.
+func (c *Conn) SetRecvBuffer(octets int) error {
+	if c.closed {
+		return net.ErrClosed
+	}
+	return c.back.setRecvBuffer(octets)
 }
 
 // Close closes the socket. It must not run together with Recv, Flush or a

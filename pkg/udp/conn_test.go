@@ -298,3 +298,15 @@ func TestListenShared(t *testing.T) {
 		})
 	}
 }
+
+// A buffer can be made smaller and larger while the socket is used.
+func TestSetRecvBuffer(t *testing.T) {
+	each(t, Options{RecvBuffer: 1 << 20}, func(t *testing.T, server, client *end) {
+		require.NoError(t, server.conn.SetRecvBuffer(1<<16))
+		client.send(server.addr(), []byte("fits"))
+		require.Equal(t, 1, server.recv())
+		require.NoError(t, server.conn.SetRecvBuffer(1<<20))
+		require.NoError(t, server.conn.Close())
+		assert.ErrorIs(t, server.conn.SetRecvBuffer(1), net.ErrClosed)
+	})
+}

@@ -284,3 +284,13 @@ func TestRecvAfterDescriptorIsGone(t *testing.T) {
 	assert.EqualValues(t, 2, e.queue.ErrorsOf(ClassOther))
 	r.fd = fd
 }
+
+func TestSetRecvBufferReachesTheKernel(t *testing.T) {
+	e := open1(t, "127.0.0.1:0", Options{RecvBuffer: 1 << 20})
+	before, err := unix.GetsockoptInt(e.raw().fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	require.NoError(t, err)
+	require.NoError(t, e.conn.SetRecvBuffer(1<<16))
+	after, err := unix.GetsockoptInt(e.raw().fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	require.NoError(t, err)
+	assert.Less(t, after, before)
+}

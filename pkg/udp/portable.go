@@ -192,3 +192,5 @@ func (s *softConn) close() error {
 }
 
 func (c *softConn) thin([]Thinned) error { return nil }
+
+func (c *softConn) setRecvBuffer(octets int) error { return c.uc.SetReadBuffer(octets) }

@@ -93,6 +93,10 @@ func (r *rawConn) options(a netip.AddrPort, o Options) error {
 	return nil
 }
 
+func (r *rawConn) setRecvBuffer(octets int) error {
+	return os.NewSyscallError("setsockopt", r.buffer(unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, octets))
+}
+
 // buffer passes the system's maximum where the process may (CAP_NET_ADMIN)
 // and takes what the maximum allows where it may not.
 func (r *rawConn) buffer(force, plain, octets int) error {
