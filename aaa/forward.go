@@ -2,6 +2,7 @@ package aaa
 
 import (
 	"math"
+	"slices"
 
 	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/pkg/radius"
@@ -115,8 +116,14 @@ func (s *Shard) patient(ex *Exchange) int64 {
 
 // turns lets those have their turn that the home can take now. Where it has
 // fallen silent they go to another one, as those do that it has not answered.
+// There may be thousands of them, so some at a time: the others' packets must
+// not wait for all of them.
 func (s *Shard) turns(idx int32, kind home.Kind) {
-	for {
+	l := line{idx, kind}
+	if slices.Contains(s.goOn, l) {
+		return
+	}
+	for range turnsAtOnce {
 		slot, ok := s.pace.Next(idx, kind, s.now)
 		if !ok {
 			return
@@ -137,6 +144,26 @@ func (s *Shard) turns(idx int32, kind home.Kind) {
 		if why := s.transmit(slot, ex); why != OK {
 			s.giveUp(slot, ex, why)
 		}
+	}
+	s.goOn = append(s.goOn, l)
+}
+
+// turnsAtOnce is how many requests have their turn at a home before others do
+// something.
+const turnsAtOnce = batchSize
+
+// line is where requests wait for their turn.
+type line struct {
+	home int32
+	kind home.Kind
+}
+
+// moreTurns goes on where turns has stopped.
+func (s *Shard) moreTurns() {
+	now := s.goOn
+	s.goOn, s.spareLines = s.spareLines[:0], now
+	for _, l := range now {
+		s.turns(l.home, l.kind)
 	}
 }
 

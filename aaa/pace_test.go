@@ -216,6 +216,7 @@ func TestNothingWaitsAtADeadHome(t *testing.T) {
 			require.NotZero(t, r.shard.pace.Waiting(0, home.Auth))
 			r.kill(0, home.Auth)
 			r.pass(2500 * time.Millisecond)
+			r.settleDown()
 			assert.Zero(t, r.shard.pace.Waiting(0, home.Auth))
 			if tt.homes == 1 {
 				assert.Equal(t, 100, r.value("roamgate_responses_total", "result", "reject"))
@@ -342,5 +343,28 @@ func TestManyRepetitions(t *testing.T) {
 		r.offer(listen.Auth, b)
 	}
 	assert.EqualValues(t, 255, r.inFlight().sent)
+	r.idle()
+}
+
+// Hundreds who wait at a home that dies are dealt with some at a time, and the
+// loop does not sleep before it is through.
+func TestManyTurnsAtOnce(t *testing.T) {
+	r := newRigOf(t, setup{homes: 1, conf: func(c *Config) { c.InFlight = 2048 }})
+	for range 250 {
+		r.ask(access("bob@home.example"))
+	}
+	r.pass(2500 * time.Millisecond)
+	waiting := r.shard.pace.Waiting(0, home.Auth)
+	require.Greater(t, waiting, 3*turnsAtOnce)
+	r.kill(0, home.Auth)
+	r.pass(2500 * time.Millisecond)
+	left := r.shard.pace.Waiting(0, home.Auth)
+	assert.GreaterOrEqual(t, left, waiting-2*turnsAtOnce)
+	assert.Zero(t, r.shard.patience())
+	for range waiting/turnsAtOnce + 1 {
+		r.turn(0)
+	}
+	assert.Zero(t, r.shard.pace.Waiting(0, home.Auth))
+	assert.NotZero(t, r.shard.patience())
 	r.idle()
 }

@@ -45,17 +45,18 @@ type Shard struct {
 	snap     *Snapshot
 	draining []*Snapshot // older ones whose Exchanges still run
 
-	slab    slab
-	dups    *dedup.Cache
-	share   *admit.Share
-	loud    loud
-	backlog backlog
-	ids     *home.IDs
-	pace    *home.Pace
-	wheel   *home.Wheel
-	crypt   *radius.Crypt
-	hasher  *accounting.Hasher
-	tag     cipher.Block // keys our Proxy-State
+	slab             slab
+	dups             *dedup.Cache
+	share            *admit.Share
+	loud             loud
+	backlog          backlog
+	ids              *home.IDs
+	pace             *home.Pace
+	goOn, spareLines []line // where more may have their turn at once
+	wheel            *home.Wheel
+	crypt            *radius.Crypt
+	hasher           *accounting.Hasher
+	tag              cipher.Block // keys our Proxy-State
 
 	arrivals   [batchSize]arrival
 	proofs     *radius.Proofs
@@ -170,6 +171,9 @@ func (s *Shard) guarded(tags []uint32) (more bool) {
 
 // patience is how long the poller may sleep.
 func (s *Shard) patience() time.Duration {
+	if len(s.goOn) > 0 {
+		return 0
+	}
 	next, ok := s.wheel.Next()
 	if !ok {
 		return idleWait
@@ -202,6 +206,7 @@ func (s *Shard) step(tags []uint32) bool {
 	s.share.Turn(s.now, waiting)
 	s.thin()
 	s.shorten(waiting)
+	s.moreTurns()
 	s.wheel.Advance(s.now, s.expire)
 	s.dups.Expire(s.now)
 	s.flush()

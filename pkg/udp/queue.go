@@ -7,8 +7,9 @@ import "sync/atomic"
 type Queue struct {
 	conn    *Conn
 	buf     []byte
-	stride  int
 	n       int // datagrams committed
+	tail    int // where the next one begins: they lie close together
+	starts  []int
 	lens    []int32
 	to      []Addr
 	locals  []LocalInfo
@@ -20,11 +21,10 @@ type Queue struct {
 // NewQueue makes a queue of n datagrams (1 to 256) for c.
 func NewQueue(c *Conn, n int) *Queue {
 	n = min(max(n, 1), 256)
-	stride := MaxPacket + bufferAlign
 	q := &Queue{
 		conn:   c,
-		buf:    make([]byte, n*stride),
-		stride: stride,
+		buf:    make([]byte, n*(MaxPacket+bufferAlign)),
+		starts: make([]int, n),
 		lens:   make([]int32, n),
 		to:     make([]Addr, n),
 		locals: make([]LocalInfo, n),
@@ -40,7 +40,7 @@ func (q *Queue) Next() []byte {
 	if q.n == len(q.lens) {
 		q.Flush()
 	}
-	return q.buffer(q.n)[:MaxPacket]
+	return q.buf[q.tail : q.tail+MaxPacket]
 }
 
 // Commit queues the first n octets of the buffer that Next returned. n above
@@ -50,7 +50,8 @@ func (q *Queue) Commit(n int, to Addr, l LocalInfo) {
 		panic("udp: Commit of more octets than the buffer has")
 	}
 	i := q.n
-	q.lens[i], q.to[i], q.locals[i] = int32(n), to, l
+	q.starts[i], q.lens[i], q.to[i], q.locals[i] = q.tail, int32(n), to, l
+	q.tail += (n + bufferAlign - 1) &^ (bufferAlign - 1)
 	q.n = i + 1
 }
 
@@ -79,7 +80,7 @@ func (q *Queue) Flush() {
 	} else {
 		q.conn.back.send(q)
 	}
-	q.n = 0
+	q.n, q.tail = 0, 0
 }
 
 // Sent counts the datagrams that the kernel took.
@@ -91,12 +92,6 @@ func (q *Queue) Errors() uint64 { return q.errs.total() }
 // ErrorsOf counts those of one class.
 func (q *Queue) ErrorsOf(k ErrorClass) uint64 { return q.errs.of(k) }
 
-func (q *Queue) buffer(i int) []byte {
-	off := i * q.stride
-	return q.buf[off : off+q.stride]
-}
-
 func (q *Queue) data(i int) []byte {
-	off := i * q.stride
-	return q.buf[off : off+int(q.lens[i])]
+	return q.buf[q.starts[i] : q.starts[i]+int(q.lens[i])]
 }

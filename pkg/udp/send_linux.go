@@ -66,8 +66,7 @@ func (r *rawConn) order(q *Queue) []int {
 func (r *rawConn) fill(q *Queue, order []int) (n int) {
 	h := &q.headers
 	for j, i := range order {
-		data := q.buffer(i)
-		h.iovs[j].Base = &data[0]
+		h.iovs[j].Base = &q.buf[q.starts[i]]
 		h.iovs[j].SetLen(int(q.lens[i]))
 	}
 	for j := 0; j < len(order); n++ {

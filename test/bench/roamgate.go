@@ -22,6 +22,9 @@ func (st *stage) roamgate(ctx context.Context, p *proxy, dir string) ([]string, 
 			Name: "visited", Address: "127.0.0.0/8", Secret: visitedSecret, Operator: "1visited.example", Country: "DE",
 		}},
 	}
+	if st.keep > 0 {
+		h.More = fmt.Sprintf("duplicates:\n  keep: %s\n", st.keep)
+	}
 	if p.clients > 0 {
 		h.Clients = nil
 	}

@@ -37,11 +37,12 @@ type setting struct {
 	work    string // as in visit
 	homes   int
 	realms  int
-	devices uint64  // in roamgate's policy table, 0 for no policy
-	redis   bool    // roamgate drains into a redis-server
-	detail  bool    // FreeRADIUS writes a detail file
-	sockets int     // 0 as the options say
-	quota   float64 // share of their processor that the proxies have, 0 for all
+	devices uint64        // in roamgate's policy table, 0 for no policy
+	redis   bool          // roamgate drains into a redis-server
+	detail  bool          // FreeRADIUS writes a detail file
+	sockets int           // 0 as the options say
+	quota   float64       // share of their processor that the proxies have, 0 for all
+	keep    time.Duration // that roamgate keeps its answers, 0 as it does
 }
 
 // contender is what takes turns in a case.
