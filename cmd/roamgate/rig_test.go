@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"net/netip"
 	"os"
@@ -110,22 +108,7 @@ func (h *rig) launch(env ...string) {
 	h.Process = peer.Start(h.t, "roamgate", cmd)
 }
 
-func (h *rig) get(path string) (code int, body string, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+h.admin.String()+path, nil)
-	if err != nil {
-		return 0, "", err
-	}
-	req.Close = true
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0, "", err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	b, err := io.ReadAll(resp.Body)
-	return resp.StatusCode, string(b), err
-}
+func (h *rig) get(path string) (code int, body string, err error) { return peer.Page(h.admin, path) }
 
 // page is the body of a path that must answer with code.
 func (h *rig) page(code int, path string) string {

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
-	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -169,25 +167,7 @@ func (h *hub) servesAll(from int, homes ...int) {
 	}
 }
 
-func (h *hub) get(path string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+h.admin.String()+path, nil)
-	if err != nil {
-		return "", err
-	}
-	req.Close = true // no idle connection outlives the test
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s: %s", path, resp.Status, body)
-	}
-	return string(body), err
-}
+func (h *hub) get(path string) (string, error) { return peer.Good(h.admin, path) }
 
 // metric sums the series of a metric that have all of the labels, each
 // written as name="value".

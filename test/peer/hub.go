@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -26,7 +24,7 @@ const (
 	// commandLimit bounds one roamgate subcommand.
 	commandLimit = 30 * time.Second
 	// requestLimit bounds one request to the administration port.
-	requestLimit = 5 * time.Second
+	requestLimit = 20 * time.Second
 )
 
 // Realm is the realm that every hub here routes.
@@ -161,25 +159,7 @@ func (h *Hub) file(name, text string) {
 }
 
 // Get asks the administration port; any status but 200 is an error.
-func (h *Hub) Get(path string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), requestLimit)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+h.Admin.String()+path, nil)
-	if err != nil {
-		return "", err
-	}
-	req.Close = true // no idle connection outlives the test
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s: %s", path, resp.Status, body)
-	}
-	return string(body), err
-}
+func (h *Hub) Get(path string) (string, error) { return Good(h.Admin, path) }
 
 // Metric sums the series of a metric whose labels contain all of labels, each
 // written as name="value".
