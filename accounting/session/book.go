@@ -44,6 +44,19 @@ type Changes struct {
 	Journeys map[accounting.Key]Journey
 	Records  []usage.Record     // append; their IDs are new
 	Tallies  map[TallyKey]int64 // add; may be negative
+	// Outcomes says where each report given to Join went, in their order.
+	// Close has none.
+	Outcomes []Outcome
+}
+
+// Outcome is where one report went when it was taken, for people who want to
+// know what a session is made of. One that is Provisional becomes Cleared
+// with its session and has no second Outcome.
+type Outcome struct {
+	ID         ID // zero: it belongs to no session (On, Off, most that are Rejected)
+	Generation uint64
+	Class      usage.Class
+	Reason     string
 }
 
 // TallyKey names one sum: how many reports of a client ended in a class. The
