@@ -1,6 +1,11 @@
 package session
 
-import "github.com/roamgate/roamgate/accounting"
+import (
+	"crypto/sha256"
+	"encoding/binary"
+
+	"github.com/roamgate/roamgate/accounting"
+)
 
 // Session is what is known of one session. The exported fields are what a
 // store indexes it by; the rest is its own (AppendBinary).
@@ -19,3 +24,11 @@ func (s *Session) AppendBinary(b []byte) ([]byte, error) { panic("to be written"
 // UnmarshalBinary reads the stored form. It fails on any octets that
 // AppendBinary did not make, and on a form newer than this program's.
 func (s *Session) UnmarshalBinary(b []byte) error { panic("to be written") }
+
+// Key names the session in its records (usage.Record.Session): the ID alone
+// names all of its Generations.
+func (s *Session) Key() (k accounting.Key) {
+	sum := sha256.Sum256(binary.BigEndian.AppendUint64(append(make([]byte, 0, 24), s.ID[:]...), s.Generation))
+	copy(k[:], sum[:])
+	return k
+}
