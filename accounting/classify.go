@@ -96,6 +96,8 @@ const (
 	HasNASPortType
 	HasRATType
 	HasDelayTime
+	HasInputGigawords
+	HasOutputGigawords
 )
 
 // walker carries what a walk must remember between attributes.
@@ -193,9 +195,9 @@ func (e *Event) number(w *walker, t byte, v []byte) {
 	case attrAcctOutputOctets:
 		e.take(&w.outLow, HasOutputOctets, v)
 	case attrAcctInputGigawords:
-		e.take(&w.inHigh, 0, v)
+		e.take(&w.inHigh, HasInputGigawords, v)
 	case attrAcctOutputGigawords:
-		e.take(&w.outHigh, 0, v)
+		e.take(&w.outHigh, HasOutputGigawords, v)
 	case attrAcctSessionTime:
 		e.take(&e.SessionTime, HasSessionTime, v)
 	case attrAcctInputPackets:

@@ -39,6 +39,7 @@ const (
 	purposeDevice = 'd'
 	purposeCUI    = 'c'
 	purposeClass  = 'k'
+	purposeSame   = 's'
 )
 
 // contentSeed keys the content hash, which is only ever compared inside this
@@ -146,6 +147,15 @@ func (h *Hasher) counters(e *Event) {
 func (h *Hasher) Content(raw []byte) uint64 {
 	h.buf = appendStable(h.buf[:0], raw)
 	return maphash.Bytes(contentSeed, h.buf)
+}
+
+// StableContent hashes what Content hashes, but under the key: it is the same
+// after a restart, and at every hub that has the same identity key. It is for
+// who must tell a repetition from a contradiction without the packets.
+func (h *Hasher) StableContent(raw []byte) Key {
+	h.start(purposeSame)
+	h.buf = appendStable(h.buf, raw)
+	return h.digest()
 }
 
 // appendStable appends the attributes of raw that do not change when the

@@ -1,7 +1,9 @@
 package accounting
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"net/netip"
 	"strconv"
@@ -17,13 +19,33 @@ type View struct {
 	Raw    bool    // add the packet, base64
 }
 
+// FormVersion is the first field of AppendJSON, v. Fields are added within a
+// version; one that changes its meaning makes a new version, which no reader
+// of this one takes.
+const FormVersion = 1
+
+// MaxClasses is how many Class attributes the JSON form names: no home sends
+// that many, and a line stays bounded when a packet is full of empty ones.
+const MaxClasses = 64
+
 // AppendJSON appends the record as one JSON object without a newline. The
 // field names are a contract: they are only ever added to. Fields that have
 // nothing to say are left out.
+//
+// evidence is the SHA-256 of the packet as it is stored, which is as it was
+// received except for passwords: where the flags say redacted, who holds the
+// packet overwrites the values of User-Password and CHAP-Password with zeros
+// before it is compared. It is no pseudonym: who knows the packet's sixteen
+// octets of authenticator can try identities against it.
+//
+// content is the keyed hash of what stays the same when the packet is sent
+// again (Hasher.StableContent).
 func (r *Record) AppendJSON(dst []byte, v *View) []byte {
 	var e Event
 	r.ReadEvent(&e)
-	dst = append(dst, `{"seq":`...)
+	var d detail
+	d.read(r.Raw)
+	dst = append(dst, `{"v":1,"seq":`...)
 	dst = strconv.AppendUint(dst, r.Seq, 10)
 	dst = appendTime(dst, "time", time.Unix(0, r.Time), time.RFC3339Nano)
 	dst = appendTime(dst, "event_time", time.Unix(r.Header.Event, 0), time.RFC3339)
@@ -33,6 +55,10 @@ func (r *Record) AppendJSON(dst []byte, v *View) []byte {
 		dst = appendUint(dst, "status", uint64(e.Status))
 	}
 	dst = appendHex(dst, "key", r.Key[:])
+	content := v.Hasher.StableContent(r.Raw)
+	dst = appendHex(dst, "content", content[:])
+	evidence := sha256.Sum256(r.Raw)
+	dst = appendHex(dst, "evidence", evidence[:])
 	dst = appendText(dst, "client", r.Client)
 	dst = appendText(dst, "visited_operator", r.Operator)
 	dst = appendText(dst, "visited_country", r.Country)
@@ -45,7 +71,15 @@ func (r *Record) AppendJSON(dst []byte, v *View) []byte {
 	dst = appendAddr(dst, "nas_address", e.NASAddress)
 	dst = v.classes(dst, &e)
 	dst = appendCounters(dst, &e)
-	dst = appendText(dst, "called_station", CalledStation(nil, e.CalledStation))
+	var buf [maxStation]byte
+	dst = appendText(dst, "called_station", CalledStation(buf[:0], e.CalledStation))
+	dst = d.appendJSON(dst)
+	if r.PolicyVersion != 0 {
+		dst = appendUint(dst, "policy_version", uint64(r.PolicyVersion))
+	}
+	if r.PolicyStale {
+		dst = append(dst, `,"policy_stale":true`...)
+	}
 	if r.Flags&FlagConflict != 0 {
 		dst = append(dst, `,"conflict":true`...)
 	}
@@ -61,8 +95,12 @@ func (r *Record) AppendJSON(dst []byte, v *View) []byte {
 	return append(dst, '}')
 }
 
+// maxStation holds the longest value of Device and CalledStation.
+const maxStation = 272
+
 func (v *View) identities(dst []byte, e *Event) []byte {
-	device := Device(nil, e)
+	var buf [maxStation]byte
+	device := Device(buf[:0], e)
 	dst = v.identity(dst, "user", purposeUser, e.UserName)
 	dst = v.identity(dst, "device", purposeDevice, device)
 	return v.identity(dst, "cui", purposeCUI, e.CUI)
@@ -87,6 +125,9 @@ func (v *View) classes(dst []byte, e *Event) []byte {
 	dst = append(dst, `,"class":[`...)
 	n := 0
 	e.EachClass(func(c []byte) {
+		if n == MaxClasses {
+			return
+		}
 		if n > 0 {
 			dst = append(dst, ',')
 		}
@@ -106,8 +147,9 @@ func appendCounters(dst []byte, e *Event) []byte {
 		v    uint64
 	}{
 		{"session_time", HasSessionTime, uint64(e.SessionTime)},
-		{"input_octets", HasInputOctets, e.InputOctets},
-		{"output_octets", HasOutputOctets, e.OutputOctets},
+		// A NAS may leave out a low half of zero.
+		{"input_octets", HasInputOctets | HasInputGigawords, e.InputOctets},
+		{"output_octets", HasOutputOctets | HasOutputGigawords, e.OutputOctets},
 		{"input_packets", HasInputPackets, uint64(e.InputPackets)},
 		{"output_packets", HasOutputPackets, uint64(e.OutputPackets)},
 		{"delay_time", HasDelayTime, uint64(e.DelayTime)},
@@ -119,7 +161,64 @@ func appendCounters(dst []byte, e *Event) []byte {
 			dst = appendUint(dst, c.name, c.v)
 		}
 	}
+	if e.Has&HasInputGigawords != 0 {
+		dst = append(dst, `,"input_gigawords":true`...)
+	}
+	if e.Has&HasOutputGigawords != 0 {
+		dst = append(dst, `,"output_gigawords":true`...)
+	}
 	return dst
+}
+
+// appendJSON appends what only the second walk reads.
+func (d *detail) appendJSON(dst []byte) []byte {
+	dst = appendText(dst, "operator_name", d.operatorName)
+	dst = appendText(dst, "home_plmn", d.homePLMN)
+	if d.offset != 0 {
+		dst = strconv.AppendInt(appendField(dst, "utc_offset"), int64(d.offset), 10)
+	}
+	at := len(dst)
+	dst = appendField(dst, "location")
+	open := len(dst)
+	if c, ok := d.civic.country(); ok {
+		dst = appendText(dst, "country", c[:])
+	}
+	dst = d.civic.appendCivic(dst)
+	dst = d.geo.appendPoint(dst)
+	dst = appendText(dst, "plmn", d.plmn)
+	if len(d.cell) > 0 {
+		dst = appendHex(dst, "cell", d.cell)
+	}
+	dst = closeObject(dst, at, open)
+
+	at = len(dst)
+	dst = appendField(dst, "service")
+	open = len(dst)
+	dst = appendText(dst, "offered", d.offered)
+	dst = appendText(dst, "granted", d.filterID)
+	dst = appendText(dst, "financial_clearing", d.financial)
+	dst = appendText(dst, "data_clearing", d.clearer)
+	if d.rate != nil {
+		dst = append(appendField(dst, "rate"), `{"currency":"`...)
+		dst = append(dst, d.rate[:3]...)
+		dst = appendUint(append(dst, '"'), "index", uint64(d.rate[3]))
+		dst = appendUint(dst, "nanos", uint64(binary.BigEndian.Uint32(d.rate[4:])))
+		dst = append(dst, '}')
+	}
+	if d.chargingID != 0 {
+		dst = appendUint(dst, "charging_id", uint64(d.chargingID))
+	}
+	return closeObject(dst, at, open)
+}
+
+// closeObject ends an object whose fields begin at open, each with a comma in
+// front, and whose name begins at at. One without fields goes.
+func closeObject(dst []byte, at, open int) []byte {
+	if len(dst) == open {
+		return dst[:at]
+	}
+	dst[open] = '{'
+	return append(dst, '}')
 }
 
 var flagNames = [...]struct {
@@ -131,6 +230,17 @@ var flagNames = [...]struct {
 	{FlagArrivalTime, "arrival_time"},
 	{FlagBadAttribute, "bad_attribute"},
 	{FlagNameCut, "name_cut"},
+}
+
+// ParseFlag returns the flag that the JSON form calls name, 0 for none that
+// this program knows.
+func ParseFlag(name []byte) Flags {
+	for _, n := range flagNames {
+		if n.name == string(name) {
+			return n.flag
+		}
+	}
+	return 0
 }
 
 func appendFlags(dst []byte, f Flags) []byte {

@@ -32,6 +32,16 @@ func (k Kind) String() string {
 	return "unknown"
 }
 
+// ParseKind reads the name that String gives.
+func ParseKind(name []byte) (Kind, bool) {
+	for _, k := range kindBits {
+		if k.String() == string(name) {
+			return k, true
+		}
+	}
+	return 0, false
+}
+
 // valid says whether k may stand in a record.
 func (k Kind) valid() bool {
 	switch k {

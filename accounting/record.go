@@ -13,7 +13,7 @@ const Version = 1
 
 // MaxRecord bounds the octets of one record: its header with five full
 // names and the longest packet.
-const MaxRecord = fixedLen + 5*(1+maxName) + maxPacket
+const MaxRecord = fixedLen + 5*(1+maxName) + addedLen + maxPacket
 
 const (
 	maxName = 255
@@ -23,6 +23,11 @@ const (
 	offFlags = 5
 	offTime  = 7
 	offKey   = 23
+
+	// Fields added behind the names: policy version 4, policy flags 1. A
+	// record of an earlier program ends before them.
+	addedLen    = 5
+	policyStale = 1
 )
 
 // Header is what a record says beside the packet: where it came from and how
@@ -42,6 +47,9 @@ type Header struct {
 	Flags      Flags
 	Kind       Kind
 	Quarantine Reason
+
+	PolicyVersion uint32 // of the device policy at the time, 0 none
+	PolicyStale   bool   // the policy could not be refreshed then
 }
 
 // SetEvent fills in what Classify found.
@@ -81,6 +89,12 @@ func AppendRecord(dst []byte, h *Header, raw []byte) []byte {
 	dst = appendName(dst, h.Country)
 	dst = appendName(dst, h.Realm)
 	dst = appendName(dst, h.Route)
+	dst = binary.BigEndian.AppendUint32(dst, h.PolicyVersion)
+	var policy byte
+	if h.PolicyStale {
+		policy = policyStale
+	}
+	dst = append(dst, policy)
 	binary.BigEndian.PutUint16(dst[base+1:], uint16(len(dst)-base))
 	at := len(dst)
 	dst = append(dst, raw[:min(len(raw), maxPacket)]...)
@@ -163,6 +177,12 @@ func Decode(b []byte) (r Record, err error) {
 		}
 		l := int(rest[0])
 		*dst, rest = string(rest[1:1+l]), rest[1+l:]
+	}
+	switch {
+	case len(rest) >= addedLen:
+		r.PolicyVersion, r.PolicyStale = binary.BigEndian.Uint32(rest), rest[4]&policyStale != 0
+	case len(rest) > 0:
+		return r, fmt.Errorf("%w: %d octets behind the names", ErrRecord, len(rest))
 	}
 	r.Raw = b[n:]
 	return r, nil

@@ -2,6 +2,7 @@ package accounting
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"net/netip"
@@ -110,8 +111,10 @@ func TestAppendJSON(t *testing.T) {
 	r.Seq = 7
 	view := View{Hasher: NewHasher([]byte("key"))}
 	out := string(r.AppendJSON(nil, &view))
-	want := `{"seq":7,"time":"2025-11-21T19:57:10Z","event_time":"2025-11-21T19:56:40Z","kind":"stop",` +
-		`"key":"` + hexOf(r.Key[:]) + `","client":"hotspots","visited_operator":"4WBA:CH","visited_country":"CH",` +
+	evidence := sha256.Sum256(r.Raw)
+	const content = "983958ba4609f258b9fd5b429bcc9715" // changing this makes every repetition after an update a contradiction
+	want := `{"v":1,"seq":7,"time":"2025-11-21T19:57:10Z","event_time":"2025-11-21T19:56:40Z","kind":"stop",` +
+		`"key":"` + hexOf(r.Key[:]) + `","content":"` + content + `","evidence":"` + hexOf(evidence[:]) + `","client":"hotspots","visited_operator":"4WBA:CH","visited_country":"CH",` +
 		`"realm":"a.example","route":"*.example"`
 	assert.Equal(t, want, out[:len(want)])
 	var m map[string]any

@@ -16,8 +16,9 @@ type Report struct {
 	Arrival    time.Time
 	Event      time.Time // whole seconds
 	Kind       accounting.Kind
-	Quarantine string // why it is not billed, by accounting.Reason's words
+	Quarantine string // why it is not billed, by accounting.Reason's words, or Unreadable
 	Flags      accounting.Flags
+	Other      uint64         // with FlagConflict: the record in that spool that it contradicts
 	Key        accounting.Key // names the event, the same at every hub with the same identity key
 	Content    accounting.Key // of what does not change when a NAS sends it again; the same at every such hub
 	Evidence   [32]byte       // SHA-256 of the packet as received
@@ -27,6 +28,7 @@ type Report struct {
 	Country      string // configured, ISO 3166
 	OperatorName string // attribute Operator-Name as received, with its namespace
 	Realm, Route string
+	HomePLMN     string // 3GPP-IMSI-MCC-MNC
 
 	User, Device, CUI             string // plain, only with privacy.plain
 	UserHash, DeviceHash, CUIHash accounting.Key
@@ -47,6 +49,7 @@ type Report struct {
 	TerminateCause                  uint32
 	NASPortType                     uint32
 	RAT                             uint8
+	Offset                          int // seconds east of UTC where the device was (3GPP-MS-TimeZone), 0 unknown or UTC
 
 	Location Location
 	Service  Service

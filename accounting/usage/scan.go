@@ -1,0 +1,397 @@
+package usage
+
+import (
+	"errors"
+	"math"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// What can be wrong with a value. None of them quotes it.
+var (
+	errSyntax      = errors.New("no JSON")
+	errDeep        = errors.New("nested too deep")
+	errNumber      = errors.New("no number that fits")
+	errWord        = errors.New("none of the known words")
+	errLong        = errors.New("the text is too long")
+	errEmpty       = errors.New("the text is empty")
+	errUTF8        = errors.New("no UTF-8")
+	errHex         = errors.New("not hexadecimal, or of the wrong length")
+	errTime        = errors.New("no time in UTC as RFC 3339 has it")
+	errAddress     = errors.New("no address")
+	errMany        = errors.New("too many")
+	errTwice       = errors.New("is there twice")
+	errVersionLate = errors.New("is not the first field")
+)
+
+// maxDepth bounds how deep what is skipped may be nested.
+const maxDepth = 8
+
+// scanner reads JSON (RFC 8259) from front to back. encoding/json takes six
+// times as long for a line; this one is strict about UTF-8 and names that
+// come twice besides. The first error stays, and after it every method
+// returns at once with a zero value.
+type scanner struct {
+	b     []byte
+	i     int
+	first bool // no element of the object or list was read yet
+	buf   []byte
+	err   error
+}
+
+func (s *scanner) fail(err error) {
+	if s.err == nil {
+		s.err = err
+	}
+}
+
+// peek returns the next octet that is no white space, 0 at the end.
+func (s *scanner) peek() byte {
+	for s.i < len(s.b) {
+		switch c := s.b[s.i]; c {
+		case ' ', '\t', '\n', '\r':
+			s.i++
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+// end checks that nothing follows.
+func (s *scanner) end() {
+	if s.peek(); s.i < len(s.b) {
+		s.fail(errSyntax)
+	}
+}
+
+// expect reads the octet c.
+func (s *scanner) expect(c byte) {
+	if s.err == nil && s.peek() == c {
+		s.i++
+		return
+	}
+	s.fail(errSyntax)
+}
+
+// open begins an object or list; more goes on to its next element and ends
+// it. A caller reads one element each time that more says true.
+func (s *scanner) open(c byte) {
+	s.expect(c)
+	s.first = true
+}
+
+func (s *scanner) more(end byte) bool {
+	if s.err != nil {
+		return false
+	}
+	first := s.first
+	s.first = false
+	if s.peek() == end {
+		s.i++
+		return false
+	}
+	if !first {
+		s.expect(',')
+	}
+	return s.err == nil
+}
+
+// name reads the name of a field and the colon behind it.
+func (s *scanner) name() []byte {
+	n := s.string()
+	s.expect(':')
+	return n
+}
+
+// string reads a string. What it returns is valid until the next call.
+func (s *scanner) string() []byte {
+	s.expect('"')
+	if s.err != nil {
+		return nil
+	}
+	from, ascii := s.i, byte(0)
+	for i := from; i < len(s.b); i++ {
+		switch c := s.b[i]; {
+		case c == '"':
+			s.i = i + 1
+			v := s.b[from:i]
+			if ascii >= utf8.RuneSelf && !utf8.Valid(v) {
+				s.fail(errUTF8)
+			}
+			return v
+		case c == '\\':
+			return s.escaped(from, i)
+		case c < 0x20:
+			s.fail(errSyntax)
+			return nil
+		default:
+			ascii |= c
+		}
+	}
+	s.fail(errSyntax)
+	return nil
+}
+
+// escaped reads on at the first backslash of the string that began at from.
+func (s *scanner) escaped(from, i int) []byte {
+	out := append(s.buf[:0], s.b[from:i]...)
+	for i < len(s.b) {
+		c := s.b[i]
+		i++
+		switch {
+		case c == '"':
+			s.i, s.buf = i, out
+			if !utf8.Valid(out) {
+				s.fail(errUTF8)
+			}
+			return out
+		case c < 0x20:
+			s.fail(errSyntax)
+			return nil
+		case c != '\\':
+			out = append(out, c)
+			continue
+		}
+		if i == len(s.b) {
+			break
+		}
+		c = s.b[i]
+		i++
+		switch c {
+		case '"', '\\', '/':
+			out = append(out, c)
+		case 'b':
+			out = append(out, '\b')
+		case 'f':
+			out = append(out, '\f')
+		case 'n':
+			out = append(out, '\n')
+		case 'r':
+			out = append(out, '\r')
+		case 't':
+			out = append(out, '\t')
+		case 'u':
+			r := s.unit(i)
+			i += 4
+			if utf16.IsSurrogate(r) && i+1 < len(s.b) && s.b[i] == '\\' && s.b[i+1] == 'u' {
+				if low := s.unit(i + 2); utf16.DecodeRune(r, low) != utf8.RuneError {
+					r = utf16.DecodeRune(r, low)
+					i += 6
+				}
+			}
+			if s.err != nil {
+				return nil
+			}
+			out = utf8.AppendRune(out, r) // half a pair becomes U+FFFD
+		default:
+			s.fail(errSyntax)
+			return nil
+		}
+	}
+	s.fail(errSyntax)
+	return nil
+}
+
+// unit reads the four digits of a \u at i.
+func (s *scanner) unit(i int) (r rune) {
+	if len(s.b)-i < 4 {
+		s.fail(errSyntax)
+		return 0
+	}
+	for _, c := range s.b[i : i+4] {
+		d := unhex(c)
+		if d < 0 {
+			s.fail(errSyntax)
+			return 0
+		}
+		r = r<<4 | rune(d)
+	}
+	return r
+}
+
+func unhex(c byte) int {
+	switch {
+	case c >= '0' && c <= '9':
+		return int(c - '0')
+	case c >= 'a' && c <= 'f':
+		return int(c - 'a' + 10)
+	case c >= 'A' && c <= 'F':
+		return int(c - 'A' + 10)
+	}
+	return -1
+}
+
+// text reads a text, which AppendJSON writes only when there is one.
+func (s *scanner) text() string {
+	v := s.string()
+	switch {
+	case s.err != nil:
+		return ""
+	case len(v) == 0:
+		s.fail(errEmpty)
+	case len(v) > maxText:
+		s.fail(errLong)
+	default:
+		return string(v)
+	}
+	return ""
+}
+
+// hex reads exactly the octets of dst.
+func (s *scanner) hex(dst []byte) {
+	v := s.string()
+	if s.err != nil {
+		return
+	}
+	if len(v) != 2*len(dst) {
+		s.fail(errHex)
+		return
+	}
+	for i := range dst {
+		hi, lo := unhex(v[2*i]), unhex(v[2*i+1])
+		if hi < 0 || lo < 0 {
+			s.fail(errHex)
+			return
+		}
+		dst[i] = byte(hi<<4 | lo)
+	}
+}
+
+// uint reads a whole number of at most so many bits.
+func (s *scanner) uint(bits int) (n uint64) {
+	c := s.peek()
+	if s.err != nil || c < '0' || c > '9' {
+		s.fail(errNumber)
+		return 0
+	}
+	limit := uint64(math.MaxUint64) >> (64 - bits)
+	from := s.i
+	for ; s.i < len(s.b); s.i++ {
+		d := uint64(s.b[s.i] - '0')
+		if d > 9 {
+			break
+		}
+		if n > limit/10 || n*10 > limit-d {
+			s.fail(errNumber)
+			return 0
+		}
+		n = n*10 + d
+	}
+	if s.b[from] == '0' && s.i-from > 1 || !s.numberEnds() {
+		s.fail(errNumber)
+		return 0
+	}
+	return n
+}
+
+// numberEnds says that no fraction and no exponent follows.
+func (s *scanner) numberEnds() bool {
+	if s.i == len(s.b) {
+		return true
+	}
+	c := s.b[s.i]
+	return c != '.' && c|0x20 != 'e'
+}
+
+// minus reads a sign, if there is one.
+func (s *scanner) minus() bool {
+	if s.err != nil || s.peek() != '-' {
+		return false
+	}
+	s.i++
+	if s.i == len(s.b) || s.b[s.i] < '0' || s.b[s.i] > '9' {
+		s.fail(errSyntax)
+	}
+	return true
+}
+
+func (s *scanner) bool() bool {
+	switch s.peek() {
+	case 't':
+		s.literal("true")
+		return true
+	case 'f':
+		s.literal("false")
+	default:
+		s.fail(errWord)
+	}
+	return false
+}
+
+func (s *scanner) literal(word string) {
+	if s.err != nil {
+		return
+	}
+	if len(s.b)-s.i < len(word) || string(s.b[s.i:s.i+len(word)]) != word {
+		s.fail(errSyntax)
+		return
+	}
+	s.i += len(word)
+}
+
+// skip reads a value of any kind.
+func (s *scanner) skip() { s.skipTo(maxDepth) }
+
+func (s *scanner) skipTo(depth int) {
+	if depth == 0 {
+		s.fail(errDeep)
+	}
+	if s.err != nil {
+		return
+	}
+	switch c := s.peek(); c {
+	case '{':
+		for s.open('{'); s.more('}'); {
+			s.name()
+			s.skipTo(depth - 1)
+		}
+	case '[':
+		for s.open('['); s.more(']'); {
+			s.skipTo(depth - 1)
+		}
+	case '"':
+		s.string()
+	case 't':
+		s.literal("true")
+	case 'f':
+		s.literal("false")
+	case 'n':
+		s.literal("null")
+	default:
+		s.number()
+	}
+}
+
+// number reads a number of any form.
+func (s *scanner) number() {
+	s.minus()
+	if s.i < len(s.b) && s.b[s.i] == '0' {
+		s.i++
+	} else if s.digits() == 0 {
+		s.fail(errSyntax)
+		return
+	}
+	if s.i < len(s.b) && s.b[s.i] == '.' {
+		s.i++
+		if s.digits() == 0 {
+			s.fail(errSyntax)
+		}
+	}
+	if s.i < len(s.b) && s.b[s.i]|0x20 == 'e' {
+		s.i++
+		if s.i < len(s.b) && (s.b[s.i] == '+' || s.b[s.i] == '-') {
+			s.i++
+		}
+		if s.digits() == 0 {
+			s.fail(errSyntax)
+		}
+	}
+}
+
+func (s *scanner) digits() (n int) {
+	for ; s.i < len(s.b) && s.b[s.i] >= '0' && s.b[s.i] <= '9'; n++ {
+		s.i++
+	}
+	return n
+}
