@@ -16,26 +16,39 @@ import (
 func (s *Shard) account(slot uint32, ex *Exchange, p *radius.Packet) {
 	if s.loop(ex, p) == Loop {
 		s.stats.Add(s.ctr.local[Loop], 1)
+		s.stats.Add(s.ctr.packets[acctRefused], 1)
 		s.note(Loop, ex.client.Spec.Name, ex.from)
 		s.noAnswer(ex)
 		s.end(slot)
 		return
 	}
-	e, spec := &s.event, ex.client.Spec
-	accounting.Classify(e, p.Bytes(), s.wall)
-	s.header = accounting.Header{
-		Time: s.wall, From: ex.from.AddrPort(), Client: spec.Name,
-		Operator: spec.Operator, Country: spec.Country,
+	e := s.describe(ex, p)
+	if r := ex.route; r != nil && r.Reject == "" {
+		s.stats.Add(ex.snap.realmStats[r.Index].requests[home.Acct], 1)
 	}
-	s.header.SetEvent(e)
-	s.routeAccounting(ex, p, e)
 	s.usage(ex, p, e)
+	spec := ex.client.Spec
 	visited := spec.Operator
 	if visited == "" {
 		visited = spec.Name
 	}
 	ex.event, ex.content = s.hasher.Key(e, visited), s.hasher.Content(p.Bytes())
 	s.record(slot, ex)
+}
+
+// describe classifies the request and finds its route; what the record will
+// say beside the packet is in s.header until the next call.
+func (s *Shard) describe(ex *Exchange, p *radius.Packet) *accounting.Event {
+	e, spec := &s.event, ex.client.Spec
+	arrival := s.wall - (s.now - ex.began)
+	accounting.Classify(e, p.Bytes(), arrival)
+	s.header = accounting.Header{
+		Time: arrival, From: ex.from.AddrPort(), Client: spec.Name,
+		Operator: spec.Operator, Country: spec.Country,
+	}
+	s.header.SetEvent(e)
+	s.routeAccounting(ex, p, e)
+	return e
 }
 
 // routeAccounting finds the rule and the pool. Accounting-On and -Off name
@@ -59,7 +72,6 @@ func (s *Shard) routeAccounting(ex *Exchange, p *radius.Packet, e *accounting.Ev
 		return
 	}
 	s.header.Route, s.header.Realm = r.Realm, s.names.of(folded)
-	s.stats.Add(ex.snap.realmStats[r.Index].requests[home.Acct], 1)
 	if r.Acct >= 0 {
 		ex.pool = ex.snap.Homes.Pool(r.Acct, home.Acct)
 		ex.key = deviceHash(p, e.UserName)
@@ -84,13 +96,12 @@ func (ex *Exchange) durable() bool {
 // it, and starts the way to the home.
 func (s *Shard) record(slot uint32, ex *Exchange) {
 	outcome, other := s.hub.events.Claim(ex.event, ex.content, s.wall/1e9)
-	s.stats.Add(s.ctr.events[outcome], 1)
 	switch outcome {
 	case accounting.Committing:
-		s.noAnswer(ex)
-		s.end(slot)
+		s.wait(slot, ex)
 		return
 	case accounting.Duplicate:
+		s.stats.Add(s.ctr.packets[acctDuplicate], 1)
 		// A first copy that is owed to the home gets there without us. One
 		// that is not, because the route waited for the home then, must be
 		// taken by the home before anybody says that it is safe.
@@ -99,7 +110,7 @@ func (s *Shard) record(slot uint32, ex *Exchange) {
 		ex.viaHome = !ex.homeDone
 	case accounting.Conflict:
 		s.header.Flags |= accounting.FlagConflict
-		s.header.Other = other
+		s.header.Other, ex.conflict = other, true
 		fallthrough
 	default:
 		s.store(slot, ex)
@@ -110,6 +121,34 @@ func (s *Shard) record(slot uint32, ex *Exchange) {
 	s.settle(slot, ex)
 }
 
+// maxTurns bounds how often a repetition waits for its first copy. One turn
+// is as long as a commit, or as the time another shard takes to read its mail.
+const maxTurns = 4096
+
+// wait lets a repetition, whose first copy is on its way to the disk, go the
+// same way without a record. When it comes back the first copy is durable,
+// refused, or still in another shard's hands: then it goes once more.
+func (s *Shard) wait(slot uint32, ex *Exchange) {
+	if ex.turns == maxTurns {
+		s.unrecorded(slot, ex)
+		return
+	}
+	if ex.turns == 0 {
+		s.stats.Add(s.ctr.waited, 1)
+	}
+	ex.turns++
+	ex.waits = true
+	s.gather().Wait(s.slab.token(slot))
+}
+
+// waited claims the event once more: it is a duplicate now, or takes the
+// place of a first copy that was refused.
+func (s *Shard) waited(slot uint32, ex *Exchange) {
+	ex.waits = false
+	s.describe(ex, s.parsed(ex))
+	s.record(slot, ex)
+}
+
 // store appends the record to the shard's batch.
 func (s *Shard) store(slot uint32, ex *Exchange) {
 	s.header.Key = ex.event
@@ -118,10 +157,7 @@ func (s *Shard) store(slot uint32, ex *Exchange) {
 		s.header.Flags |= accounting.FlagForward
 	}
 	s.recordBuf = accounting.AppendRecord(s.recordBuf[:0], &s.header, ex.buf)
-	if s.recs == nil {
-		s.recs = s.spareBatch()
-	}
-	s.recs.Add(s.slab.token(slot), s.recordBuf, owed)
+	s.gather().Add(s.slab.token(slot), s.recordBuf, owed)
 	s.stats.Add(s.ctr.records[s.header.Kind], 1)
 	if s.header.Kind == accounting.Quarantined {
 		s.stats.Add(s.ctr.quarantined[s.header.Quarantine], 1)
@@ -129,13 +165,17 @@ func (s *Shard) store(slot uint32, ex *Exchange) {
 	ex.toSpool = true
 }
 
-func (s *Shard) spareBatch() *spool.Batch {
-	if n := len(s.spare); n > 0 {
-		b := s.spare[n-1]
-		s.spare = s.spare[:n-1]
-		return b
+// gather gives the batch that is submitted at the end of this round.
+func (s *Shard) gather() *spool.Batch {
+	if s.recs != nil {
+		return s.recs
 	}
-	return s.hub.spool.NewBatch()
+	if n := len(s.spare); n > 0 {
+		s.recs, s.spare = s.spare[n-1], s.spare[:n-1]
+	} else {
+		s.recs = s.hub.spool.NewBatch()
+	}
+	return s.recs
 }
 
 // forwardAccounting sends the request to a home of its pool. Where none can
@@ -239,27 +279,46 @@ func (s *Shard) spooled(b *spool.Batch) {
 			known |= accounting.Owed
 		}
 		s.hub.events.Settle(ex.event, ex.content, known)
+		result := acctRecorded
+		if ex.conflict {
+			result = acctConflict
+		}
+		s.stats.Add(s.ctr.packets[result], 1)
 		s.settle(slot, ex)
+	}
+	for _, token := range b.Waits() {
+		if slot, ex := s.slab.resolve(token); ex != nil {
+			s.waited(slot, ex)
+		}
 	}
 	b.Reset()
 	s.spare = append(s.spare, b)
 }
 
-// refused ends the Exchanges of records that are not durable. Their clients
-// get no answer and ask again (RFC 2866 section 2).
+// refused ends the Exchanges of records that are not durable, and of those
+// that wait. Their clients get no answer and ask again (RFC 2866 section 2).
 func (s *Shard) refused(b *spool.Batch) {
 	for _, token := range b.Tokens() {
-		slot, ex := s.slab.resolve(token)
-		if ex == nil {
-			continue
+		if slot, ex := s.slab.resolve(token); ex != nil {
+			s.hub.events.Abandon(ex.event, ex.content)
+			s.unrecorded(slot, ex)
 		}
-		s.hub.events.Abandon(ex.event, ex.content)
-		s.dropExchange(ex, SpoolUnavailable)
-		s.noAnswer(ex)
-		s.end(slot)
+	}
+	for _, token := range b.Waits() {
+		if slot, ex := s.slab.resolve(token); ex != nil {
+			s.unrecorded(slot, ex)
+		}
 	}
 	b.Reset()
 	s.spare = append(s.spare, b)
+}
+
+// unrecorded ends an Exchange of which nothing is on the disk.
+func (s *Shard) unrecorded(slot uint32, ex *Exchange) {
+	s.stats.Add(s.ctr.packets[acctRefused], 1)
+	s.dropExchange(ex, SpoolUnavailable)
+	s.noAnswer(ex)
+	s.end(slot)
 }
 
 // usage tells the device policy what a session has used so far.

@@ -33,6 +33,8 @@ type Exchange struct {
 	orphan   bool // the client has begun anew: nobody waits for the answer
 	answered bool // the client has its answer (durable accounting)
 	toSpool  bool // the record is on its way to disk
+	waits    bool // the first copy of it is
+	conflict bool // contradicts another record
 	onDisk   bool
 	homeDone bool // the home has answered, or there is none
 	failed   bool // no home took it
@@ -61,6 +63,7 @@ type Exchange struct {
 	sentAt  int64 // monotonic ns, last transmission
 	rt      int64 // present retransmission timeout
 	key     uint64
+	turns   uint16 // waited for a commit
 	event   accounting.Key
 	content uint64
 	seq     uint64 // in the spool

@@ -195,6 +195,7 @@ func (s *Shard) claim(f *listen.Front, a *arrival) {
 		s.dups.Forget(entry)
 		s.giveBack(slot)
 		s.drop(c, Overload, from)
+		s.counted(f, acctRefused)
 		return
 	}
 	ex := s.begin(slot)
@@ -230,9 +231,11 @@ func (s *Shard) repeated(f *listen.Front, c *client.Client, o dedup.Outcome, oth
 	switch o {
 	case dedup.Answered:
 		s.stats.Add(ctr.replayed, 1)
+		s.counted(f, acctRepeated)
 		f.Queue.Send(reply, from, local)
 	case dedup.Pending:
 		s.stats.Add(ctr.pending, 1)
+		s.counted(f, acctRepeated)
 		if other == dedup.NoSlot {
 			return // its answer is written and waits for its signature
 		}
@@ -243,6 +246,15 @@ func (s *Shard) repeated(f *listen.Front, c *client.Client, o dedup.Outcome, oth
 	default:
 		s.stats.Add(ctr.conflict, 1)
 		s.drop(c, ConflictingDuplicate, from)
+		s.counted(f, acctRefused)
+	}
+}
+
+// counted notes what became of a request that needs no Exchange, if it is one
+// of accounting.
+func (s *Shard) counted(f *listen.Front, result int) {
+	if f.Service == listen.Acct {
+		s.stats.Add(s.ctr.packets[result], 1)
 	}
 }
 

@@ -69,6 +69,7 @@ type setup struct {
 	edit  func(*realm.Set) // before it is compiled
 	conf  func(*Config)
 	fs    vfs.FS
+	queue int  // records that may wait for a commit, 0 as usual
 	runs  bool // the test calls start, and the clock is the hub's
 	// policyOf makes the device policy.
 	policyOf func(t tester) *device.Table
@@ -104,7 +105,7 @@ func (r *rig) open(o setup) {
 	if o.fs == nil {
 		o.fs = vfs.NewMem()
 	}
-	sp, err := spool.Open("spool", spool.Options{FS: o.fs, MinFree: -1})
+	sp, err := spool.Open("spool", spool.Options{FS: o.fs, MinFree: -1, MaxQueued: o.queue})
 	require.NoError(t, err)
 	var core zapcore.Core
 	core, r.logs = observer.New(zapcore.DebugLevel)

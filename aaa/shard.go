@@ -317,8 +317,7 @@ func (s *Shard) sign() {
 // flush hands records to the committer and sends what has been built.
 func (s *Shard) flush() {
 	s.sign()
-	if s.recs != nil && s.recs.Len() > 0 {
-		b := s.recs
+	if b := s.recs; b != nil {
 		s.recs = nil
 		if !s.hub.spool.Submit(b, s) {
 			s.refused(b)

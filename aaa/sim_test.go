@@ -68,7 +68,8 @@ func newWorld(rt *rapid.T) *world {
 	w.ids = rapid.SampledFrom([]int{6, 40}).Draw(rt, "identifiers of a port")
 	inFlight := rapid.SampledFrom([]int{24, 120}).Draw(rt, "slots")
 	homes := rapid.IntRange(1, 2).Draw(rt, "homes in the pool")
-	w.rig = newRigOf(rt, setup{homes: 2, conf: func(c *Config) { c.InFlight = inFlight }, edit: func(s *realm.Set) {
+	queue := rapid.SampledFrom([]int{0, 3}).Draw(rt, "records that may wait")
+	w.rig = newRigOf(rt, setup{homes: 2, queue: queue, conf: func(c *Config) { c.InFlight = inFlight }, edit: func(s *realm.Set) {
 		s.Pools[0].Timers.MRD = 20 * time.Second
 		s.Pools[0].Members = s.Pools[0].Members[:homes]
 		if rapid.Bool().Draw(rt, "client mode") {
@@ -99,7 +100,7 @@ func (w *world) sent() (n uint64) {
 func (w *world) drain() {
 	w.until("commits end", func() bool {
 		waiting := false
-		w.each(func(ex *Exchange) { waiting = waiting || ex.toSpool && !ex.onDisk })
+		w.each(func(ex *Exchange) { waiting = waiting || (ex.waits || ex.toSpool && !ex.onDisk) })
 		return !waiting
 	})
 	for end := time.Now().Add(patience); w.got < w.sent(); {
@@ -417,6 +418,7 @@ func (w *world) check(*rapid.T) {
 	require.Equal(w.rt, atHomes, s.wheel.Len(), "timers and requests at homes")
 	require.Empty(w.rt, s.unsigned)
 	w.account(working)
+	w.accountReports()
 	require.Zero(w.rt, s.ids.Counters().Misused)
 	if s.slab.used == 0 {
 		require.Empty(w.rt, s.draining)
@@ -438,6 +440,21 @@ func (w *world) account(working int) {
 	require.Equal(w.rt, w.offered, w.value("roamgate_requests_total"), "requests")
 	require.Equal(w.rt, w.offered, ended, "requests, and what became of them")
 	require.Zero(w.rt, w.value("roamgate_panics_recovered_total"))
+}
+
+// accountReports compares the reports that came with what became of each: the
+// outcome is known as soon as nothing of it waits for the disk.
+func (w *world) accountReports() {
+	undecided := 0
+	w.each(func(ex *Exchange) {
+		if ex.waits || ex.toSpool && !ex.onDisk {
+			undecided++
+		}
+	})
+	ended := w.value("roamgate_acct_packets_total")
+	require.Equal(w.rt, w.value("roamgate_requests_total", "kind", "acct"), ended+undecided, "reports, and what became of them")
+	kept := w.value("roamgate_acct_packets_total", "result", "recorded") + w.value("roamgate_acct_packets_total", "result", "conflict")
+	require.EqualValues(w.rt, w.hub.spool.Last(), kept, "records, and reports that became one")
 }
 
 // end lets all time pass and compares what was acknowledged with the disk.

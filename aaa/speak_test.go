@@ -160,7 +160,7 @@ func (r *rig) recorded(n int) {
 	r.t.Helper()
 	r.until("the record is durable", func() bool {
 		waiting := false
-		r.each(func(ex *Exchange) { waiting = waiting || ex.toSpool && !ex.onDisk })
+		r.each(func(ex *Exchange) { waiting = waiting || (ex.waits || ex.toSpool && !ex.onDisk) })
 		return !waiting && r.hub.spool.Last() >= uint64(n)
 	})
 }

@@ -6,6 +6,18 @@ import (
 	"github.com/roamgate/roamgate/pkg/stat"
 )
 
+// What becomes of an Accounting-Request whose authenticator is right.
+const (
+	acctRecorded = iota
+	acctConflict
+	acctDuplicate
+	acctRepeated // its packet was known: answered again, or still being worked on
+	acctRefused
+	numAcct
+)
+
+var acctNames = [numAcct]string{"recorded", "conflict", "duplicate", "repeated", "refused"}
+
 // hubStats are the counters that belong to no client and no home.
 type hubStats struct {
 	unknownClient stat.ID
@@ -20,7 +32,8 @@ type hubStats struct {
 	seconds       [2]stat.ID
 	records       [256]stat.ID // by accounting.Kind
 	quarantined   [256]stat.ID // by accounting.Reason
-	events        [4]stat.ID   // by accounting.Outcome
+	packets       [numAcct]stat.ID
+	waited        stat.ID
 }
 
 func newHubStats(h *Hub) *hubStats {
@@ -45,9 +58,10 @@ func newHubStats(h *Hub) *hubStats {
 	for _, r := range accounting.Reasons() {
 		c.quarantined[r] = reg.CounterSparse("roamgate_acct_quarantined_total", "Accounting records kept but never billed.", "reason", r.String())
 	}
-	for o := range c.events {
-		c.events[o] = reg.Counter("roamgate_acct_events_total", "Accounting requests by what the event ring said: new, duplicate of a durable record, in conflict with one, or still on its way to the disk.", "outcome", accounting.Outcome(o).String())
+	for r, name := range acctNames {
+		c.packets[r] = reg.Counter("roamgate_acct_packets_total", "Authentic Accounting-Requests by what became of them, each once: recorded, recorded in conflict with an earlier record of the same event, duplicate of a durable record, repeated packet, or refused, which are never acknowledged.", "result", name)
 	}
+	c.waited = reg.Counter("roamgate_acct_waited_total", "Repetitions of an accounting event that came while it was on its way to the disk, and waited for it.")
 	return c
 }
 

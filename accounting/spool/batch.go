@@ -10,6 +10,7 @@ type Batch struct {
 	ends    []int
 	tokens  []uint64
 	forward []bool
+	waits   []uint64
 	first   uint64
 	done    Done
 }
@@ -32,6 +33,18 @@ func (b *Batch) Add(token uint64, rec []byte, forward bool) {
 	b.tokens = append(b.tokens, token)
 	b.forward = append(b.forward, forward)
 }
+
+// Wait lets token come back with the batch, in Waits, without a record: all
+// that was submitted before is then durable or can never be.
+//
+// hot: 0 allocs once grown
+func (b *Batch) Wait(token uint64) { b.waits = append(b.waits, token) }
+
+// Waits returns the tokens that have no record. The slice is the batch's own.
+func (b *Batch) Waits() []uint64 { return b.waits }
+
+// load is what a batch counts for against MaxQueued.
+func (b *Batch) load() int { return len(b.tokens) + len(b.waits) }
 
 // Len counts the records.
 func (b *Batch) Len() int { return len(b.tokens) }
@@ -58,5 +71,5 @@ func (b *Batch) Seq(i int) uint64 { return b.first + uint64(i) }
 // Reset empties the batch for the next group.
 func (b *Batch) Reset() {
 	b.Err, b.first, b.done = nil, 0, nil
-	b.buf, b.ends, b.tokens, b.forward = b.buf[:0], b.ends[:0], b.tokens[:0], b.forward[:0]
+	b.buf, b.ends, b.tokens, b.forward, b.waits = b.buf[:0], b.ends[:0], b.tokens[:0], b.forward[:0], b.waits[:0]
 }

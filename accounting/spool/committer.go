@@ -174,10 +174,12 @@ func (s *Spool) apply(sync bool) error {
 // many are owed to a home server.
 func (s *Spool) writeRecords(group []*Batch) (forward int) {
 	w := &s.writer
-	if len(group) > 0 {
-		s.writeMinute()
-	}
+	dated := false
 	for _, b := range group {
+		if !dated && b.Len() > 0 {
+			s.writeMinute()
+			dated = true
+		}
 		b.first = w.next
 		for i := range b.tokens {
 			rec := b.Record(i)
@@ -242,13 +244,14 @@ func (s *Spool) writeMarks() {
 func (s *Spool) answer() {
 	w, q := &s.writer, &s.in
 	group := w.taken[w.at : w.at+w.group]
-	records, bytes := 0, 0
+	records, load, bytes := 0, 0, 0
 	for _, b := range group {
 		records += b.Len()
+		load += b.load()
 		bytes += b.Size()
 	}
 	q.mu.Lock()
-	q.records -= records
+	q.records -= load
 	q.bytes -= bytes
 	q.mu.Unlock()
 	s.stats.records.Add(uint64(records))

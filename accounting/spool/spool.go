@@ -111,20 +111,20 @@ type request struct {
 //
 // hot: 0 allocs, never waits for the disk
 func (s *Spool) Submit(b *Batch, done Done) bool {
-	if b.Len() == 0 || State(s.state.Load()) != Ready {
+	if b.load() == 0 || State(s.state.Load()) != Ready {
 		s.stats.refused.Add(uint64(b.Len()))
 		return false
 	}
 	q := &s.in
 	q.mu.Lock()
-	if q.stop || q.records+b.Len() > s.o.MaxQueued || q.bytes+b.Size() > s.o.MaxQueuedBytes {
+	if q.stop || q.records+b.load() > s.o.MaxQueued || q.bytes+b.Size() > s.o.MaxQueuedBytes {
 		q.mu.Unlock()
 		s.stats.refused.Add(uint64(b.Len()))
 		return false
 	}
 	b.Err, b.done = nil, done
 	q.batches = append(q.batches, b)
-	q.records += b.Len()
+	q.records += b.load()
 	q.bytes += b.Size()
 	q.mu.Unlock()
 	s.signal()
