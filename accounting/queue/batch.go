@@ -17,8 +17,13 @@ import (
 // (accounting.Record.AppendJSON).
 const Encoding = "jsonl"
 
-// Batch is one message: a stretch First to Last of the spool and those of
-// its records that are carried.
+// MaxMessage is the most octets of Data and Quarantined together, unless one
+// record alone has more, which none has. It is below what every queue takes
+// by default (NATS 1 MiB, Kafka 1,048,588), headers included, so that a
+// stretch that was cut for one queue fits any other.
+const MaxMessage = 900_000
+
+// Batch is one message: a stretch First to Last of the spool.
 type Batch struct {
 	Epoch       uint64
 	First, Last uint64
@@ -28,9 +33,9 @@ type Batch struct {
 	Data        []byte
 	Quarantined []byte
 
-	cut spool.Cut
-	sum hash.Hash
-	raw int // octets of the records carried
+	cut    spool.Cut
+	sum    hash.Hash
+	filter accounting.Kinds // what is carried
 }
 
 // ID is the batch's place in its stream: it grows from batch to batch.
@@ -41,7 +46,10 @@ func (b *Batch) ID() string {
 // HashText is Hash as the stream shows it.
 func (b *Batch) HashText() string { return hex.EncodeToString(b.Hash[:]) }
 
-func (b *Batch) reset(epoch, first uint64) {
+// begin empties b for a stretch that begins at first. filter is that of a
+// cut: a program before this one left out some kinds, and what it has cut
+// must come out as it was; 0 carries everything.
+func (b *Batch) begin(epoch, first uint64, filter uint32) {
 	if b.sum == nil {
 		b.sum = sha256.New()
 	}
@@ -49,33 +57,43 @@ func (b *Batch) reset(epoch, first uint64) {
 	*b = Batch{
 		Epoch: epoch, First: first, Last: first - 1,
 		Data: b.Data[:0], Quarantined: b.Quarantined[:0], sum: b.sum,
+		filter: accounting.Kinds(filter), cut: spool.Cut{Filter: filter},
+	}
+	if filter == 0 {
+		b.filter = accounting.AllKinds
 	}
 }
 
-// add takes one record of the stretch. Records of kinds not in the filter
-// only move its end.
-func (b *Batch) add(seq uint64, rec []byte, filter accounting.Kinds, v *accounting.View) {
-	b.Last = seq
+// add takes one record of the stretch. It reports false, and has not taken
+// it, when the batch would have more than limit octets by it; the first
+// always fits.
+func (b *Batch) add(seq uint64, rec []byte, v *accounting.View, limit int) bool {
 	kind, ok := accounting.KindOf(rec)
 	if !ok {
 		kind = accounting.Quarantined
 	}
-	if !filter.Has(kind) {
-		return
+	if !b.filter.Has(kind) {
+		b.Last = seq
+		return true
 	}
+	to, n := &b.Data, &b.N
+	if kind == accounting.Quarantined {
+		to, n = &b.Quarantined, &b.NQ
+	}
+	had := len(*to)
+	*to = appendLine(*to, seq, rec, v)
+	if b.count() > 0 && len(b.Data)+len(b.Quarantined) > limit {
+		*to = (*to)[:had]
+		return false
+	}
+	*n++
+	b.Last = seq
 	var head [12]byte
 	binary.BigEndian.PutUint64(head[:], seq)
 	binary.BigEndian.PutUint32(head[8:], uint32(len(rec)))
 	_, _ = b.sum.Write(head[:])
 	_, _ = b.sum.Write(rec)
-	b.raw += len(rec)
-	if kind == accounting.Quarantined {
-		b.Quarantined = appendLine(b.Quarantined, seq, rec, v)
-		b.NQ++
-		return
-	}
-	b.Data = appendLine(b.Data, seq, rec, v)
-	b.N++
+	return true
 }
 
 // appendLine appends the JSON line of a record. One that this program cannot
@@ -92,10 +110,10 @@ func appendLine(dst []byte, seq uint64, rec []byte, v *accounting.View) []byte {
 }
 
 // seal ends the stretch.
-func (b *Batch) seal(filter accounting.Kinds) {
+func (b *Batch) seal() {
 	copy(b.Hash[:], b.sum.Sum(nil))
-	b.cut = spool.Cut{First: b.First, Last: b.Last, N: uint32(b.count()), Filter: uint32(filter), Hash: b.Hash}
+	b.cut = spool.Cut{First: b.First, Last: b.Last, N: uint32(b.count()), Filter: b.cut.Filter, Hash: b.Hash}
 }
 
-// count is how many records the batch carries; with none it is not sent.
+// count is how many records the batch carries.
 func (b *Batch) count() int { return b.N + b.NQ }

@@ -43,25 +43,37 @@ func OpenRedis(s Server, node string, epoch uint64, log *zap.Logger) *Redis {
 		log = zap.NewNop()
 	}
 	r := &Redis{
-		epoch: epoch, log: log,
-		stream:  fmt.Sprintf("clr:{%s}:%d", node, epoch),
-		streams: fmt.Sprintf("clr:streams:{%s}", node),
-		wm:      fmt.Sprintf("clr:wm:{%s}", node),
+		node: node, epoch: epoch, log: log,
+		stream: streamKey(node, epoch), streams: streamsKey(node), wm: watermarkKey(node),
 	}
-	r.c = redis.NewUniversalClient(&redis.UniversalOptions{
+	o := s.options()
+	o.Dialer = r.dialer(s.TLS)
+	// Trying again is the drainer's business, and it wants to know.
+	o.MaxRetries, o.DialerRetries = -1, 1
+	o.PoolSize, o.ConnMaxIdleTime = 1, -1
+	r.c = redis.NewUniversalClient(o)
+	return r
+}
+
+// options are those that the producer and the consumer share.
+func (s *Server) options() *redis.UniversalOptions {
+	return &redis.UniversalOptions{
 		Addrs: append([]string{s.Address}, s.More...), MasterName: s.Master, IsClusterMode: s.Cluster,
 		Username: s.Username, Password: s.Password, DB: s.DB,
 		SentinelUsername: s.SentinelUsername, SentinelPassword: s.SentinelPassword,
-		Dialer: r.dialer(s.TLS), TLSConfig: s.TLS,
-		// Trying again is the drainer's business, and it wants to know.
-		MaxRetries: -1, DialerRetries: 1,
+		TLSConfig:   s.TLS,
 		DialTimeout: redisTimeout, ReadTimeout: redisTimeout, WriteTimeout: redisTimeout,
 		ContextTimeoutEnabled: true, DisableIdentity: true,
-		PoolSize: 1, ConnMaxIdleTime: -1,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-	})
-	return r
+	}
 }
+
+// Keys of a queue in Redis. What belongs to one node is in one slot.
+const nodesKey = "clr:nodes"
+
+func streamKey(node string, epoch uint64) string { return fmt.Sprintf("clr:{%s}:%d", node, epoch) }
+func streamsKey(node string) string              { return fmt.Sprintf("clr:streams:{%s}", node) }
+func watermarkKey(node string) string            { return fmt.Sprintf("clr:wm:{%s}", node) }
 
 var errConnection = errors.New("the connection to the queue was lost")
 

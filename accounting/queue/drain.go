@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/roamgate/roamgate/accounting"
 	"github.com/roamgate/roamgate/accounting/spool"
 )
 
@@ -17,9 +18,11 @@ type Drainer struct {
 	s     *spool.Spool
 	sink  Sink
 	o     Options
+	views []*accounting.View // one for each encoder
 	stats Stats
 
 	polled   time.Time
+	polls    uint64
 	reported bool   // the clearing side has a watermark
 	stored   uint64 // that watermark, as last heard
 	trimmed  uint64 // the queue holds nothing below
@@ -28,7 +31,11 @@ type Drainer struct {
 // New returns a drainer of s; Run does the work.
 func New(s *spool.Spool, sink Sink, o Options) *Drainer {
 	o.defaults()
-	return &Drainer{s: s, sink: sink, o: o}
+	d := &Drainer{s: s, sink: sink, o: o, views: []*accounting.View{o.View}}
+	for o.NewView != nil && len(d.views) < o.Encoders {
+		d.views = append(d.views, o.NewView())
+	}
+	return d
 }
 
 // Stats returns the live counters.
@@ -112,19 +119,17 @@ func (d *Drainer) publish(ctx context.Context, p *producer) error {
 	defer tick.Stop()
 	for {
 		select {
-		case b, ok := <-p.out:
+		case st, ok := <-p.out:
 			if !ok {
 				return nil
 			}
-			if b.count() > 0 {
+			for _, b := range st.batches {
 				if err := d.sink.Publish(ctx, b); err != nil {
 					return fmt.Errorf("publishing records %d to %d: %w", b.First, b.Last, err)
 				}
-				d.stats.LastAck.Store(time.Now().UnixNano())
-				d.stats.Batches.Add(1)
+				d.advance(b)
 			}
-			d.advance(b)
-			p.free <- b
+			p.free <- st
 		case <-tick.C:
 		}
 		if err := d.poll(ctx); err != nil {
@@ -134,8 +139,9 @@ func (d *Drainer) publish(ctx context.Context, p *producer) error {
 }
 
 func (d *Drainer) advance(b *Batch) {
+	d.stats.LastAck.Store(time.Now().UnixNano())
+	d.stats.Batches.Add(1)
 	d.stats.Published.Add(uint64(b.count()))
-	d.stats.Passed.Add(b.Last + 1 - b.First - uint64(b.count()))
 	d.stats.Cursor.Store(b.Last)
 	if !d.byWatermark() {
 		d.s.SetWatermark(b.Last)
@@ -157,6 +163,11 @@ func (d *Drainer) poll(ctx context.Context) error {
 	if err != nil || !known {
 		return err
 	}
+	if d.polls++; d.polls%frontEvery == 0 {
+		if lost, err := d.frontLost(ctx, min(seq, d.stats.Cursor.Load())); err != nil || lost {
+			return errors.Join(err, errFront)
+		}
+	}
 	d.reported = true
 	if seq > d.stats.Cursor.Load() {
 		// Nobody can have stored what was not sent: never trim by it.
@@ -167,6 +178,30 @@ func (d *Drainer) poll(ctx context.Context) error {
 	d.stats.Reported.Store(seq)
 	d.s.SetWatermark(seq)
 	return d.trimQueue(ctx, seq)
+}
+
+// frontEvery is after how many polls the queue's front is looked at: the
+// queue answers with a whole batch.
+const frontEvery = 10
+
+var errFront = errors.New("the queue lost batches that nobody has stored")
+
+// frontLost says whether the queue lacks a batch behind the record stored,
+// up to which the clearing side has everything: we never trim so far.
+func (d *Drainer) frontLost(ctx context.Context, stored uint64) (bool, error) {
+	k, ok := d.sink.(Keeper)
+	if !ok {
+		return false, nil
+	}
+	cut, ok, err := d.s.CutOver(stored + 1)
+	if err == nil && !ok {
+		cut, ok, err = d.s.CutFrom(stored + 1)
+	}
+	if err != nil || !ok || cut.Last > d.stats.Cursor.Load() {
+		return false, err // nothing is owed, or it is not sent yet
+	}
+	first, err := k.First(ctx)
+	return err == nil && (first == 0 || first > cut.First), err
 }
 
 // trimQueue lets the queue forget whole batches below the watermark.
@@ -208,6 +243,9 @@ func (d *Drainer) resume(ctx context.Context) (cursor uint64, err error) {
 		if cursor, err = d.behind(top); err != nil {
 			return 0, err
 		}
+		if cursor, err = d.front(ctx, cursor); err != nil {
+			return 0, err
+		}
 	}
 	if cursor, err = d.align(cursor); err != nil {
 		return 0, err
@@ -218,6 +256,21 @@ func (d *Drainer) resume(ctx context.Context) (cursor uint64, err error) {
 	}
 	d.stats.Cursor.Store(cursor)
 	return cursor, nil
+}
+
+// front begins anew when the queue lost its front.
+func (d *Drainer) front(ctx context.Context, cursor uint64) (uint64, error) {
+	d.stats.Cursor.Store(cursor)
+	if !d.byWatermark() {
+		return cursor, nil
+	}
+	if lost, err := d.frontLost(ctx, min(d.stored, cursor)); err != nil || !lost {
+		return cursor, err
+	}
+	if err := d.sink.(Keeper).Forget(ctx); err != nil {
+		return 0, err
+	}
+	return d.behind(0)
 }
 
 // hear asks the clearing side what it has stored, before anything is sent.

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -36,17 +37,18 @@ func ParseTrim(s string) (Trim, error) {
 	return 0, fmt.Errorf("trim %q is none of auto, delivered, watermark", s)
 }
 
-// DefaultKinds are the kinds that clearing needs.
-var DefaultKinds = accounting.KindsOf(accounting.Stop, accounting.On, accounting.Off, accounting.Quarantined)
-
 // Options of a Drainer.
 type Options struct {
 	View   *accounting.View // how identities show; its Hasher becomes the drainer's own; must not be nil
 	Logger *zap.Logger      // nil logs nothing
-	Kinds  accounting.Kinds // what is carried; 0 is DefaultKinds
 	Trim   Trim
+	// NewView returns one more View like the first, for one more goroutine
+	// that encodes. Encoders is how many there are at most; 0 is one for each
+	// processor, up to 4. Without NewView there is one.
+	NewView  func() *accounting.View
+	Encoders int
 	// MaxRecords and MaxBytes end a batch; 0 is 512 and 1 MiB of stored
-	// records.
+	// records. MaxMessage ends it too.
 	MaxRecords, MaxBytes int
 	// Linger is how long a batch that is not full waits for more; 0 is 20 ms.
 	Linger time.Duration
@@ -63,8 +65,8 @@ func (o *Options) defaults() {
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
-	if o.Kinds == 0 {
-		o.Kinds = DefaultKinds
+	if o.Encoders <= 0 {
+		o.Encoders = min(runtime.GOMAXPROCS(0), 4)
 	}
 	if o.MaxRecords <= 0 {
 		o.MaxRecords = 512
@@ -87,7 +89,6 @@ func (o *Options) defaults() {
 type Stats struct {
 	Published atomic.Uint64 // records the queue confirmed, repetitions included
 	Batches   atomic.Uint64
-	Passed    atomic.Uint64 // records of kinds that are not carried
 	Retries   atomic.Uint64 // attempts that failed for a passing reason
 	Rewinds   atomic.Uint64 // the queue had lost its tail and was sent it again
 	Alarms    atomic.Uint64 // conflicts: draining stands still until somebody looks

@@ -18,8 +18,10 @@ import (
 // and, when there are any, nq and quarantined.
 //
 // The stream is `clr:{<node>}:<epoch>`: a spool made anew starts numbering
-// again and must not meet the ids of the one before. The set
-// `clr:streams:{<node>}` lists the streams of a node. The clearing side
+// again and must not meet the ids of the one before. The set `clr:nodes`
+// lists the nodes and `clr:streams:{<node>}` the streams of one, so that a
+// consumer finds them all. One stream a node is enough: packed entries carry
+// more than one node can make. The clearing side
 // reports in `clr:wm:{<node>}` as `<last>-<epoch>`: the `last` of the newest
 // batch up to which it has stored everything, and the epoch out of its id.
 //
@@ -27,6 +29,7 @@ import (
 // (dial.go).
 type Redis struct {
 	c       redis.UniversalClient
+	node    string
 	epoch   uint64
 	stream  string
 	streams string
@@ -95,6 +98,9 @@ func (r *Redis) Last(ctx context.Context) (first uint64, known bool, err error) 
 	r.asking.Store(true)
 	defer r.asking.Store(false)
 	r.checkPolicy(ctx)
+	if err := r.c.SAdd(ctx, nodesKey, r.node).Err(); err != nil {
+		return 0, false, err
+	}
 	if err := r.c.SAdd(ctx, r.streams, r.stream).Err(); err != nil {
 		return 0, false, err
 	}
@@ -137,6 +143,23 @@ func (r *Redis) Watermark(ctx context.Context) (seq uint64, known bool, err erro
 func (r *Redis) Trim(ctx context.Context, first uint64) error {
 	return r.c.XTrimMinID(ctx, r.stream, strconv.FormatUint(first, 10)).Err()
 }
+
+// First implements Keeper.
+func (r *Redis) First(ctx context.Context) (first uint64, err error) {
+	got, err := r.c.XRangeN(ctx, r.stream, "-", "+", 1).Result()
+	if err != nil || len(got) == 0 {
+		return 0, err
+	}
+	first, epoch, ok := parseID(got[0].ID)
+	if !ok || epoch != r.epoch {
+		return 0, fmt.Errorf("%w: %s begins with id %s", ErrConflict, r.stream, got[0].ID)
+	}
+	return first, nil
+}
+
+// Forget implements Keeper. The ids of a stream only grow, so a lost front
+// can be put back into a new one only.
+func (r *Redis) Forget(ctx context.Context) error { return r.c.Del(ctx, r.stream).Err() }
 
 // checkPolicy warns of a server that evicts: it would throw the stream away.
 // Servers that keep CONFIG to themselves are believed.

@@ -52,7 +52,7 @@ func TestRedisEntriesReadByPlainTools(t *testing.T) {
 	d, stop := drain(t, s, sink, testOptions())
 	caughtUp(t, d, s)
 
-	want := append(numbers(25), 28)
+	want := append(numbers(26), 28)
 	got, msgs := entries(t, c, sink.Stream())
 	assert.Equal(t, want, got)
 	assert.Equal(t, fmt.Sprintf("1-%d", s.Epoch()), msgs[0].ID)

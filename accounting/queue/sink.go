@@ -29,6 +29,17 @@ type Trimmer interface {
 	Trim(ctx context.Context, first uint64) error
 }
 
+// Keeper is a Sink that can say what it still holds: somebody may have taken
+// batches out that were not stored, at the front where Last does not show it.
+type Keeper interface {
+	// First returns First of the oldest batch that the queue holds, 0 for
+	// none.
+	First(ctx context.Context) (first uint64, err error)
+	// Forget makes the queue as if it had never held a batch, so that all
+	// that is not stored can be sent again.
+	Forget(ctx context.Context) error
+}
+
 // InProcess is a Sink that calls a function of this process.
 type InProcess struct{ deliver func(*Batch) error }
 

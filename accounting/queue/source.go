@@ -17,6 +17,7 @@ type Delivery struct {
 	Data        []byte // JSON lines
 	Quarantined []byte // JSON lines
 	Times       int    // how often it was delivered before, as far as the queue knows
+	TakenOver   bool   // from a consumer that did not confirm it
 	Err         error  // it is no batch: why (ErrForeign); Data is what came
 
 	ID string // names it in the queue, for people
