@@ -10,19 +10,20 @@ import (
 
 // writer is the committer's own state: no other goroutine touches it.
 type writer struct {
-	pb       *pebble.Batch
-	key      [keyLen]byte
-	next     uint64   // sequence number of the next record
-	taken    []*Batch // out of the intake, oldest first
-	at       int      // taken[:at] are answered
-	group    int      // taken[at:at+group] go into the next commit
-	requests []*request
-	forward  []uint64
-	mark     uint64   // watermark to write
-	floor    uint64   // trim to write: first record to keep
-	lowest   uint64   // no forward marker below is without its record
-	times    []minute // minutes that have records, oldest first
-	witness  witness
+	pb         *pebble.Batch
+	key        [keyLen]byte
+	next       uint64   // sequence number of the next record
+	taken      []*Batch // out of the intake, oldest first
+	at         int      // taken[:at] are answered
+	group      int      // taken[at:at+group] go into the next commit
+	requests   []*request
+	forward    []uint64
+	mark       uint64   // watermark to write
+	floor      uint64   // trim to write: first record to keep
+	lowest     uint64   // no forward marker below is without its record
+	lowestDead uint64   // nor a dead letter
+	times      []minute // minutes that have records, oldest first
+	witness    witness
 }
 
 // minute names the first record of one minute.
@@ -136,8 +137,12 @@ func (s *Spool) commit() {
 	forward := s.writeRecords(w.taken[w.at : w.at+w.group])
 	s.writeMarks()
 	s.writeForwarded() // behind writeMarks, which may write markers anew
+	if err := s.writeLetters(); err != nil {
+		s.fail(err)
+		return
+	}
 	start := time.Now()
-	if err := s.apply(w.group > 0 || len(w.requests) > 0); err != nil {
+	if err := s.apply(w.group > 0 || w.eager()); err != nil {
 		s.fail(err)
 		return
 	}
@@ -209,6 +214,16 @@ func (s *Spool) writeMinute() {
 	putSeq(&v, w.next)
 	w.times = append(w.times, minute{unix, w.next})
 	_ = w.pb.Set(key(&w.key, keyTime, uint64(unix)), v[:], nil)
+}
+
+// eager says whether somebody waits for a sync.
+func (w *writer) eager() bool {
+	for _, r := range w.requests {
+		if !r.lazy {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *Spool) writeForwarded() {

@@ -107,6 +107,9 @@ func (s *Spool) load() error {
 	if err := it.Close(); err != nil {
 		return damaged("reading forward markers", err)
 	}
+	if err := s.loadDead(); err != nil {
+		return err
+	}
 	if s.o.SkipCheck {
 		return nil
 	}

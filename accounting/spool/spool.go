@@ -28,15 +28,17 @@ var (
 //
 //	r<seq>  record                      f<seq>  owed to a home server
 //	b<seq>  cut of the queue            t<sec>  first seq committed in that minute
+//	d<seq>  dead letter: owed to nobody any more
 //	w       watermark                   m       layout, epoch
 //
 // An f<seq> is empty while the log has its record, and holds the record once
-// the log is trimmed past it.
+// the log is trimmed past it; so does a d<seq> behind its reason (dead.go).
 const layout = 1
 
 const (
 	keyRecord  = 'r'
 	keyForward = 'f'
+	keyDead    = 'd'
 	keyCut     = 'b'
 	keyTime    = 't'
 )
@@ -69,6 +71,7 @@ type Spool struct {
 	// What readers need; written by the committer only.
 	first, last, watermark atomic.Uint64
 	pending                atomic.Int64
+	dead                   [256]atomic.Int64 // by Letter.Reason
 	state                  atomic.Uint32
 	stats                  counters
 	changed                chan struct{}
@@ -100,6 +103,13 @@ type intake struct {
 type request struct {
 	cuts []Cut
 	trim uint64
+
+	taken   []uint64 // owed no longer
+	letters []Letter
+	revive  []uint64
+	revived int
+	lazy    bool // needs no sync
+
 	err  error
 	done chan struct{}
 }

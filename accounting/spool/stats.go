@@ -20,6 +20,7 @@ type Stats struct {
 	Watermark  uint64        // newest delivered one
 	Sealed     uint64        // newest one that even damage at the very end of the log cannot hide, 0 since start
 	Pending    uint64        // records owed to home servers
+	Dead       uint64        // dead letters, of whatever reason
 	Queued     uint64        // records that wait for a commit
 	Commits    uint64        // since start, as all below
 	Records    uint64        // committed
@@ -45,6 +46,9 @@ func (s *Spool) Stats() Stats {
 		Pending: uint64(max(s.pending.Load(), 0)), Queued: uint64(queued),
 		Commits: c.commits.Load(), Records: c.records.Load(), Bytes: c.bytes.Load(), Refused: c.refused.Load(),
 		CommitTime: time.Duration(c.commitTime.Load()), DiskBytes: c.disk.Load(), FreeBytes: c.free.Load(),
+	}
+	for i := range s.dead {
+		st.Dead += s.DeadLetters(uint8(i))
 	}
 	if t := c.oldest.Load(); t != 0 {
 		st.Oldest = time.Unix(t, 0)

@@ -26,6 +26,9 @@ func (s *Spool) writeTrim(asked uint64) error {
 		return nil
 	}
 	bound, err := s.moveOwed(bound)
+	if err == nil {
+		bound, err = s.moveDead(bound)
+	}
 	if err != nil || bound <= first {
 		return err
 	}
