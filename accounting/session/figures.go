@@ -1,0 +1,299 @@
+package session
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/roamgate/roamgate/accounting"
+	"github.com/roamgate/roamgate/accounting/usage"
+)
+
+// counters of a report, in this order everywhere.
+const (
+	inputOctets = iota
+	outputOctets
+	inputPackets
+	outputPackets
+	counters
+)
+
+// figures are sums from some point of a session to another.
+type figures struct {
+	seconds int64
+	count   [counters]int64
+	reports [3]int64 // starts, interims, stops
+}
+
+// less returns f reduced by g.
+func (f figures) less(g *figures) figures {
+	f.seconds -= g.seconds
+	for i := range f.count {
+		f.count[i] -= g.count[i]
+	}
+	for i := range f.reports {
+		f.reports[i] -= g.reports[i]
+	}
+	return f
+}
+
+// used says whether there is anything in f but reports.
+func (f *figures) used() bool { return f.seconds != 0 || f.count != [counters]int64{} }
+
+// What a point has.
+const (
+	hasTime         = 1 << counters // below: one bit for each counter
+	hasGigawords    = hasTime << 1  // and the bit above: of the output
+	hasOtherContent = hasTime << 3  // another report of the same event said something else
+	pointEnd        = hasTime << 4
+	wrap            = 1 << 32
+	absurdCount     = 1 << 60 // above it no counter is believed
+)
+
+// point is what one report said of the session.
+type point struct {
+	kind  accounting.Kind
+	has   uint16
+	state state
+	order uint32 // of arrival
+	time  int64  // session time, or what the start lets expect
+	event int64
+	count [counters]uint64
+	closing
+}
+
+// closing is what a record says of the packet behind it.
+type closing struct {
+	evidence usage.Hash
+	origin   uint8 // index in origins
+	epoch    uint64
+	seq      uint64
+	cause    uint32
+}
+
+// state is what a point is in the light of all others.
+type state uint8
+
+const (
+	fine state = iota
+	fell
+	gigawordsFell
+	absurd
+	secondStop
+	afterStop
+	otherContent
+	states
+)
+
+// conflictReasons are those of the class Conflict.
+var conflictReasons = [states]string{"", "counter_fell", "gigawords_fell", "counter_absurd", "second_stop", "after_stop", "other_content"}
+
+// notes are what a record must say about how its figures came to be.
+type notes uint16
+
+const (
+	wrapped notes = 1 << iota
+	ambiguous
+	firstState // and one for each state that contradicts
+	notesEnd   = firstState << (states - 1)
+)
+
+// note is what a record says of a point in this state.
+func (st state) note() notes {
+	if st == fine {
+		return 0
+	}
+	return firstState << (st - 1)
+}
+
+// newPoint reads the figures of a report.
+func newPoint(rep *usage.Report) point {
+	p := point{kind: rep.Kind, event: rep.Event.Unix(), time: int64(rep.SessionTime)}
+	p.count = [counters]uint64{rep.InputOctets, rep.OutputOctets, uint64(rep.InputPackets), uint64(rep.OutputPackets)}
+	for i, has := range [counters + 1]accounting.Has{accounting.HasInputOctets, accounting.HasOutputOctets,
+		accounting.HasInputPackets, accounting.HasOutputPackets, accounting.HasSessionTime} {
+		if rep.Has&has != 0 {
+			p.has |= 1 << i
+		} else if i < counters {
+			p.count[i] = 0
+		}
+	}
+	if p.kind == accounting.Start {
+		p.has |= hasTime
+	}
+	if rep.InputGigawords {
+		p.has |= hasGigawords | 1<<inputOctets
+		p.count[inputOctets] = rep.InputOctets
+	}
+	if rep.OutputGigawords {
+		p.has |= hasGigawords<<1 | 1<<outputOctets
+		p.count[outputOctets] = rep.OutputOctets
+	}
+	if rep.Flags&accounting.FlagConflict != 0 {
+		p.has |= hasOtherContent
+	}
+	p.closing = closing{evidence: rep.Evidence, epoch: rep.Epoch, seq: rep.Seq, cause: rep.TerminateCause}
+	return p
+}
+
+// start is when the session began by this report.
+func (p *point) start() int64 { return max(p.event-p.time, 0) }
+
+// wide says whether p has all 64 bits of counter i.
+func (p *point) wide(i int) bool { return i <= outputOctets && p.has&(hasGigawords<<i) != 0 }
+
+// same says whether p and q say the same of the session.
+func (p *point) same(q *point) bool {
+	const figures = hasTime<<3 - 1
+	return p.kind == q.kind && p.has&figures == q.has&figures && p.count == q.count &&
+		(p.has&hasTime != 0 && p.time == q.time || p.has&hasTime == 0 && p.event == q.event)
+}
+
+// rank puts the reports of one second into the order of a session.
+func rank(k accounting.Kind) int {
+	switch k {
+	case accounting.Start:
+		return 0
+	case accounting.Stop:
+		return 2
+	}
+	return 1
+}
+
+// compare orders points of a session as they were made, whenever they came.
+// Whatever else is equal, the order does not depend on the arrival.
+func compare(p, q point) int {
+	return cmp.Or(cmp.Compare(p.time, q.time), cmp.Compare(rank(p.kind), rank(q.kind)),
+		slices.Compare(p.count[:], q.count[:]), cmp.Compare(p.has, q.has), cmp.Compare(p.event, q.event),
+		slices.Compare(p.evidence[:], q.evidence[:]))
+}
+
+// cursor walks over the points of a session and adds up.
+type cursor struct {
+	figures
+	time    int64 // session time of the latest point
+	end     int64 // its event time
+	month   int32 // that its usage belongs to, 0 none yet
+	gap     int64 // longest time between two reports
+	stopped bool
+	noted   notes
+	latest  closing
+}
+
+// cut is the end of a month: what a session had come to in its last report
+// before.
+type cut struct {
+	figures
+	month  int32
+	end    int64
+	noted  notes
+	latest closing
+}
+
+func monthOf(seconds int64) int32 {
+	y, m, _ := time.Unix(seconds, 0).UTC().Date()
+	return int32(y)*12 + int32(m) - 1
+}
+
+// step goes on to p and says what p is. When p begins another month, it adds
+// the one that ended to cuts.
+func (c *cursor) step(r *Rules, first uint32, p *point, cuts []cut) (state, []cut) {
+	st, count, noted := c.weigh(r, p)
+	stop := p.kind == accounting.Stop
+	if stop && st == fine && p.order != first {
+		st = secondStop
+	}
+	late := p.time < c.time
+	audit := c.stopped && count == c.count && p.time-c.time <= r.skew()
+	if !stop && (late || audit) {
+		st = content(p, fine)
+		c.reports[rank(p.kind)]++
+		c.noted |= st.note()
+		return st, cuts
+	}
+	if !stop && c.stopped && st == fine {
+		st = afterStop
+	}
+	st = content(p, st)
+	if m := monthOf(p.event); m > c.month {
+		cuts = c.cut(cuts)
+		c.month = m
+	}
+	if p.kind == accounting.Interim && c.end != 0 {
+		c.gap = max(c.gap, p.time-c.time)
+	}
+	if p.has&hasTime != 0 {
+		c.seconds = max(c.seconds, p.time)
+	}
+	c.count, c.noted = count, c.noted|noted|st.note()
+	c.reports[rank(p.kind)]++
+	c.time, c.end = max(c.time, p.time), max(c.end, p.event)
+	c.stopped = c.stopped || stop
+	c.latest = p.closing
+	return st, cuts
+}
+
+// cut ends the month of c, unless nothing was used in it.
+func (c *cursor) cut(cuts []cut) []cut {
+	var before figures
+	if n := len(cuts); n > 0 {
+		before = cuts[n-1].figures
+	}
+	if since := c.less(&before); !since.used() || len(cuts) >= maxParts-1 {
+		return cuts
+	}
+	return append(cuts, cut{c.figures, c.month, c.end, c.noted, c.latest})
+}
+
+// weigh says what p makes of the counters. One that falls is taken for one
+// that wrapped as long as a link can be so fast and the session goes on; else
+// the larger stays.
+func (c *cursor) weigh(r *Rules, p *point) (st state, count [counters]int64, noted notes) {
+	count = c.count
+	elapsed := p.time - c.time
+	for i := range count {
+		if p.has&(1<<i) == 0 {
+			continue
+		}
+		v, had := p.count[i], uint64(count[i])
+		if v > absurdCount {
+			st = absurd
+			continue
+		}
+		if !p.wide(i) {
+			v = v%wrap | had&^(wrap-1)
+			if i <= outputOctets && elapsed > int64(wrap/r.linkRate()) && !c.tooFew(p, i) {
+				noted |= ambiguous
+			}
+			if v < had {
+				if c.stopped || !r.plausible(i, v+wrap-had, elapsed) {
+					st = fell
+					continue
+				}
+				v, noted = v+wrap, noted|wrapped
+			}
+		}
+		if v < had {
+			st = gigawordsFell
+			continue
+		}
+		count[i] = int64(v)
+	}
+	return st, count, noted
+}
+
+// tooFew says that there were not enough packets for counter i to wrap.
+func (c *cursor) tooFew(p *point, i int) bool {
+	const longest = 1<<16 - 1
+	packets, had := p.count[i+inputPackets], uint64(c.count[i+inputPackets])
+	return p.has&(1<<(i+inputPackets)) != 0 && packets >= had && packets-had < wrap/longest
+}
+
+// content adds to what p is by its figures that its event was reported with
+// other content too.
+func content(p *point, st state) state {
+	if st == fine && p.has&hasOtherContent != 0 {
+		return otherContent
+	}
+	return st
+}
