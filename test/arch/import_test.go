@@ -26,8 +26,10 @@ var fences = []fence{
 		why: "Redis stays behind aaa/device and accounting/queue; cmd builds clients through them"},
 	{path: "github.com/prometheus", rooms: []string{"pkg/stat", "cmd"}, tests: []string{"pkg/stat", "cmd", "test"},
 		why: "counters go through pkg/stat, which costs 1 ns and not 177"},
-	{path: "github.com/cockroachdb/pebble/v2", rooms: []string{"accounting/spool"}, // tests use its file systems in memory
-		why: "the store is the spool's own decision"},
+	{path: "github.com/cockroachdb/pebble/v2", rooms: []string{"accounting/spool", "accounting/clearing"}, // tests use its file systems in memory
+		why: "the store is the spool's and the clearing store's own decision"},
+	{path: "github.com/jackc/pgx/v5", rooms: []string{"accounting/clearing"}, tests: []string{"accounting/clearing", "test/peer"},
+		why: "PostgreSQL stays behind the clearing store"},
 	{path: "github.com/spf13/cobra", rooms: []string{"cmd"}, why: "commands live in cmd"},
 	{path: "github.com/goccy/go-yaml", rooms: []string{"realm/file"}, tests: []string{"realm/file", "test"},
 		why: "file.Decode gives the same strictness and the same messages to every file"},

@@ -14,6 +14,7 @@ var packages = map[string]string{
 	"radsecproxy":  "radsecproxy",
 	"eapol_test":   "eapoltest",
 	"redis-server": "redis-server",
+	"postgres":     "postgresql",
 }
 
 // Need makes sure that the named programs are installed. In CI a missing one
