@@ -214,7 +214,8 @@ func describe(c coder, a *usage.Report) {
 	for i := range list(c, &a.Classes, maxClasses) {
 		c.octets(a.Classes[i][:])
 	}
-	small(c, &a.Has, any32&(1<<16-1))
+	small(c, &a.Has, 1<<16-1)
+	small(c, &a.Flags, 1<<16-1)
 	small(c, &a.NASPortType, any32)
 	small(c, &a.RAT, 255)
 	a.Offset = int(c.int(int64(a.Offset)))

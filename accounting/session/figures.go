@@ -78,6 +78,7 @@ const (
 	fine state = iota
 	fell
 	gigawordsFell
+	stopBelow
 	absurd
 	secondStop
 	afterStop
@@ -85,8 +86,20 @@ const (
 	states
 )
 
-// conflictReasons are those of the class Conflict.
-var conflictReasons = [states]string{"", "counter_fell", "gigawords_fell", "counter_absurd", "second_stop", "after_stop", "other_content"}
+// conflicts names the states that contradict: as the reason of a tally, and in
+// the records. A counter that nothing can count to is a rate that no link has.
+var conflicts = [states]struct {
+	reason string
+	code   usage.Exception
+}{
+	fell:          {"counter_fell", usage.CounterFell},
+	gigawordsFell: {"gigawords_fell", usage.CounterFell},
+	stopBelow:     {"stop_below_interim", usage.StopBelowInterim},
+	absurd:        {"counter_absurd", usage.RateTooHigh},
+	secondStop:    {"stops_differ", usage.StopsDiffer},
+	afterStop:     {"interim_after_stop", usage.InterimAfterStop},
+	otherContent:  {"content_differs", usage.ContentDiffers},
+}
 
 // notes are what a record must say about how its figures came to be.
 type notes uint16
@@ -200,19 +213,21 @@ func monthOf(seconds int64) int32 {
 func (c *cursor) step(r *Rules, first uint32, p *point, cuts []cut) (state, []cut) {
 	st, count, noted := c.weigh(r, p)
 	stop := p.kind == accounting.Stop
-	if stop && st == fine && p.order != first {
-		st = secondStop
-	}
 	late := p.time < c.time
 	audit := c.stopped && count == c.count && p.time-c.time <= r.skew()
-	if !stop && (late || audit) {
+	switch {
+	case !stop && (late || audit):
 		st = content(p, fine)
 		c.reports[rank(p.kind)]++
 		c.noted |= st.note()
 		return st, cuts
-	}
-	if !stop && c.stopped && st == fine {
+	case st == absurd:
+	case !stop && c.stopped:
 		st = afterStop
+	case stop && p.order != first:
+		st = secondStop
+	case stop && st != fine:
+		st = stopBelow
 	}
 	st = content(p, st)
 	if m := monthOf(p.event); m > c.month {

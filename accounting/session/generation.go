@@ -87,7 +87,7 @@ func (s *Session) before(rep *usage.Report, p *point, start int64) bool {
 		start < s.last || distance(s.start, start) <= jitter {
 		return false
 	}
-	return !slices.ContainsFunc(s.points, func(q point) bool { return p.same(&q) })
+	return p.kind == accounting.Start || !slices.ContainsFunc(s.points, func(q point) bool { return p.same(&q) })
 }
 
 // matchUntimed finds the session of a report without Acct-Session-Time: the

@@ -308,7 +308,7 @@ func (w *work) move(s *Session, at uint8, class usage.Class, reason string, n in
 func classOf(f facts, st state) (usage.Class, string) {
 	switch {
 	case st != fine:
-		return usage.Conflict, conflictReasons[st]
+		return usage.Conflict, conflicts[st].reason
 	case f&stopped != 0:
 		return usage.Cleared, ""
 	}

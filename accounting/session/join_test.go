@@ -24,7 +24,7 @@ func report(k accounting.Kind, seconds int, in, out uint64) usage.Report {
 	if k != accounting.Start {
 		rep.Has = accounting.HasSessionTime | accounting.HasInputOctets | accounting.HasOutputOctets |
 			accounting.HasInputPackets | accounting.HasOutputPackets
-		rep.InputPackets, rep.OutputPackets = uint32(in/100), uint32(out/100)
+		rep.InputPackets, rep.OutputPackets = uint32((in+99)/100), uint32((out+99)/100)
 	}
 	return rep
 }
@@ -62,6 +62,7 @@ func TestOneSession(t *testing.T) {
 	assert.Equal(t, base, r.Start)
 	assert.Equal(t, base.Add(1000*time.Second), r.End)
 	assert.Empty(t, r.Exceptions)
+	assert.True(t, r.Billable)
 	assert.Equal(t, map[TallyKey]int64{{Node: "hub1", Client: "cafe", Class: usage.Cleared}: 3}, m.Sums)
 }
 

@@ -65,64 +65,53 @@ func (w *work) recordPart(s *Session, u *cut, f figures, from int64, last, now b
 	w.changes.Records = append(w.changes.Records, w.r.newRecord(s, p, u, &delta, from, usage.Correction))
 }
 
+// newRecord makes the record of f, a part of s or what is to be added to it.
 func (r *Rules) newRecord(s *Session, p *part, u *cut, f *figures, from int64, status usage.Status) usage.Record {
-	a := &s.about
 	rec := usage.Record{
-		Schema: usage.SchemaVersion, ID: s.recordID(p.number, p.revision), Status: status, Billable: true,
-		Session: s.Key(), Part: p.number, Journey: s.journey, Leg: s.leg,
-		Hub: s.origins[u.latest.origin].node, Client: s.origins[u.latest.origin].client, Route: a.Route,
-		Device: a.DeviceHash, User: a.UserHash, CUI: a.CUIHash,
-		PlainDevice: a.Device, PlainUser: a.User, PlainCUI: a.CUI,
-		SessionID: a.SessionID, MultiSessionID: a.MultiSessionID, NAS: a.NAS, NASAddress: a.NASAddress,
-		CalledStation: a.CalledStation, Classes: a.Classes,
+		ID: s.recordID(p.number, p.revision), Status: status, Session: s.Key(), Part: p.number, Journey: s.journey, Leg: s.leg,
 		Start: time.Unix(from, 0).UTC(), End: time.Unix(u.end, 0).UTC(), Seconds: f.seconds,
 		InputOctets: f.count[inputOctets], OutputOctets: f.count[outputOctets],
 		InputPackets: f.count[inputPackets], OutputPackets: f.count[outputPackets],
-		Reports:  usage.Reports{Starts: int(f.reports[0]), Interims: int(f.reports[1]), Stops: int(f.reports[2])},
-		Location: a.Location, Service: a.Service,
-		PolicyVersion: a.PolicyVersion, PolicyStale: a.PolicyStale,
-		TerminateCause: u.latest.cause, Evidence: u.latest.evidence,
-		Source: usage.Source{Node: s.origins[u.latest.origin].node, Epoch: u.latest.epoch, Seq: u.latest.seq},
+		Reports: usage.Reports{Starts: int(f.reports[0]), Interims: int(f.reports[1]), Stops: int(f.reports[2])},
 	}
 	if status == usage.Correction {
 		first := s.recordID(p.number, 0)
 		rec.Corrects = &first
 	}
-	rec.Exceptions = s.exceptions(u.noted, status)
+	// What closed this part, and of everything else the newest that was said.
+	rep, by := s.about, &s.origins[u.latest.origin]
+	rep.Node, rep.Client, rep.Epoch, rep.Seq = by.node, by.client, u.latest.epoch, u.latest.seq
+	rep.Evidence, rep.Arrival = u.latest.evidence, time.Unix(s.Updated, 0)
+	rep.TerminateCause, rep.Has = u.latest.cause, rep.Has&^accounting.HasTerminateCause
+	if rep.TerminateCause != 0 {
+		rep.Has |= accounting.HasTerminateCause
+	}
+	rec.Describe(&rep)
+	rec.Judge(&rep, &r.Validators, s.exceptions(u.noted, status)...)
 	return rec
 }
 
-// What a record says of how it came to be.
-const (
-	startMissing  usage.Exception = "start_missing"  // no Start: it was made of the first report
-	stopMissing   usage.Exception = "stop_missing"   // no Stop, and none of the reasons below
-	nasRestarted  usage.Exception = "nas_restarted"  // no Stop: the NAS said Accounting-On or -Off
-	sessionReused usage.Exception = "session_reused" // no Stop: the NAS began another session of this id
-	startUnclear  usage.Exception = "start_unclear"  // two accounts of the start differ
-	counterWrap   usage.Exception = "counter_wrapped"
-	wrapAmbiguous usage.Exception = "wrap_ambiguous" // a counter of 32 bits may have wrapped unseen
-)
-
-func (s *Session) exceptions(n notes, status usage.Status) []usage.Exception {
-	var list []usage.Exception
+// exceptions says how the record came to be.
+func (s *Session) exceptions(n notes, status usage.Status) (list []usage.Exception) {
 	add := func(is bool, e usage.Exception) {
 		if is {
 			list = append(list, e)
 		}
 	}
-	add(s.facts&begun == 0, startMissing)
-	add(s.facts&unclear != 0, startUnclear)
-	if s.facts&stopped == 0 && status != usage.Partial {
-		add(s.facts&booted != 0, nasRestarted)
-		add(s.facts&reused != 0, sessionReused)
-		add(s.facts&(booted|reused) == 0, stopMissing)
+	add(status == usage.Partial, usage.MonthCut)
+	add(status == usage.Correction, usage.LateReport)
+	add(s.facts&begun == 0, usage.StartMissing)
+	add(s.facts&unclear != 0, usage.StartUnclear)
+	if s.facts&stopped == 0 && !s.Open {
+		add(s.facts&booted != 0, usage.NASRestarted)
+		add(s.facts&reused != 0, usage.IDReused)
+		add(s.facts&silent != 0, usage.StopMissing)
 	}
-	add(n&wrapped != 0, counterWrap)
-	add(n&ambiguous != 0 && s.facts&gigawords == 0, wrapAmbiguous)
+	add(n&wrapped != 0, usage.CounterWrapped)
+	add(n&ambiguous != 0 && s.facts&gigawords == 0, usage.CounterAmbiguous)
 	for st := fine + 1; st < states; st++ {
-		add(n&st.note() != 0, usage.Exception(conflictReasons[st]))
+		add(n&st.note() != 0, conflicts[st].code)
 	}
-	slices.Sort(list)
 	return list
 }
 
@@ -170,14 +159,14 @@ func fill(dst, src *usage.Report) {
 	if dst.Classes == nil {
 		dst.Classes = src.Classes[:min(len(src.Classes), maxClasses)]
 	}
-	const codes = accounting.HasNASPortType | accounting.HasRATType
 	if dst.Has&accounting.HasNASPortType == 0 {
 		dst.NASPortType = src.NASPortType
 	}
 	if dst.Has&accounting.HasRATType == 0 {
 		dst.RAT = src.RAT
 	}
-	dst.Has = (dst.Has | src.Has) & codes
+	dst.Has |= src.Has
+	dst.Flags |= src.Flags
 	dst.Offset = cmp.Or(dst.Offset, src.Offset)
 	dst.Service.ChargingID = cmp.Or(dst.Service.ChargingID, src.Service.ChargingID)
 	if dst.Location.Civic == nil {
