@@ -46,7 +46,9 @@ func TestValidate(t *testing.T) {
 		{"operator that is none", func(_ *Record, p *Report) { p.OperatorName = "what?" }, Validators{}, []Exception{OperatorDiffers}},
 		{"operator without its country", func(_ *Record, p *Report) { p.OperatorName = "4WBA" }, Validators{}, nil},
 		{"negative", func(r *Record, _ *Report) { r.InputPackets = -1 }, Validators{}, []Exception{NegativeFigure}},
-		{"negative time", func(r *Record, _ *Report) { r.Seconds, r.InputOctets, r.InputPackets, r.OutputOctets, r.OutputPackets = -1, 1000, 9, 1000, 9 }, Validators{}, []Exception{NegativeFigure}},
+		{"negative time", func(r *Record, _ *Report) {
+			r.Seconds, r.InputOctets, r.InputPackets, r.OutputOctets, r.OutputPackets = -1, 1000, 9, 1000, 9
+		}, Validators{}, []Exception{NegativeFigure}},
 		{"as fast as a link", func(r *Record, _ *Report) { r.InputOctets = 1_250_000_000 * 600 }, Validators{}, nil},
 		{"faster", func(r *Record, _ *Report) { r.InputOctets = 1_250_000_000*601 + 1 }, Validators{}, []Exception{RateTooHigh}},
 		{"faster than the link here", func(r *Record, _ *Report) { r.OutputOctets, r.OutputPackets = 601_001, 1000 }, Validators{MaxRate: 1000}, []Exception{RateTooHigh}},
