@@ -86,6 +86,7 @@ func (s *Store) letterOf(d *queue.Delivery, why DeadReason, detail string) *Dead
 	}
 	l.Data = keep(d.Data, limit, &l.Cut)
 	l.Quarantined = keep(d.Quarantined, limit-len(l.Data), &l.Cut)
+	l.Cut = l.Cut || l.Node != d.Node || l.Encoding != d.Encoding
 	l.sign(d.Data, d.Quarantined)
 	return l
 }

@@ -332,7 +332,7 @@ func (d *database) forget(ctx context.Context, before time.Time) (n int, err err
 				DELETE FROM clearing_trace t USING gone g WHERE t.id = g.id AND t.generation = g.generation`,
 			`WITH gone AS (DELETE FROM clearing_stretch WHERE ctid = ANY (ARRAY (
 					SELECT st.ctid FROM clearing_stretch st JOIN clearing_source s USING (node, epoch)
-					WHERE st.taken < $1 * 1000000000 AND st.last <= s.whole LIMIT $2)) RETURNING node, epoch, last)
+					WHERE st.taken < $1::bigint * 1000000000 AND st.last <= s.whole LIMIT $2)) RETURNING node, epoch, last)
 				UPDATE clearing_source s SET forgotten = greatest(s.forgotten, g.last)
 				FROM (SELECT node, epoch, max(last) AS last FROM gone GROUP BY node, epoch) g
 				WHERE s.node = g.node AND s.epoch = g.epoch`,

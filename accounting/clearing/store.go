@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/roamgate/roamgate/accounting/session"
+	"github.com/roamgate/roamgate/accounting/usage"
 )
 
 // Options of a Store. Exactly one of Directory and PostgreSQL is given.
@@ -34,8 +35,9 @@ type Options struct {
 	// taken; reports have their own time.
 	Clock func() time.Time
 
-	fs    vfs.FS                  // tests: of the embedded store
-	fault func(step string) error // tests: may fail or panic at any step
+	fs    vfs.FS                            // tests: of the embedded store
+	fault func(step string) error           // tests: may fail or panic at any step
+	parse func([]byte, *usage.Report) error // tests: what an older program can read
 }
 
 func (o *Options) defaults() error {
@@ -60,6 +62,9 @@ func (o *Options) defaults() error {
 	}
 	if o.fs == nil {
 		o.fs = vfs.Default
+	}
+	if o.parse == nil {
+		o.parse = usage.ParseReport
 	}
 	if o.fault == nil {
 		o.fault = func(string) error { return nil }

@@ -227,7 +227,7 @@ func (in *batch) lines(s *Store, d *queue.Delivery, data []byte, n int, quaranti
 		line = line[:len(line)-1]
 		in.reports = append(in.reports, usage.Report{})
 		r := &in.reports[len(in.reports)-1]
-		err := usage.ParseReport(line, r)
+		err := s.o.parse(line, r)
 		if err == nil && (r.Seq < d.First || r.Seq > d.Last || r.Seq <= last) {
 			return DeadSequence
 		}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -22,7 +23,7 @@ type Postgres struct {
 	t       testing.TB
 	bin     string
 	dir     string
-	user    *user.User // nil: ours
+	user    *syscall.Credential // nil: ours
 	created int
 }
 
@@ -70,7 +71,7 @@ func (p *Postgres) owner() {
 			// The folders above are the test's own.
 			require.NoError(p.t, os.Chmod(filepath.Dir(filepath.Dir(p.dir)), 0o755))
 			require.NoError(p.t, os.Chown(p.dir, uid, gid))
-			p.user = u
+			p.user = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 			return
 		}
 	}
@@ -78,14 +79,11 @@ func (p *Postgres) owner() {
 }
 
 func (p *Postgres) command(name string, args ...string) *exec.Cmd {
-	name = filepath.Join(p.bin, name)
-	if p.user != nil {
-		// A change of user takes the signal back that Start asks for.
-		args = append([]string{"--reuid", p.user.Uid, "--regid", p.user.Gid, "--clear-groups", "--pdeath-signal", "KILL", name}, args...)
-		name = "setpriv"
-	}
-	cmd := exec.Command(name, args...)
+	cmd := exec.Command(filepath.Join(p.bin, name), args...)
 	cmd.Dir = "/"
+	if p.user != nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.user}
+	}
 	return cmd
 }
 
@@ -94,26 +92,27 @@ func (p *Postgres) Restart() {
 	p.t.Helper()
 	p.Process = Start(p.t, "postgres", p.command("postgres", "-D", p.dir,
 		"-c", "listen_addresses="+p.Addr.Addr().String(), "-p", fmt.Sprint(p.Addr.Port()),
-		"-c", "unix_socket_directories=", "-c", "shared_buffers=128MB", "-c", "max_connections=50"))
-	p.ready(func() error { _, err := p.psql("postgres", "SELECT 1"); return err })
+		"-c", "unix_socket_directories=", "-c", "shared_buffers=128MB", "-c", "recovery_init_sync_method=syncfs", "-c", "max_connections=50"))
+	p.ready(func() error { _, err := p.psql("SELECT 1"); return err })
 }
 
 // psql runs one statement and returns what it prints.
-func (p *Postgres) psql(database, sql string) (string, error) {
+func (p *Postgres) psql(sql string) (string, error) {
 	out, err := p.command("psql", "-X", "-A", "-t", "-q", "-h", p.Addr.Addr().String(), "-p", fmt.Sprint(p.Addr.Port()),
-		"-U", "test", "-d", database, "-c", sql).CombinedOutput()
+		"-U", "test", "-d", "postgres", "-c", sql).CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("psql: %w: %s", err, out)
 	}
 	return strings.TrimSpace(string(out)), err
 }
 
-// Database makes an empty database and returns its connection string.
-func (p *Postgres) Database() string {
+// Schema makes an empty schema and returns a connection string that has it
+// alone in its search_path.
+func (p *Postgres) Schema() string {
 	p.t.Helper()
 	p.created++
 	name := fmt.Sprintf("test%d", p.created)
-	_, err := p.psql("postgres", "CREATE DATABASE "+name)
+	_, err := p.psql("CREATE SCHEMA " + name)
 	require.NoError(p.t, err)
-	return fmt.Sprintf("postgres://test@%s/%s?sslmode=disable", p.Addr, name)
+	return fmt.Sprintf("postgres://test@%s/postgres?sslmode=disable&search_path=%s", p.Addr, name)
 }
