@@ -86,7 +86,7 @@ func small[T ~uint8 | ~uint16 | ~uint32 | ~int | ~int32](c coder, v *T, most uin
 	*v = T(c.uint(uint64(*v), most))
 }
 
-func flag(c coder, v *bool) {
+func bit(c coder, v *bool) {
 	var n uint64
 	if *v {
 		n = 1
@@ -112,7 +112,7 @@ func (s *Session) code(c coder) {
 	c.octets(s.ID[:])
 	s.Generation = c.uint(s.Generation, any64)
 	c.octets(s.NAS[:])
-	flag(c, &s.Open)
+	bit(c, &s.Open)
 	s.Due = c.int(s.Due)
 	s.Updated = c.int(s.Updated)
 	s.newest = c.int(s.newest)
@@ -148,7 +148,7 @@ func (s *Session) code(c coder) {
 		small(c, &p.month, any32)
 		small(c, &p.number, any32)
 		small(c, &p.revision, any32)
-		flag(c, &p.estimated)
+		bit(c, &p.estimated)
 		p.recorded.code(c)
 	}
 	describe(c, &s.about)
@@ -187,7 +187,7 @@ func (f *figures) code(c coder) {
 
 func (k *cursor) code(c coder) {
 	begun := k.figures != figures{} || k.end != 0
-	if flag(c, &begun); !begun {
+	if bit(c, &begun); !begun {
 		return
 	}
 	k.figures.code(c)
@@ -195,7 +195,7 @@ func (k *cursor) code(c coder) {
 	k.end = c.int(k.end)
 	small(c, &k.month, any32)
 	k.gap = c.int(k.gap)
-	flag(c, &k.stopped)
+	bit(c, &k.stopped)
 	small(c, &k.noted, uint64(notesEnd-1))
 	k.latest.code(c)
 }
@@ -207,7 +207,7 @@ func describe(c coder, a *usage.Report) {
 	}
 	for _, k := range identities(a) {
 		has := *k != accounting.Key{}
-		if flag(c, &has); has {
+		if bit(c, &has); has {
 			c.octets(k[:])
 		}
 	}
@@ -220,10 +220,10 @@ func describe(c coder, a *usage.Report) {
 	small(c, &a.RAT, 255)
 	a.Offset = int(c.int(int64(a.Offset)))
 	small(c, &a.PolicyVersion, any32)
-	flag(c, &a.PolicyStale)
+	bit(c, &a.PolicyStale)
 	small(c, &a.Service.ChargingID, any32)
 	rate := a.Service.Rate != nil
-	if flag(c, &rate); rate {
+	if bit(c, &rate); rate {
 		if a.Service.Rate == nil {
 			a.Service.Rate = new(usage.Rate)
 		}

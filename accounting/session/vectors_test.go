@@ -27,6 +27,7 @@ type vector struct {
 	rules Rules
 	steps []step
 	want  []string
+	text  string
 }
 
 // step is a report, or a call of Close.
@@ -90,6 +91,7 @@ func parseVectors(file, text string) (list []vector, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s:%d: %w", file, n, err)
 		}
+		list[len(list)-1].text += line + "\n"
 	}
 	return list, scan.Err()
 }
@@ -290,7 +292,7 @@ func readVectors(t testing.TB) (list []vector) {
 // and, where nothing is closed in between, all in one batch.
 func TestVectors(t *testing.T) {
 	list := readVectors(t)
-	assert.GreaterOrEqual(t, len(list), 48)
+	assert.GreaterOrEqual(t, len(list), 500)
 	for _, v := range list {
 		t.Run(v.file+"/"+v.name, func(t *testing.T) {
 			var m Memory
