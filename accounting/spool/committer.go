@@ -46,11 +46,16 @@ func (s *Spool) run() {
 		case <-s.wake:
 		case <-tick.C:
 			s.checkSpace()
+			s.growBallast()
 			s.measure()
 		case <-seal.C:
 			s.seal()
 		}
 		for s.take() {
+			if s.cramped(s.writer.group > 0) {
+				s.turnAway()
+				break
+			}
 			s.commit()
 			s.checkSpace()
 			if time.Since(s.writer.witness.at) > s.o.Seal {
@@ -287,26 +292,5 @@ func (s *Spool) answer() {
 	select {
 	case s.changed <- struct{}{}:
 	default:
-	}
-}
-
-// checkSpace moves between Ready and NoSpace.
-func (s *Spool) checkSpace() {
-	if s.o.MinFree < 0 {
-		return
-	}
-	u, err := s.o.FS.GetDiskUsage(s.dir)
-	if err != nil {
-		return // a file system that does not say is taken to have room
-	}
-	s.stats.free.Store(u.AvailBytes)
-	limit := uint64(s.o.MinFree)
-	switch {
-	case u.AvailBytes < limit && s.state.CompareAndSwap(uint32(Ready), uint32(NoSpace)):
-		s.o.Logger.Error("disk is nearly full, accounting is not acknowledged",
-			zap.String("dir", s.dir), zap.Uint64("free", u.AvailBytes), zap.Uint64("limit", limit))
-	case u.AvailBytes >= limit+limit/8 && s.state.CompareAndSwap(uint32(NoSpace), uint32(Ready)):
-		s.o.Logger.Info("disk has room again, accounting is acknowledged",
-			zap.String("dir", s.dir), zap.Uint64("free", u.AvailBytes))
 	}
 }

@@ -13,11 +13,7 @@ import (
 // TestPowerCut loses what was not synced, at a random moment and in random
 // parts, and asks for every acknowledged record back.
 func TestPowerCut(t *testing.T) {
-	seeds := uint64(150)
-	if testing.Short() {
-		seeds = 20
-	}
-	for seed := range seeds {
+	for seed := range uint64(longer("SPOOL_SEEDS", 40)) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		fs := vfs.NewCrashableMem()
 		want, owed := map[uint64]string{}, map[uint64]bool{}

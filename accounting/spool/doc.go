@@ -20,7 +20,8 @@
 // (damage_test.go holds the control). The newest one does too, near the end
 // of the log; the witness (witness.go) tells. A failed write or sync is final: the
 // state of the disk is then unknown, so nothing is acknowledged until the
-// process has been started again and the log has been read.
+// process has been started again and the log has been read. Only a full disk
+// is no failure while there is a ballast to give up (disk.go).
 //
 // It does not know what a record says.
 package spool

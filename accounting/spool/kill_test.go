@@ -18,6 +18,17 @@ import (
 
 const victimDir = "ROAMGATE_TEST_VICTIM_DIR"
 
+// longer is how often a test does what it does: n times, or as often as the
+// named variable of the environment says. The long forms are
+//
+//	SPOOL_KILLS=200 SPOOL_SEEDS=1000 go test -run 'TestKill|TestPowerCut' -v ./accounting/spool
+func longer(name string, n int) int {
+	if v, err := strconv.Atoi(os.Getenv(name)); err == nil && v > 0 {
+		return v
+	}
+	return n
+}
+
 // TestKill kills a writing process again and again: whatever it had
 // acknowledged is there, once, under the number it was given.
 func TestKill(t *testing.T) {
@@ -25,10 +36,7 @@ func TestKill(t *testing.T) {
 		victim(dir)
 		return
 	}
-	rounds := 10
-	if testing.Short() {
-		rounds = 2
-	}
+	rounds := longer("SPOOL_KILLS", 4)
 	dir := t.TempDir()
 	acked := map[uint64]string{}
 	var worst time.Duration

@@ -20,12 +20,19 @@ func Open(dir string, o Options) (*Spool, error) {
 		changed: make(chan struct{}, 1),
 		wake:    make(chan struct{}, 1),
 		stopped: make(chan struct{}),
+		broke:   make(chan struct{}),
 	}
+	s.store.quit = make(chan struct{})
 	s.in.batches = make([]*Batch, 0, 64)
-	if err := s.guard(s.openStore); err != nil {
+	s.guardDisk()
+	if err := s.guard(s.openStore, s.broke); err != nil {
+		if s.lock != nil {
+			_ = s.lock.Close() // a store that is stuck keeps it until the process ends
+		}
 		return nil, fmt.Errorf("opening spool %s: %w", dir, err)
 	}
-	if err := s.guard(s.load); err != nil {
+	s.store.open.Store(true)
+	if err := s.guard(s.load, nil); err != nil {
 		_ = s.abandon()
 		return nil, fmt.Errorf("opening spool %s: %w", dir, err)
 	}
@@ -37,6 +44,7 @@ func Open(dir string, o Options) (*Spool, error) {
 	}
 	s.writer.pb = s.db.NewBatch(pebble.WithInitialSizeBytes(1<<20), pebble.WithMaxRetainedSizeBytes(2*maxCommitBytes))
 	s.checkSpace()
+	s.growBallast()
 	s.measure()
 	s.oldest()
 	o.Logger.Info("spool open", zap.String("dir", dir), zap.Uint64("epoch", s.epoch),
@@ -46,18 +54,23 @@ func Open(dir string, o Options) (*Spool, error) {
 }
 
 // guard runs f on a goroutine of its own, which the store may end
-// (storeLogger).
-func (s *Spool) guard(f func() error) (err error) {
-	done := make(chan struct{})
+// (storeLogger). Once forsaken is closed it does not wait any longer: the
+// store may hold f for ever (background).
+func (s *Spool) guard(f func() error, forsaken <-chan struct{}) error {
+	done := make(chan error, 1)
 	go func() {
-		defer close(done)
+		var err error
+		defer func() { done <- err }()
 		err = f()
 	}()
-	<-done
-	if err == nil {
-		err = s.Failure()
+	select {
+	case err := <-done:
+		if err != nil {
+			return err
+		}
+	case <-forsaken:
 	}
-	return err
+	return s.Failure()
 }
 
 func (s *Spool) openStore() error {
@@ -70,23 +83,25 @@ func (s *Spool) openStore() error {
 	if err != nil {
 		return fmt.Errorf("locking, is it in use? %w", err)
 	}
+	s.lock = lock
 	cache := pebble.NewCache(8 << 20)
 	defer cache.Unref()
 	s.db, err = pebble.Open(s.dir, s.storeOptions(cache, lock))
 	if err != nil {
-		_ = lock.Close()
 		if pebble.IsCorruptionError(err) {
 			err = damaged("reading the log", err)
 		}
 		return err
 	}
-	s.lock = lock
 	return nil
 }
 
 // load reads where the log stands and checks it.
 func (s *Spool) load() error {
 	if err := s.loadMeta(); err != nil {
+		return err
+	}
+	if err := s.loadNode(); err != nil {
 		return err
 	}
 	if err := s.loadEnds(); err != nil {
@@ -142,6 +157,29 @@ func (s *Spool) loadMeta() error {
 	}
 	s.epoch = uint64(s.o.now().Unix())
 	return s.db.Set(keyMeta, binary.BigEndian.AppendUint64([]byte{layout}, s.epoch), pebble.Sync)
+}
+
+// loadNode compares whose spool this is with whose it should be.
+func (s *Spool) loadNode() error {
+	v, c, err := s.db.Get(keyNode)
+	switch {
+	case err == nil:
+		s.node = string(v)
+		if err := c.Close(); err != nil {
+			return err
+		}
+		if s.o.Node != "" && s.o.Node != s.node {
+			return fmt.Errorf("%w: it is that of %q, not of %q "+
+				"(each node needs a spool of its own; one that is renamed keeps its old name for its spool)", ErrOwner, s.node, s.o.Node)
+		}
+		return nil
+	case !errors.Is(err, pebble.ErrNotFound):
+		return damaged("reading the node", err)
+	case s.o.Node == "" || s.o.ReadOnly:
+		return nil
+	}
+	s.node = s.o.Node
+	return s.db.Set(keyNode, []byte(s.node), pebble.Sync)
 }
 
 // loadEnds finds first, last and watermark.

@@ -17,6 +17,10 @@ type Options struct {
 	// ReadOnly opens a spool that another process may write to later but not
 	// now: for looking into it from the command line.
 	ReadOnly bool
+	// Node is whose spool this is. A spool keeps the first it is given and
+	// refuses any other with ErrOwner: two nodes that number their records
+	// alike would pass for one. "" asks nothing.
+	Node string
 	// MaxQueued bounds the records that wait for a commit; 0 is 65536.
 	MaxQueued int
 	// MaxQueuedBytes bounds their octets; 0 is 64 MiB.
@@ -25,6 +29,10 @@ type Options struct {
 	// 0 is 256 MiB, negative never refuses. Taking resumes by itself at an
 	// eighth more.
 	MinFree int64
+	// Ballast is the size of a file that is kept beside the log only to be
+	// removed when a write meets a full disk in spite of MinFree: 0 is 64 MiB,
+	// negative none. It grows to that while the spool runs.
+	Ballast int64
 	// Retain is how many delivered records stay readable; 0 is 100000,
 	// negative none.
 	Retain int
@@ -67,6 +75,9 @@ func (o *Options) defaults() {
 	if o.MinFree == 0 {
 		o.MinFree = 256 << 20
 	}
+	if o.Ballast == 0 {
+		o.Ballast = 64 << 20
+	}
 	if o.Retain == 0 {
 		o.Retain = 100_000
 	}
@@ -87,7 +98,7 @@ type State uint32
 const (
 	Ready   State = iota
 	Full          // more waits than MaxQueued: the disk is too slow
-	NoSpace       // less is free than MinFree
+	NoSpace       // less is free than MinFree, or a write met a full disk
 	Failed        // a write or sync failed: final for this process
 	Closed
 )

@@ -18,8 +18,12 @@ var (
 	ErrDamaged = errors.New("the spool is damaged")
 	// ErrFailed: a write or sync failed; the process must be started again.
 	ErrFailed = errors.New("the spool has failed")
+	// ErrNoSpace: the disk is full; later it may have room again.
+	ErrNoSpace = errors.New("the spool has no room on its disk")
 	// ErrClosed: Close was called.
 	ErrClosed = errors.New("the spool is closed")
+	// ErrOwner: another node wrote this spool.
+	ErrOwner = errors.New("the spool belongs to another node")
 	// ErrVersion: a newer program wrote this spool.
 	ErrVersion = errors.New("the spool has an unknown layout")
 )
@@ -30,6 +34,7 @@ var (
 //	b<seq>  cut of the queue            t<sec>  first seq committed in that minute
 //	d<seq>  dead letter: owed to nobody any more
 //	w       watermark                   m       layout, epoch
+//	n       node
 //
 // An f<seq> is empty while the log has its record, and holds the record once
 // the log is trimmed past it; so does a d<seq> behind its reason (dead.go).
@@ -46,6 +51,7 @@ const (
 var (
 	keyWatermark = []byte{'w'}
 	keyMeta      = []byte{'m'}
+	keyNode      = []byte{'n'}
 )
 
 const keyLen = 9
@@ -67,6 +73,7 @@ type Spool struct {
 	db    *pebble.DB
 	lock  io.Closer
 	epoch uint64
+	node  string
 
 	// What readers need; written by the committer only.
 	first, last, watermark atomic.Uint64
@@ -74,8 +81,11 @@ type Spool struct {
 	dead                   [256]atomic.Int64 // by Letter.Reason
 	state                  atomic.Uint32
 	stats                  counters
+	ballast                ballast
+	store                  store
 	changed                chan struct{}
 	failure                atomic.Pointer[error]
+	broke                  chan struct{} // closed with failure
 
 	in      intake
 	wake    chan struct{}
@@ -204,6 +214,9 @@ func (s *Spool) Watermark() uint64 { return s.watermark.Load() }
 // when a spool is created anew, while sequence numbers start again.
 func (s *Spool) Epoch() uint64 { return s.epoch }
 
+// Node names the node that the spool belongs to, "" when none was ever said.
+func (s *Spool) Node() string { return s.node }
+
 // Changed receives a value after new records became durable. It serves one
 // receiver and holds one value: read until Last after each.
 func (s *Spool) Changed() <-chan struct{} { return s.changed }
@@ -234,6 +247,7 @@ func (s *Spool) Failure() error {
 func (s *Spool) fail(err error) {
 	err = fmt.Errorf("%w: %w", ErrFailed, err)
 	if s.failure.CompareAndSwap(nil, &err) {
+		close(s.broke)
 		s.o.Logger.Error("spool failed, accounting is no longer acknowledged until restart",
 			zap.String("dir", s.dir), zap.Error(err))
 	}
@@ -257,6 +271,7 @@ func (s *Spool) Close() error {
 		s.in.stop = true
 		s.in.mu.Unlock()
 		s.signal()
+		close(s.store.quit)
 	})
 	<-s.stopped
 	s.open.Lock()

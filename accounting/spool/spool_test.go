@@ -49,7 +49,7 @@ func all(t testing.TB, s *Spool) map[uint64]string {
 }
 
 func testOptions(fs vfs.FS) Options {
-	return Options{FS: fs, Retain: 10, Seal: -1, MinFree: -1}
+	return Options{FS: fs, Retain: 10, Seal: -1, MinFree: -1, Ballast: -1}
 }
 
 func reopen(t testing.TB, s *Spool, o Options) *Spool {

@@ -10,6 +10,7 @@ type counters struct {
 	commits, records, bytes, refused atomic.Uint64
 	free, disk, sealed               atomic.Uint64
 	commitTime, oldest               atomic.Int64
+	used, level                      atomic.Uint32 // of the file system: thousandths, percent
 }
 
 // Stats is a picture of the spool for metrics and the status page.
@@ -29,6 +30,8 @@ type Stats struct {
 	CommitTime time.Duration // spent in commits
 	DiskBytes  uint64        // what the log takes on the disk
 	FreeBytes  uint64        // what the file system has left, 0 unknown
+	DiskUsed   float64       // of the file system, 0 to 1 as df counts it
+	DiskLevel  int           // that crossed last: 0, 70, 85 or 95 percent
 	Oldest     time.Time
 }
 
@@ -46,6 +49,7 @@ func (s *Spool) Stats() Stats {
 		Pending: uint64(max(s.pending.Load(), 0)), Queued: uint64(queued),
 		Commits: c.commits.Load(), Records: c.records.Load(), Bytes: c.bytes.Load(), Refused: c.refused.Load(),
 		CommitTime: time.Duration(c.commitTime.Load()), DiskBytes: c.disk.Load(), FreeBytes: c.free.Load(),
+		DiskUsed: float64(c.used.Load()) / 1000, DiskLevel: int(c.level.Load()),
 	}
 	for i := range s.dead {
 		st.Dead += s.DeadLetters(uint8(i))
