@@ -146,7 +146,8 @@ func appendDegrees(dst []byte, v int64) []byte {
 	const scale = 10_000_000
 	v = (v*scale + 1<<24) >> 25
 	dst = strconv.AppendInt(dst, v/scale, 10)
-	frac := strconv.AppendInt(nil, scale+v%scale, 10) // the leading 1 keeps the zeros
+	var buf [8]byte
+	frac := strconv.AppendInt(buf[:0], scale+v%scale, 10) // the leading 1 keeps the zeros
 	frac[0] = '.'
 	return append(dst, frac...)
 }
