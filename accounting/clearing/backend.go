@@ -47,8 +47,9 @@ type book interface {
 	records(f *Filter, after uint64, limit int) (found []Entry, next uint64, err error)
 	record(id accounting.Key) (*Entry, error)
 	recordsOf(key accounting.Key, limit int) ([]Entry, error)
-	traces(id session.ID, generation uint64) ([]Trace, error)
+	// sessionByKey finds the session of a record.
 	sessionByKey(key accounting.Key) (*stored, error)
+	chunks(at place) ([]chunk, error)
 
 	letters(after uint64, limit int) ([]DeadLetter, error)
 	letter(number uint64) (*DeadLetter, error)
@@ -59,6 +60,7 @@ type book interface {
 type stored struct {
 	*session.Session
 	Reports uint32 // how many Traces were ever written
+	tail    []byte // the last of them, which are no chunk yet
 }
 
 // place names a session.
@@ -81,8 +83,8 @@ func indexOf(s *session.Session) index { return index{s.NAS, s.Open, s.Due} }
 // sessionChange replaces one session.
 type sessionChange struct {
 	stored
-	was *index  // nil: it is new
-	add []Trace // take the places behind Reports, round MaxTraces
+	was    *index // nil: it is new
+	chunks []chunk
 }
 
 // change is all that one transaction writes.
@@ -122,18 +124,18 @@ const (
 type pages struct {
 	book
 	was   map[place]index
-	count map[place]uint32
+	known map[place]stored // as far as traces go
 }
 
 func newPages(b book) *pages {
-	return &pages{book: b, was: map[place]index{}, count: map[place]uint32{}}
+	return &pages{book: b, was: map[place]index{}, known: map[place]stored{}}
 }
 
 func (p *pages) keep(found []stored, err error) ([]*session.Session, error) {
 	ss := make([]*session.Session, 0, len(found))
 	for _, f := range found {
 		at := placeOf(f.Session)
-		p.was[at], p.count[at] = indexOf(f.Session), f.Reports
+		p.was[at], p.known[at] = indexOf(f.Session), f
 		ss = append(ss, f.Session)
 	}
 	return ss, err
@@ -168,15 +170,20 @@ func (p *pages) add(c *change, d *session.Changes, reports []usage.Report) error
 			traces[at] = append(traces[at], traceOf(&reports[i], o))
 		}
 	}
+	named := map[accounting.Key]place{}
 	for _, s := range d.Sessions {
 		at := placeOf(s)
-		sc := sessionChange{stored: stored{s, p.count[at]}, add: traces[at]}
-		if n := len(sc.add); n > MaxTraces {
-			sc.add = sc.add[n-MaxTraces:]
+		sc := sessionChange{stored: p.known[at]}
+		sc.Session = s
+		for i := range traces[at] {
+			sc.trace(&traces[at][i])
 		}
 		was, known := p.was[at]
 		if known {
 			sc.was = &was
+		}
+		if len(d.Records) > 0 {
+			named[s.Key()] = at
 		}
 		if open := s.Open; open != (known && was.open) {
 			c.counts[countOpen] += map[bool]int64{true: 1, false: -1}[open]
@@ -189,7 +196,7 @@ func (p *pages) add(c *change, d *session.Changes, reports []usage.Report) error
 	}
 	for _, r := range d.Records {
 		order++
-		c.records = append(c.records, Entry{Order: uint64(order), Record: r})
+		c.records = append(c.records, Entry{Order: uint64(order), Record: r, of: named[r.Session]})
 		c.counts[countOrder]++
 		c.counts[countRecords+string(r.Status)]++
 	}

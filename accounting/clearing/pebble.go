@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"slices"
 	"sync"
 	"time"
 
@@ -28,16 +27,14 @@ const (
 	keyStretch = 'a' // epoch node first -> last hash taken
 	keySettled = 'x' // epoch node first last hash
 	keyClaim   = 'c' // key -> hour contents
-	keyOf      = 'g' // id -> generations, newest first
-	keySession = 's' // id generation -> reports open updated session
-	keyNamed   = 'k' // session key -> id generation
+	keySession = 's' // id, generation (newest first) -> reports open updated tail session
 	keyOpen    = 'o' // NAS id generation
 	keyDue     = 'd' // seconds id generation
-	keyTrace   = 't' // id generation place -> trace
+	keyTrace   = 't' // id generation chunk -> traces
 	keyJourney = 'j' // key -> hour legs
 	keyRecord  = 'r' // order -> seconds JSON
 	keyID      = 'i' // record id -> order
-	keyPart    = 'q' // session key order
+	keyPart    = 'q' // session key, order -> id generation
 	keyTally   = 'y' // class, names -> number
 	keyCount   = 'z' // name -> number
 	keyLetter  = 'l' // number -> JSON
@@ -45,6 +42,31 @@ const (
 )
 
 const layout = 1
+
+// prefixLen is what the store's filters know of a key: what it names and one
+// hash. All generations of a session ID are of one prefix, so that one look
+// says that there is none.
+const prefixLen = 17
+
+// comparer is the order of octets, and prefixes.
+var comparer = func() *pebble.Comparer {
+	c := *pebble.DefaultComparer
+	c.Name = "roamgate.clearing.1"
+	c.Split = func(k []byte) int { return min(len(k), prefixLen) }
+	c.ImmediateSuccessor = func(dst, prefix []byte) []byte {
+		n := len(dst)
+		if dst = append(dst, prefix...); len(prefix) < prefixLen {
+			return append(dst, 0)
+		}
+		for i := len(dst) - 1; i >= n; i-- {
+			if dst[i]++; dst[i] != 0 {
+				break
+			}
+		}
+		return dst
+	}
+	return &c
+}()
 
 // embedded is the backend in a directory.
 type embedded struct {
@@ -131,6 +153,7 @@ func (e *embedded) open() error {
 	po := &pebble.Options{
 		FS:                 e.o.fs,
 		Cache:              cache,
+		Comparer:           comparer,
 		Lock:               lock,
 		FormatMajorVersion: pebble.FormatNewest,
 		Logger:             storeLogger{e},
@@ -277,15 +300,10 @@ func (w *writer) claims(c *change) {
 }
 
 func (w *writer) sessions(c *change) {
-	fresh := map[session.ID][]uint64{}
-	for _, sc := range c.sessions {
-		at := placeOf(sc.Session)
-		is := indexOf(sc.Session)
-		if sc.was == nil {
-			fresh[at.id] = append(fresh[at.id], at.generation)
-			key := sc.Key()
-			w.set(join(keyNamed, key[:]), placeKey(nil, at))
-		} else if was := *sc.was; was != is {
+	for i := range c.sessions {
+		sc := &c.sessions[i]
+		at, is := placeOf(sc.Session), indexOf(sc.Session)
+		if was := sc.was; was != nil && *was != is {
 			if was.open {
 				w.del(placeKey(join(keyOpen, was.nas[:]), at))
 			}
@@ -293,30 +311,20 @@ func (w *writer) sessions(c *change) {
 				w.del(placeKey(dueKey(was.due), at))
 			}
 		}
-		if is.open && (sc.was == nil || *sc.was != is) {
-			w.set(placeKey(join(keyOpen, is.nas[:]), at), nil)
+		if sc.was == nil || *sc.was != is {
+			if is.open {
+				w.set(placeKey(join(keyOpen, is.nas[:]), at), nil)
+			}
+			if is.due != 0 {
+				w.set(placeKey(dueKey(is.due), at), nil)
+			}
 		}
-		if is.due != 0 && (sc.was == nil || *sc.was != is) {
-			w.set(placeKey(dueKey(is.due), at), nil)
+		for _, ch := range sc.chunks {
+			w.set(traceKey(at, ch.place), ch.traces)
 		}
-		for _, t := range sc.add {
-			w.set(traceKey(at, sc.Reports), t.append(nil))
-			sc.Reports++
-		}
-		v := binary.BigEndian.AppendUint32(make([]byte, 0, 512), sc.Reports)
-		v = append(v, map[bool]byte{true: 1}[is.open])
-		v = binary.BigEndian.AppendUint64(v, uint64(sc.Updated))
-		v, err := sc.AppendBinary(v)
-		if err != nil {
-			w.err = errors.Join(w.err, err)
-			return
-		}
-		w.set(placeKey([]byte{keySession}, at), v)
-	}
-	for id, generations := range fresh {
-		known, err := w.generations(id)
+		v, err := appendSession(make([]byte, 0, 1024), &sc.stored)
 		w.err = errors.Join(w.err, err)
-		w.set(join(keyOf, id[:]), appendGenerations(append(known, generations...)))
+		w.set(sessionKey(at), v)
 	}
 }
 
@@ -332,7 +340,7 @@ func (w *writer) records(c *change) {
 		at := binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(v)), uint64(c.at.Unix()))
 		w.set(join(keyRecord, order), append(at, v...))
 		w.set(join(keyID, r.Record.ID[:]), order)
-		w.set(join(keyPart, r.Record.Session[:], order), nil)
+		w.set(join(keyPart, r.Record.Session[:], order), placeKey(nil, r.of))
 	}
 }
 
@@ -374,17 +382,6 @@ func (w *writer) letters(c *change) {
 	}
 }
 
-func appendGenerations(gs []uint64) []byte {
-	slices.Sort(gs)
-	gs = slices.Compact(gs)
-	slices.Reverse(gs)
-	var v []byte
-	for _, g := range gs {
-		v = binary.BigEndian.AppendUint64(v, g)
-	}
-	return v
-}
-
 func join(prefix byte, parts ...[]byte) []byte {
 	k := append(make([]byte, 0, 48), prefix)
 	for _, p := range parts {
@@ -407,8 +404,36 @@ func placeKey(k []byte, at place) []byte {
 	return binary.BigEndian.AppendUint64(append(k, at.id[:]...), at.generation)
 }
 
+func sessionKey(at place) []byte {
+	at.generation = ^at.generation
+	return placeKey([]byte{keySession}, at)
+}
+
 func traceKey(at place, n uint32) []byte {
-	return binary.BigEndian.AppendUint16(placeKey([]byte{keyTrace}, at), uint16(n%MaxTraces))
+	return binary.BigEndian.AppendUint16(placeKey([]byte{keyTrace}, at), uint16(n))
+}
+
+// sessionHead is what stands before a session and its last traces.
+const sessionHead = 4 + 1 + 8 + 2
+
+func appendSession(b []byte, st *stored) ([]byte, error) {
+	b = binary.BigEndian.AppendUint32(b, st.Reports)
+	b = append(b, map[bool]byte{true: 1}[st.Open])
+	b = binary.BigEndian.AppendUint64(b, uint64(st.Updated))
+	b = binary.BigEndian.AppendUint16(b, uint16(len(st.tail)))
+	return st.AppendBinary(append(b, st.tail...))
+}
+
+func readSession(v []byte) (*stored, error) {
+	if len(v) < sessionHead {
+		return nil, errStored
+	}
+	n := sessionHead + int(binary.BigEndian.Uint16(v[13:]))
+	if len(v) < n {
+		return nil, errStored
+	}
+	st := &stored{Session: &session.Session{}, Reports: binary.BigEndian.Uint32(v), tail: bytes.Clone(v[sessionHead:n])}
+	return st, st.UnmarshalBinary(v[n:])
 }
 
 func dueKey(due int64) []byte {

@@ -107,30 +107,13 @@ func (w *writer) forgetOne(k, v []byte, before time.Time) error {
 }
 
 func (w *writer) forgetSession(st *stored) error {
-	at, key := placeOf(st.Session), st.Key()
-	w.del(placeKey([]byte{keySession}, at))
-	w.del(join(keyNamed, key[:]))
+	at := placeOf(st.Session)
+	w.del(sessionKey(at))
 	if st.Due != 0 {
 		w.del(placeKey(dueKey(st.Due), at))
 	}
-	for i := range min(st.Reports, MaxTraces) {
+	for i := range min(st.Reports/tracesAtOnce, maxChunks) {
 		w.del(traceKey(at, i))
-	}
-	// Several of one ID may go in one batch, so the list is read through it.
-	known, err := (&shelf{w.b}).generations(at.id)
-	if err != nil {
-		return err
-	}
-	rest := known[:0]
-	for _, g := range known {
-		if g != at.generation {
-			rest = append(rest, g)
-		}
-	}
-	if len(rest) == 0 {
-		w.del(join(keyOf, at.id[:]))
-	} else {
-		w.set(join(keyOf, at.id[:]), appendGenerations(rest))
 	}
 	return w.err
 }

@@ -127,50 +127,34 @@ func (s *shelf) claims(keys []accounting.Key) (map[accounting.Key][]accounting.K
 	return found, nil
 }
 
-func (s *shelf) generations(id session.ID) (gs []uint64, err error) {
-	v, err := s.get(join(keyOf, id[:]))
-	for ; len(v) >= 8; v = v[8:] {
-		gs = append(gs, binary.BigEndian.Uint64(v))
-	}
-	return gs, err
-}
-
 // session returns one session, nil if it is not there.
 func (s *shelf) session(at place) (*stored, error) {
-	v, err := s.get(placeKey([]byte{keySession}, at))
+	v, err := s.get(sessionKey(at))
 	if v == nil || err != nil {
 		return nil, err
 	}
 	return readSession(v)
 }
 
-const sessionHead = 4 + 1 + 8
-
-func readSession(v []byte) (*stored, error) {
-	if len(v) < sessionHead {
-		return nil, errStored
-	}
-	st := &stored{&session.Session{}, binary.BigEndian.Uint32(v)}
-	return st, st.UnmarshalBinary(v[sessionHead:])
-}
-
 func (s *shelf) sessions(ids []session.ID) (found []stored, err error) {
+	it, err := s.r.NewIter(&pebble.IterOptions{LowerBound: []byte{keySession}, UpperBound: []byte{keySession + 1}})
+	if err != nil {
+		return nil, err
+	}
 	for _, id := range ids {
-		gs, err := s.generations(id)
-		if err != nil {
-			return nil, err
-		}
-		for _, g := range gs[:min(len(gs), session.MaxGenerations)] {
-			st, err := s.session(place{id, g})
-			if err != nil {
-				return nil, err
-			}
-			if st != nil {
+		n := 0
+		for ok := it.SeekPrefixGE(join(keySession, id[:])); ok && n < session.MaxGenerations && err == nil; ok = it.Next() {
+			var st *stored
+			if st, err = readSession(it.Value()); err == nil {
 				found = append(found, *st)
 			}
+			n++
+		}
+		if err = errors.Join(err, it.Error()); err != nil {
+			break
 		}
 	}
-	return found, nil
+	return found, errors.Join(err, it.Close())
 }
 
 // listed returns the sessions that keys end with.
@@ -343,22 +327,25 @@ func (s *shelf) recordsOf(key accounting.Key, limit int) (found []Entry, err err
 	return found, err
 }
 
-func (s *shelf) traces(id session.ID, generation uint64) (found []Trace, err error) {
-	prefix := placeKey([]byte{keyTrace}, place{id, generation})
-	err = s.scan(prefix, prefix, func(_, v []byte) (bool, error) {
-		t, err := readTrace(v)
-		found = append(found, t)
-		return true, err
+func (s *shelf) chunks(at place) (found []chunk, err error) {
+	prefix := placeKey([]byte{keyTrace}, at)
+	err = s.scan(prefix, prefix, func(k, v []byte) (bool, error) {
+		found = append(found, chunk{uint32(binary.BigEndian.Uint16(k[len(k)-2:])), bytes.Clone(v)})
+		return true, nil
 	})
 	return found, err
 }
 
-func (s *shelf) sessionByKey(key accounting.Key) (*stored, error) {
-	v, err := s.get(join(keyNamed, key[:]))
-	if len(v) != 24 || err != nil {
-		return nil, err
-	}
-	return s.session(place{session.ID(v[:16]), binary.BigEndian.Uint64(v[16:])})
+func (s *shelf) sessionByKey(key accounting.Key) (found *stored, err error) {
+	prefix := join(keyPart, key[:])
+	err = s.scan(prefix, prefix, func(_, v []byte) (bool, error) {
+		if len(v) != 24 {
+			return false, errStored
+		}
+		found, err = s.session(place{session.ID(v[:16]), binary.BigEndian.Uint64(v[16:])})
+		return false, err
+	})
+	return found, err
 }
 
 func (s *shelf) letters(after uint64, limit int) (found []DeadLetter, err error) {

@@ -203,36 +203,35 @@ func writeSessions(b *pgx.Batch, c *change) error {
 	if n == 0 {
 		return nil
 	}
-	ids, keys, nas, docs := make([][]byte, n), make([][]byte, n), make([][]byte, n), make([][]byte, n)
+	ids, nas, tails, docs := make([][]byte, n), make([][]byte, n), make([][]byte, n), make([][]byte, n)
 	generations, due, updated, reports := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
 	open := make([]bool, n)
-	var traceIDs, traceDocs [][]byte
-	var traceGenerations []int64
+	var chunkIDs, chunks [][]byte
+	var chunkGenerations []int64
 	var places []int32
-	for i, sc := range c.sessions {
+	for i := range c.sessions {
+		sc := &c.sessions[i]
 		doc, err := sc.AppendBinary(nil)
 		if err != nil {
 			return err
 		}
-		ids[i], keys[i], nas[i], docs[i] = octets(sc.ID), octets(sc.Key()), octets(sc.NAS), doc
+		ids[i], nas[i], docs[i], tails[i] = octets(sc.ID), octets(sc.NAS), doc, append([]byte{}, sc.tail...)
 		generations[i], open[i], due[i], updated[i] = signed(sc.Generation), sc.Open, sc.Due, sc.Updated
-		for _, t := range sc.add {
-			traceIDs, traceGenerations = append(traceIDs, ids[i]), append(traceGenerations, generations[i])
-			places = append(places, int32(sc.Reports%MaxTraces))
-			traceDocs = append(traceDocs, t.append(nil))
-			sc.Reports++
-		}
 		reports[i] = int64(sc.Reports)
+		for _, ch := range sc.chunks {
+			chunkIDs, chunkGenerations = append(chunkIDs, ids[i]), append(chunkGenerations, generations[i])
+			places, chunks = append(places, int32(ch.place)), append(chunks, ch.traces)
+		}
 	}
 	b.Queue(`INSERT INTO clearing_session
-		SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::bytea[], $4::bytea[], $5::boolean[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bytea[])
+		SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::bytea[], $4::boolean[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bytea[], $9::bytea[])
 		ON CONFLICT (id, generation) DO UPDATE SET nas = excluded.nas, open = excluded.open, due = excluded.due,
-		updated = excluded.updated, reports = excluded.reports, doc = excluded.doc`,
-		ids, generations, keys, nas, open, due, updated, reports, docs)
+		updated = excluded.updated, reports = excluded.reports, tail = excluded.tail, doc = excluded.doc`,
+		ids, generations, nas, open, due, updated, reports, tails, docs)
 	if len(places) > 0 {
 		b.Queue(`INSERT INTO clearing_trace SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::integer[], $4::bytea[])
 			ON CONFLICT (id, generation, place) DO UPDATE SET doc = excluded.doc`,
-			traceIDs, traceGenerations, places, traceDocs)
+			chunkIDs, chunkGenerations, places, chunks)
 	}
 	return nil
 }
@@ -244,8 +243,8 @@ func writeRecords(b *pgx.Batch, c *change) error {
 	}
 	text := func() []string { return make([]string, n) }
 	keys := func() [][]byte { return make([][]byte, n) }
-	ord, ended, billable := make([]int64, n), make([]int64, n), make([]bool, n)
-	ids, sessions, devices, users, cuis := keys(), keys(), keys(), keys(), keys()
+	ord, ended, generations, billable := make([]int64, n), make([]int64, n), make([]int64, n), make([]bool, n)
+	ids, sessions, ofs, devices, users, cuis := keys(), keys(), keys(), keys(), keys(), keys()
 	home, visited, client, sessionID, status, exceptions, docs := text(), text(), text(), text(), text(), text(), text()
 	for i := range c.records {
 		r := &c.records[i].Record
@@ -255,6 +254,7 @@ func writeRecords(b *pgx.Batch, c *change) error {
 		}
 		ord[i], ended[i], billable[i], docs[i] = int64(c.records[i].Order), r.End.Unix(), r.Billable, string(doc)
 		ids[i], sessions[i] = octets(r.ID), octets(r.Session)
+		ofs[i], generations[i] = octets(c.records[i].of.id), signed(c.records[i].of.generation)
 		devices[i], users[i], cuis[i] = octets(r.Device), octets(r.User), octets(r.CUI)
 		home[i], visited[i] = search(r.Home.Realm), search(r.Visited.Realm)
 		client[i], sessionID[i], status[i] = search(r.Client), search(r.SessionID), string(r.Status)
@@ -263,13 +263,14 @@ func writeRecords(b *pgx.Batch, c *change) error {
 			exceptions[i] += string(x) + ","
 		}
 	}
-	b.Queue(`INSERT INTO clearing_record SELECT ord, id, session, $16, ended, home, visited, client, session_id,
+	b.Queue(`INSERT INTO clearing_record SELECT ord, id, session, of_id, of_generation, $18, ended, home, visited, client, session_id,
 		device, user_hash, cui, status, billable, exceptions, doc::json
-		FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[],
-			$9::bytea[], $10::bytea[], $11::bytea[], $12::text[], $13::boolean[], $14::text[], $15::text[])
-		AS x (ord, id, session, ended, home, visited, client, session_id, device, user_hash, cui, status, billable, exceptions, doc)`,
-		ord, ids, sessions, ended, home, visited, client, sessionID, devices, users, cuis, status, billable, exceptions, docs,
-		c.at.Unix())
+		FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bigint[], $6::bigint[], $7::text[], $8::text[],
+			$9::text[], $10::text[], $11::bytea[], $12::bytea[], $13::bytea[], $14::text[], $15::boolean[], $16::text[], $17::text[])
+		AS x (ord, id, session, of_id, of_generation, ended, home, visited, client, session_id, device, user_hash, cui, status,
+			billable, exceptions, doc)`,
+		ord, ids, sessions, ofs, generations, ended, home, visited, client, sessionID, devices, users, cuis, status,
+		billable, exceptions, docs, c.at.Unix())
 	return nil
 }
 

@@ -126,7 +126,7 @@ func (q *query) readSessions(sql string, args ...any) (found []stored, err error
 	err = q.each(func(rows pgx.Rows) error {
 		st := stored{Session: &session.Session{}}
 		var doc []byte
-		if err := rows.Scan(&st.Reports, &doc); err != nil {
+		if err := rows.Scan(&st.Reports, &st.tail, &doc); err != nil {
 			return err
 		}
 		found = append(found, st)
@@ -136,8 +136,8 @@ func (q *query) readSessions(sql string, args ...any) (found []stored, err error
 }
 
 func (q *query) sessions(ids []session.ID) ([]stored, error) {
-	return q.readSessions(`SELECT s.reports, s.doc FROM unnest($1::bytea[]) AS want (id), LATERAL (
-			SELECT reports, generation, doc FROM clearing_session WHERE id = want.id ORDER BY generation DESC LIMIT $2) s
+	return q.readSessions(`SELECT s.reports, s.tail, s.doc FROM unnest($1::bytea[]) AS want (id), LATERAL (
+			SELECT reports, tail, generation, doc FROM clearing_session WHERE id = want.id ORDER BY generation DESC LIMIT $2) s
 		ORDER BY want.id, s.generation DESC`, columns(ids), session.MaxGenerations)
 }
 
@@ -146,17 +146,18 @@ func (q *query) openAt(nas accounting.Key, after *session.Session, limit int) ([
 	if after != nil {
 		id, generation = after.ID[:], signed(after.Generation)
 	}
-	return q.readSessions(`SELECT reports, doc FROM clearing_session
+	return q.readSessions(`SELECT reports, tail, doc FROM clearing_session
 		WHERE open AND nas = $1 AND (id, generation) > ($2, $3) ORDER BY id, generation LIMIT $4`, nas[:], id, generation, limit)
 }
 
 func (q *query) due(now int64, limit int) ([]stored, error) {
-	return q.readSessions(`SELECT reports, doc FROM clearing_session
+	return q.readSessions(`SELECT reports, tail, doc FROM clearing_session
 		WHERE due <> 0 AND due <= $1 ORDER BY due, id, generation LIMIT $2`, now, limit)
 }
 
 func (q *query) sessionByKey(key accounting.Key) (*stored, error) {
-	found, err := q.readSessions(`SELECT reports, doc FROM clearing_session WHERE key = $1 LIMIT 1`, key[:])
+	found, err := q.readSessions(`SELECT s.reports, s.tail, s.doc FROM clearing_record r
+		JOIN clearing_session s ON s.id = r.of_id AND s.generation = r.of_generation WHERE r.session = $1 LIMIT 1`, key[:])
 	if len(found) == 0 {
 		return nil, err
 	}
@@ -249,16 +250,13 @@ func (q *query) recordsOf(key accounting.Key, limit int) ([]Entry, error) {
 	return q.entries(`WHERE session = $1 ORDER BY ord LIMIT $2`, key[:], limit)
 }
 
-func (q *query) traces(id session.ID, generation uint64) (found []Trace, err error) {
+func (q *query) chunks(at place) (found []chunk, err error) {
 	err = q.each(func(rows pgx.Rows) error {
-		var doc []byte
-		if err := rows.Scan(&doc); err != nil {
-			return err
-		}
-		t, err := readTrace(doc)
-		found = append(found, t)
+		var ch chunk
+		err := rows.Scan(&ch.place, &ch.traces)
+		found = append(found, ch)
 		return err
-	}, `SELECT doc FROM clearing_trace WHERE id = $1 AND generation = $2 ORDER BY place`, id[:], signed(generation))
+	}, `SELECT place, doc FROM clearing_trace WHERE id = $1 AND generation = $2 ORDER BY place`, at.id[:], signed(at.generation))
 	return found, err
 }
 

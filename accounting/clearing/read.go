@@ -16,6 +16,8 @@ import (
 type Entry struct {
 	Order  uint64
 	Record usage.Record
+
+	of place // when it is written
 }
 
 // Filter chooses records. The zero value is all of them.
@@ -114,13 +116,12 @@ func (s *Store) Session(ctx context.Context, key accounting.Key) (a *Account, er
 		}
 		if st != nil {
 			a.Session, a.Taken = st.Session, int(st.Reports)
-			if a.Reports, err = b.traces(st.ID, st.Generation); err != nil {
+			chunks, err := b.chunks(placeOf(st.Session))
+			if err != nil {
 				return err
 			}
-			// They stand in a ring: the oldest is where the next will go.
-			if n := len(a.Reports); n == MaxTraces {
-				at := a.Taken % n
-				a.Reports = slices.Concat(a.Reports[at:], a.Reports[:at])
+			if a.Reports, err = st.traces(chunks); err != nil {
+				return err
 			}
 		}
 		a.Records, err = b.recordsOf(key, maxRecordsOf)

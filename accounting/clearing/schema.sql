@@ -42,16 +42,15 @@ CREATE INDEX clearing_claim_at ON clearing_claim USING brin (at) WITH (autosumma
 CREATE TABLE clearing_session (
 	id         bytea   NOT NULL,
 	generation bigint  NOT NULL,
-	key        bytea   NOT NULL,
 	nas        bytea   NOT NULL,
 	open       boolean NOT NULL,
 	due        bigint  NOT NULL,
 	updated    bigint  NOT NULL,
 	reports    bigint  NOT NULL,
+	tail       bytea   NOT NULL, -- the last few traces
 	doc        bytea   NOT NULL,
 	PRIMARY KEY (id, generation)
 );
-CREATE INDEX clearing_session_key ON clearing_session (key);
 CREATE INDEX clearing_session_open ON clearing_session (nas, id, generation) WHERE open;
 CREATE INDEX clearing_session_due ON clearing_session (due) WHERE due <> 0;
 CREATE INDEX clearing_session_updated ON clearing_session (updated) WHERE NOT open;
@@ -72,6 +71,8 @@ CREATE TABLE clearing_record (
 	ord        bigint  PRIMARY KEY,
 	id         bytea   NOT NULL UNIQUE,
 	session    bytea   NOT NULL,
+	of_id      bytea   NOT NULL, -- and of_generation: the row of clearing_session
+	of_generation bigint NOT NULL,
 	at         bigint  NOT NULL,
 	ended      bigint  NOT NULL,
 	home       text    NOT NULL,

@@ -3,6 +3,7 @@ package clearing
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/roamgate/roamgate/accounting"
@@ -11,8 +12,56 @@ import (
 )
 
 // MaxTraces is how many reports of a session are remembered one by one, the
-// newest.
-const MaxTraces = 1000
+// newest. The last few stand beside the session, so that most sessions need
+// nothing else; eight at a time they become a chunk, and the chunks a ring.
+const (
+	MaxTraces    = 1000
+	tracesAtOnce = 8
+	maxChunks    = MaxTraces / tracesAtOnce
+)
+
+// chunk is tracesAtOnce traces of a session.
+type chunk struct {
+	place  uint32
+	traces []byte
+}
+
+// trace adds what is known of one more report.
+func (sc *sessionChange) trace(t *Trace) {
+	b := t.append(nil)
+	sc.tail = binary.AppendUvarint(sc.tail[:len(sc.tail):len(sc.tail)], uint64(len(b)))
+	sc.tail = append(sc.tail, b...)
+	if sc.Reports++; sc.Reports%tracesAtOnce == 0 {
+		sc.chunks = append(sc.chunks, chunk{(sc.Reports/tracesAtOnce - 1) % maxChunks, sc.tail})
+		sc.tail = nil
+	}
+	if len(sc.chunks) > maxChunks { // two of one place cannot be written at once
+		sc.chunks = sc.chunks[1:]
+	}
+}
+
+// traces reads those of the chunks, which are in the order of their places,
+// and those beside the session.
+func (st *stored) traces(chunks []chunk) (all []Trace, err error) {
+	if n := st.Reports / tracesAtOnce; n > maxChunks {
+		at := int(n%maxChunks) % max(len(chunks), 1)
+		chunks = slices.Concat(chunks[at:], chunks[:at]) // the next place has the oldest
+	}
+	for _, ch := range append(chunks, chunk{traces: st.tail}) {
+		for b := ch.traces; len(b) > 0; {
+			var n uint64
+			if b, err = uvarint(b, &n, nil); err != nil || n > uint64(len(b)) {
+				return nil, errStored
+			}
+			t, err := readTrace(b[:n])
+			if err != nil {
+				return nil, err
+			}
+			all, b = append(all, t), b[n:]
+		}
+	}
+	return all[max(len(all)-MaxTraces, 0):], nil
+}
 
 // Trace is what is remembered of a report, for people who ask what a session
 // was made of.
