@@ -9,17 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// inGroups makes Open read groups of so many records side by side.
-func inGroups(t *testing.T, n uint64) {
-	old := groupRecords
-	t.Cleanup(func() { groupRecords = old })
-	groupRecords = n
-}
-
 // TestScanInOrder holds that whoever looks at the records while Open reads
-// them side by side gets each once, in order, and none behind a bad one.
+// them gets each once, in order, and none behind a bad one.
 func TestScanInOrder(t *testing.T) {
-	inGroups(t, 3)
 	for _, n := range []int{0, 1, 3, 4, 20} {
 		s, err := Open("spool", testOptions(vfs.NewMem()))
 		require.NoError(t, err)

@@ -117,7 +117,6 @@ func leaveAlone(b []byte, at int) []byte { return b }
 // TestDamage: a torn tail opens without the torn batch, damage before it
 // refuses, and nothing damaged is ever read.
 func TestDamage(t *testing.T) {
-	inGroups(t, 3)
 	sealed := testOptions(nil)
 	sealed.Seal = time.Millisecond
 	type test struct {
@@ -209,7 +208,6 @@ func TestControlDefaultFormat(t *testing.T) {
 
 // TestDamagedTable: records that have moved out of the log are checked too.
 func TestDamagedTable(t *testing.T) {
-	inGroups(t, 3)
 	mem := vfs.NewMem()
 	s, err := Open("spool", testOptions(mem))
 	require.NoError(t, err)
@@ -237,7 +235,6 @@ func TestDamagedTable(t *testing.T) {
 }
 
 func TestOpenRefuses(t *testing.T) {
-	inGroups(t, 3)
 	fresh := func(t *testing.T, f func(s *Spool)) *vfs.MemFS {
 		mem := vfs.NewMem()
 		s, err := Open("spool", testOptions(mem))

@@ -50,12 +50,6 @@ func (d *smallDisk) usedLocked() (n int64) {
 	return n
 }
 
-func (d *smallDisk) used() int64 {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.usedLocked()
-}
-
 // leave makes room for so many octets more.
 func (d *smallDisk) leave(n int64) {
 	d.mu.Lock()

@@ -104,6 +104,9 @@ func (s *Spool) load() error {
 	if err := s.loadNode(); err != nil {
 		return err
 	}
+	if err := s.loadLost(); err != nil {
+		return err
+	}
 	if err := s.loadEnds(); err != nil {
 		return err
 	}
@@ -198,11 +201,15 @@ func (s *Spool) loadEnds() error {
 		return err
 	}
 	s.first.Store(1)
+	if n := len(s.lost); n > 0 {
+		s.last.Store(s.lost[n-1].Last) // numbers are not given twice
+		s.first.Store(s.last.Load() + 1)
+	}
 	if it.First() {
 		s.first.Store(seqOf(it.Key()))
 	}
 	if it.Last() {
-		s.last.Store(seqOf(it.Key()))
+		s.last.Store(max(seqOf(it.Key()), s.last.Load()))
 	}
 	if err := it.Close(); err != nil {
 		return damaged("reading the ends of the log", err)
@@ -232,4 +239,19 @@ func (s *Spool) loadTimes() error {
 		}
 	}
 	return damaged("reading times", it.Close())
+}
+
+// check reads every record: the store verifies its checksums, we the
+// numbering and the caller the content.
+func (s *Spool) check() (err error) {
+	rerr := s.read(0, s.last.Load(), func(seq uint64, rec []byte) bool {
+		if s.o.Scan != nil {
+			err = s.o.Scan(seq, rec)
+		}
+		if err != nil {
+			err = damaged(fmt.Sprintf("record %d", seq), err)
+		}
+		return err == nil
+	})
+	return errors.Join(err, rerr)
 }

@@ -43,8 +43,8 @@ type Options struct {
 	// costs one more sync. 0 is 250 ms, negative never.
 	Seal time.Duration
 	// Scan is called by Open for every retained record in order, while the
-	// whole log is checked: an error refuses to open. nil only checks. It is
-	// called on several goroutines, never at once; rec is lent.
+	// whole log is checked: an error refuses to open. nil only checks; rec is
+	// lent.
 	Scan func(seq uint64, rec []byte) error
 	// SkipCheck opens without reading the whole log; Scan is not called.
 	SkipCheck bool

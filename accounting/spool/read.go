@@ -9,7 +9,8 @@ import (
 
 // Read calls fn for every durable record from the sequence number from on,
 // or from the oldest kept, until fn returns false. rec is lent for the call.
-// A record that is missing or unreadable ends it with ErrDamaged.
+// A record that is missing or unreadable ends it with ErrDamaged, but for
+// those that a repair has found lost (Lost): they are left out.
 func (s *Spool) Read(from uint64, fn func(seq uint64, rec []byte) bool) error {
 	return s.use(func() error {
 		return s.read(from, s.last.Load(), fn)
@@ -33,10 +34,10 @@ func (s *Spool) read(from, last uint64, fn func(seq uint64, rec []byte) bool) (e
 	next := from
 	for ok := it.First(); ok; ok = it.Next() {
 		seq := seqOf(it.Key())
-		if seq != next {
+		if seq != next && !s.isLost(next, seq-1) {
 			return fmt.Errorf("%w: records %d to %d are missing", ErrDamaged, next, seq-1)
 		}
-		next++
+		next = seq + 1
 		if !fn(seq, it.Value()) {
 			return nil
 		}
@@ -44,7 +45,7 @@ func (s *Spool) read(from, last uint64, fn func(seq uint64, rec []byte) bool) (e
 	if err := it.Error(); err != nil {
 		return damaged(fmt.Sprintf("reading record %d", next), err)
 	}
-	if next <= last {
+	if next <= last && !s.isLost(next, last) {
 		return fmt.Errorf("%w: records %d to %d are missing", ErrDamaged, next, last)
 	}
 	return nil

@@ -123,9 +123,3 @@ func (l *segmentLog) Close() error {
 	<-l.stopped
 	return l.file.Close()
 }
-
-// nothingSynced answers at once: what the benchmark itself costs.
-type nothingSynced struct{}
-
-func (nothingSynced) Submit(b *Batch, done Done) bool { done.SpoolDone(b); return true }
-func (nothingSynced) Close() error                    { return nil }

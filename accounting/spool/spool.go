@@ -34,7 +34,7 @@ var (
 //	b<seq>  cut of the queue            t<sec>  first seq committed in that minute
 //	d<seq>  dead letter: owed to nobody any more
 //	w       watermark                   m       layout, epoch
-//	n       node
+//	n       node                        l<seq>  last of a range that a repair found lost
 //
 // An f<seq> is empty while the log has its record, and holds the record once
 // the log is trimmed past it; so does a d<seq> behind its reason (dead.go).
@@ -46,6 +46,7 @@ const (
 	keyDead    = 'd'
 	keyCut     = 'b'
 	keyTime    = 't'
+	keyLost    = 'l'
 )
 
 var (
@@ -74,6 +75,7 @@ type Spool struct {
 	lock  io.Closer
 	epoch uint64
 	node  string
+	lost  []Span // what a repair did not find, upwards; not changed once open
 
 	// What readers need; written by the committer only.
 	first, last, watermark atomic.Uint64

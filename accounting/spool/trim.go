@@ -109,6 +109,12 @@ func (s *Spool) deleteBelow(bound uint64) error {
 	}
 	drop(keyRecord, bound)
 	drop(keyCut, bound)
+	// A lost range that bound lies in is kept whole.
+	if i := sort.Search(len(s.lost), func(i int) bool { return s.lost[i].Last >= bound }); i < len(s.lost) {
+		drop(keyLost, min(bound, s.lost[i].First))
+	} else {
+		drop(keyLost, bound)
+	}
 	// Keep the minute that bound lies in.
 	i := sort.Search(len(w.times), func(i int) bool { return w.times[i].seq > bound }) - 1
 	if i > 0 {
