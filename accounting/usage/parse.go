@@ -106,6 +106,14 @@ var reportFields = [...]struct {
 	{"raw", func(s *scanner, _ *Report) { s.skip() }},
 }
 
+// quoted are the names as AppendJSON writes them.
+var quoted = func() (q [len(reportFields)]string) {
+	for i := range reportFields {
+		q[i] = `"` + reportFields[i].name + `":`
+	}
+	return q
+}()
+
 // seen is the set of fields of an object that were there. A name twice is
 // where two readers see two values.
 type seen uint64
@@ -158,17 +166,10 @@ func ParseReport(line []byte, r *Report) error {
 func (s *scanner) report(r *Report) (got seen, field string) {
 	next := 0
 	for s.open('{'); s.more('}'); {
-		name := s.name()
-		i := next
-		for ; i < len(reportFields) && reportFields[i].name != string(name); i++ {
-		}
-		if i == len(reportFields) {
-			for i = 0; i < next && reportFields[i].name != string(name); i++ {
-			}
-			if i == next {
-				s.skip()
-				continue
-			}
+		i := s.field(next)
+		if i < 0 {
+			s.skip()
+			continue
 		}
 		f := &reportFields[i]
 		switch {
@@ -185,6 +186,31 @@ func (s *scanner) report(r *Report) (got seen, field string) {
 	}
 	s.end()
 	return got, ""
+}
+
+// field reads the name of a field and finds it in reportFields, in which the
+// search begins at next: a line has them in that order. -1 is none of them.
+func (s *scanner) field(next int) int {
+	if rest := s.b[s.i:]; s.err == nil && len(rest) > 1 {
+		for i := next; i < len(quoted); i++ {
+			if q := quoted[i]; q[1] == rest[1] && len(rest) >= len(q) && string(rest[:len(q)]) == q {
+				s.i += len(q)
+				return i
+			}
+		}
+	}
+	name := s.name() // spelt otherwise, in another place, or not known
+	for i := next; i < len(reportFields); i++ {
+		if reportFields[i].name == string(name) {
+			return i
+		}
+	}
+	for i := range next {
+		if reportFields[i].name == string(name) {
+			return i
+		}
+	}
+	return -1
 }
 
 // complete checks what must hold between fields.
@@ -263,8 +289,9 @@ func (s *scanner) address() string {
 }
 
 func (s *scanner) time() time.Time {
-	t, err := time.Parse(time.RFC3339Nano, string(s.string()))
-	if err != nil || t.Location() != time.UTC {
+	v := s.string()
+	var t time.Time
+	if err := t.UnmarshalText(v); err != nil || v[len(v)-1] != 'Z' {
 		s.fail(errTime)
 	}
 	return t

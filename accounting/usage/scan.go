@@ -1,8 +1,11 @@
 package usage
 
 import (
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"math"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -36,6 +39,7 @@ type scanner struct {
 	i     int
 	first bool // no element of the object or list was read yet
 	buf   []byte
+	texts strings.Builder // all texts of the line in one piece
 	err   error
 }
 
@@ -87,14 +91,18 @@ func (s *scanner) more(end byte) bool {
 	}
 	first := s.first
 	s.first = false
-	if s.peek() == end {
+	switch c := s.peek(); {
+	case c == end:
 		s.i++
 		return false
+	case first:
+	case c == ',':
+		s.i++
+	default:
+		s.fail(errSyntax)
+		return false
 	}
-	if !first {
-		s.expect(',')
-	}
-	return s.err == nil
+	return true
 }
 
 // name reads the name of a field and the colon behind it.
@@ -111,7 +119,7 @@ func (s *scanner) string() []byte {
 		return nil
 	}
 	from, ascii := s.i, byte(0)
-	for i := from; i < len(s.b); i++ {
+	for i := from + plain(s.b[from:]); i < len(s.b); i++ {
 		switch c := s.b[i]; {
 		case c == '"':
 			s.i = i + 1
@@ -131,6 +139,22 @@ func (s *scanner) string() []byte {
 	}
 	s.fail(errSyntax)
 	return nil
+}
+
+// plain counts octets in front of b, eight at a time, that are ASCII and
+// neither a control character nor a quote nor a backslash. More may follow.
+func plain(b []byte) (n int) {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	for ; len(b)-n >= 8; n += 8 {
+		v := binary.LittleEndian.Uint64(b[n:])
+		quote, slash := v^ones*'"', v^ones*'\\'
+		// The top bit of each octet that is none of those, or, below one
+		// that is, perhaps of another.
+		if (v|(v-ones*0x20)|(quote-ones)|(slash-ones))&tops != 0 {
+			break
+		}
+	}
+	return n
 }
 
 // escaped reads on at the first backslash of the string that began at from.
@@ -233,29 +257,31 @@ func (s *scanner) text() string {
 	case len(v) > maxText:
 		s.fail(errLong)
 	default:
-		return string(v)
+		if s.texts.Cap() == 0 {
+			s.texts.Grow(len(s.b) / 3)
+		}
+		at := s.texts.Len()
+		s.texts.Write(v)
+		return s.texts.String()[at:]
 	}
 	return ""
 }
 
 // hex reads exactly the octets of dst.
 func (s *scanner) hex(dst []byte) {
-	v := s.string()
+	s.expect('"')
 	if s.err != nil {
 		return
 	}
-	if len(v) != 2*len(dst) {
+	n := 2 * len(dst)
+	if len(s.b)-s.i <= n || s.b[s.i+n] != '"' {
 		s.fail(errHex)
 		return
 	}
-	for i := range dst {
-		hi, lo := unhex(v[2*i]), unhex(v[2*i+1])
-		if hi < 0 || lo < 0 {
-			s.fail(errHex)
-			return
-		}
-		dst[i] = byte(hi<<4 | lo)
+	if _, err := hex.Decode(dst, s.b[s.i:s.i+n]); err != nil {
+		s.fail(errHex)
 	}
+	s.i += n + 1
 }
 
 // uint reads a whole number of at most so many bits.
