@@ -364,23 +364,30 @@ func appendText[T string | []byte](dst []byte, name string, v T) []byte {
 		return dst
 	}
 	dst = append(appendField(dst, name), '"')
+	from := 0 // what is behind it and in front of i goes out as it is
 	for i := 0; i < len(v); {
 		c := v[i]
-		if c < utf8.RuneSelf {
-			switch {
-			case c == '"' || c == '\\':
-				dst = append(dst, '\\', c)
-			case c < 0x20 || c == 0x7f:
-				dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-			default:
-				dst = append(dst, c)
+		switch {
+		case c >= utf8.RuneSelf:
+			r, n := utf8.DecodeRune([]byte(v[i:min(i+utf8.UTFMax, len(v))]))
+			if r == utf8.RuneError && n == 1 {
+				dst = append(dst, v[from:i]...)
+				dst = utf8.AppendRune(dst, r)
+				from = i + n
 			}
-			i++
+			i += n
 			continue
+		case c == '"' || c == '\\':
+			dst = append(dst, v[from:i]...)
+			dst = append(dst, '\\', c)
+			from = i + 1
+		case c < 0x20 || c == 0x7f:
+			dst = append(dst, v[from:i]...)
+			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+			from = i + 1
 		}
-		r, n := utf8.DecodeRune([]byte(v[i:min(i+utf8.UTFMax, len(v))]))
-		dst = utf8.AppendRune(dst, r)
-		i += n
+		i++
 	}
+	dst = append(dst, v[from:]...)
 	return append(dst, '"')
 }
