@@ -43,6 +43,7 @@ func settled(t testing.TB, d *Drainer, s *spool.Spool) {
 }
 
 func TestConsumerFromRedis(t *testing.T) {
+	t.Parallel()
 	r := startRedis(t)
 	s := openTight(t, vfs.NewMem())
 	o := testOptions()
@@ -93,6 +94,7 @@ func (e *epochSink) Publish(ctx context.Context, b *Batch) error {
 // TestForeignEntries puts into the queue what no hub writes: it reaches the
 // store with a reason, and holds nothing up.
 func TestForeignEntries(t *testing.T) {
+	t.Parallel()
 	r := startRedis(t)
 	c := r.client()
 	hash := fmt.Sprintf("%032x", 1)
@@ -162,6 +164,7 @@ func TestForeignEntries(t *testing.T) {
 }
 
 func TestReportNeverFalls(t *testing.T) {
+	t.Parallel()
 	r := startRedis(t)
 	c := r.client()
 	src := testSource(r, "c1")

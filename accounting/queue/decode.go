@@ -63,3 +63,50 @@ func (d *Delivery) refuse(format string, args ...any) {
 		d.Err = fmt.Errorf("%w: %s", ErrForeign, fmt.Sprintf(format, args...))
 	}
 }
+
+// maxHeaders is what the fields of a batch and the queue's own take.
+const maxHeaders = 4096
+
+// fields gives what stands beside the records, for queues whose messages
+// have headers and one payload.
+func (b *Batch) fields(set func(name, value string)) {
+	set("first", strconv.FormatUint(b.First, 10))
+	set("last", strconv.FormatUint(b.Last, 10))
+	set("epoch", strconv.FormatUint(b.Epoch, 10))
+	set("n", strconv.Itoa(b.N))
+	set("nq", strconv.Itoa(b.NQ))
+	set("hash", b.HashText())
+	set("encoding", Encoding)
+	set("data", strconv.Itoa(len(b.Data)))
+}
+
+// payload is Data with Quarantined behind it.
+func (b *Batch) payload() []byte {
+	if len(b.Quarantined) == 0 {
+		return b.Data
+	}
+	return append(append(make([]byte, 0, len(b.Data)+len(b.Quarantined)), b.Data...), b.Quarantined...)
+}
+
+// unpack is the reverse of fields and payload.
+func (d *Delivery) unpack(payload []byte, field func(name string) string) {
+	n, err := strconv.Atoi(field("data"))
+	if err != nil || n < 0 || n > len(payload) {
+		d.refuse("its field data is no number up to %d", len(payload))
+		n = len(payload)
+	}
+	if epoch := field("epoch"); epoch != strconv.FormatUint(d.Epoch, 10) {
+		d.refuse("its epoch is %.32q", epoch)
+	}
+	d.Data, d.Quarantined = payload[:n:n], payload[n:]
+	d.decode(field)
+	if d.Err != nil {
+		d.Data, d.Quarantined = payload[:min(len(payload), maxForeign)], nil
+	}
+}
+
+// number is 0 for what is no number.
+func number(text string) uint64 {
+	n, _ := strconv.ParseUint(text, 10, 64)
+	return n
+}

@@ -71,6 +71,7 @@ func consumeAndDie() error {
 // acknowledgement (accounting.md section 6, row 11). Each of its lives has
 // another name, so that what it leaves is taken over.
 func TestConsumerKilled(t *testing.T) {
+	t.Parallel()
 	r := startRedis(t)
 	s := openTight(t, vfs.NewMem())
 	o := testOptions()

@@ -88,3 +88,10 @@ func (s *server) cli(args ...string) string {
 	require.NoError(s.t, err, "%s", out)
 	return string(out)
 }
+
+func freePort(t testing.TB) int {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = l.Close() }()
+	return l.Addr().(*net.TCPAddr).Port
+}

@@ -42,6 +42,7 @@ func newSink(t testing.TB, r *server, epoch uint64) *Redis {
 }
 
 func TestRedisEntriesReadByPlainTools(t *testing.T) {
+	t.Parallel()
 	r := startRedis(t)
 	c := r.client()
 	s := openSpool(t, vfs.NewMem())
@@ -84,6 +85,7 @@ func TestRedisEntriesReadByPlainTools(t *testing.T) {
 }
 
 func TestRedisAwayAndBack(t *testing.T) {
+	t.Parallel()
 	r := startRedis(t)
 	c := r.client()
 	s := openSpool(t, vfs.NewMem())
@@ -110,6 +112,7 @@ func TestRedisAwayAndBack(t *testing.T) {
 // TestRedisLosesItsTail takes entries and the memory of them away, as a
 // failover to a replica that was behind does.
 func TestRedisLosesItsTail(t *testing.T) {
+	t.Parallel()
 	r := startRedis(t)
 	c := r.client()
 	s := openSpool(t, vfs.NewMem())
@@ -149,6 +152,7 @@ func TestRedisLosesItsTail(t *testing.T) {
 }
 
 func TestRedisRefusesTheSameBatch(t *testing.T) {
+	t.Parallel()
 	r := startRedis(t)
 	c := r.client()
 	fs := vfs.NewMem()
@@ -191,6 +195,7 @@ func (h *hexBytes) Scan(st fmt.ScanState, _ rune) error {
 }
 
 func TestRedisWatermarkDecidesWhatIsTrimmed(t *testing.T) {
+	t.Parallel()
 	r := startRedis(t)
 	c := r.client()
 	s, err := spool.Open("spool", spool.Options{FS: vfs.NewMem(), Retain: -1, MinFree: -1, Seal: -1})
@@ -239,6 +244,7 @@ func TestRedisWatermarkDecidesWhatIsTrimmed(t *testing.T) {
 }
 
 func TestRedisKnowsAForeignStream(t *testing.T) {
+	t.Parallel()
 	r := startRedis(t)
 	c := r.client()
 	s := openSpool(t, vfs.NewMem())
@@ -255,6 +261,7 @@ func TestRedisKnowsAForeignStream(t *testing.T) {
 }
 
 func TestRedisEvictionIsNoticed(t *testing.T) {
+	t.Parallel()
 	r := startRedis(t, "--maxmemory-policy", "allkeys-lru")
 	sink := newSink(t, r, 1)
 	_, known, err := sink.Last(ctx)

@@ -24,6 +24,10 @@ var fences = []fence{
 		why: "it is the independent oracle: the product must not share code with it"},
 	{path: "github.com/redis/go-redis/v9", rooms: []string{"aaa/device", "accounting/queue"}, tests: []string{"aaa/device", "accounting/queue"},
 		why: "Redis stays behind aaa/device and accounting/queue; cmd builds clients through them"},
+	{path: "github.com/nats-io", rooms: []string{"accounting/queue"}, tests: []string{"accounting/queue"},
+		why: "what kind of queue there is only accounting/queue knows"},
+	{path: "github.com/twmb/franz-go", rooms: []string{"accounting/queue"}, tests: []string{"accounting/queue"},
+		why: "what kind of queue there is only accounting/queue knows"},
 	{path: "github.com/prometheus", rooms: []string{"pkg/stat", "cmd"}, tests: []string{"pkg/stat", "cmd", "test"},
 		why: "counters go through pkg/stat, which costs 1 ns and not 177"},
 	{path: "github.com/cockroachdb/pebble/v2", rooms: []string{"accounting/spool", "accounting/clearing"}, // tests use its file systems in memory
