@@ -148,8 +148,10 @@ func TestRepetitionsOfARefusedRecord(t *testing.T) {
 	}
 	closed := make(chan error)
 	go func() { closed <- r.hub.spool.Close() }()
+	id := byte(3)
 	r.until("the spool closes", func() bool {
-		r.inject(listen.Acct, aged(t, "bob@a.iot.example", 9), addrOf(r.nas))
+		id++
+		r.inject(listen.Acct, aged(t, "bob@a.iot.example", id), addrOf(r.nas))
 		r.turn(0)
 		return r.value("roamgate_acct_packets_total", "result", "refused") > 0
 	})

@@ -36,13 +36,15 @@ type Exchange struct {
 	waits    bool // the first copy of it is
 	conflict bool // contradicts another record
 	onDisk   bool
-	homeDone bool // the home has answered, or there is none
-	failed   bool // no home took it
-	viaHome  bool // its first copy is owed to nobody: only the home can take it
-	hopeless bool // and none ever can: it is no packet for the next hop
-	owed     bool // marked in the spool until a home takes it
-	replay   bool // comes from the spool, has no client
-	stateful bool // carries State: belongs to one home
+	homeDone bool   // the home has answered, or there is none
+	failed   bool   // no home took it
+	viaHome  bool   // its first copy is owed to nobody: only the home can take it
+	letter   Letter // and none ever can: why
+	owed     bool   // marked in the spool until a home takes it
+	entered  bool   // counted among what its session owes
+	turn     bool   // the one of its session that may be sent
+	replay   bool   // comes from the spool, has no client
+	stateful bool   // carries State: belongs to one home
 
 	sent    uint8 // transmissions to the present home
 	homeID  uint8
@@ -67,6 +69,9 @@ type Exchange struct {
 	event   accounting.Key
 	content uint64
 	seq     uint64 // in the spool
+	session uint32 // of debts
+	why     Reason // it failed for
+	lane    *lane  // of a replay
 
 	snap    *Snapshot
 	client  *client.Client

@@ -63,5 +63,5 @@ func (h *hot) fuzz(b []byte) {
 		s.spooled(done)
 	}
 	h.pass(dedupTTL)
-	s.forward = s.forward[:0]
+	h.forgetOwed()
 }

@@ -129,7 +129,7 @@ func (h *hot) stop(attributes []byte) {
 	h.shard.recs = nil
 	h.shard.spooled(b)
 	h.answer(radius.AccountingResponse, nil)
-	h.shard.forward = h.shard.forward[:0]
+	h.forgetOwed()
 }
 
 // warm runs a round often enough that everything has grown.

@@ -99,7 +99,7 @@ type Hub struct {
 	homes  *home.Registry
 	sticky *home.Sticky
 	notes  chan note
-	later  later
+	later  *later
 
 	snap       atomic.Pointer[Snapshot]
 	applying   sync.Mutex // guards generation and the order of snapshots
@@ -115,7 +115,7 @@ func New(conf Config, set *realm.Set, rooms Rooms) (*Hub, error) {
 		events: rooms.Events, identity: rooms.Identity, policy: rooms.Policy,
 		start: time.Now(), seed: maphash.MakeSeed(),
 		homes: home.NewRegistry(conf.Seed), sticky: home.NewSticky(stickyConversations, stickyTTL),
-		notes: make(chan note, 1024), later: later{ended: make(chan struct{}, 1)},
+		notes: make(chan note, 1024), later: newLater(rooms.Spool, conf.Shards*conf.InFlight),
 	}
 	h.ctr = newHubStats(h)
 	if err := h.Apply(set); err != nil {

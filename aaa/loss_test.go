@@ -31,7 +31,7 @@ func TestRecordThatFitsNoNextHop(t *testing.T) {
 	r.settleDown()
 	assert.Equal(t, layeh.CodeAccountingResponse, r.got(b).Code)
 	r.until("it is owed to nobody", func() bool { return r.owed() == 0 })
-	assert.Equal(t, 1, r.value("roamgate_acct_unforwardable_total"))
+	assert.Equal(t, 1, r.value("roamgate_acct_dead_records", "reason", "too_long"))
 	r.clean()
 }
 

@@ -17,8 +17,10 @@ type mail struct {
 
 // replayed is an accounting record that still has to reach its home.
 type replayed struct {
-	seq uint64
-	rec []byte
+	seq     uint64
+	rec     []byte
+	session uint32
+	lane    *lane
 }
 
 // box is a queue filled by others and emptied by the shard. A letter is taken

@@ -189,6 +189,10 @@ func shapeOfReply(ex *Exchange, hm *home.Home, p *radius.Packet) Reason {
 	case radius.AccessAccept, radius.AccessReject, radius.AccessChallenge:
 		access = true
 	case radius.AccountingResponse:
+	case radius.ProtocolError:
+		if ex.kind != home.Acct {
+			return ReplyCode
+		}
 	default:
 		return ReplyCode
 	}
@@ -299,7 +303,7 @@ func resultOf(c radius.Code) int {
 	switch c {
 	case radius.AccessAccept:
 		return resultAccept
-	case radius.AccessReject:
+	case radius.AccessReject, radius.ProtocolError:
 		return resultReject
 	case radius.AccessChallenge:
 		return resultChallenge

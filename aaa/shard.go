@@ -93,7 +93,7 @@ type scratch struct {
 	drops     radius.Drop
 	states    [radius.MaxLen]byte
 	recordBuf []byte
-	forward   []uint64
+	ended     []ending
 	event     accounting.Event
 	header    accounting.Header
 }
@@ -323,9 +323,9 @@ func (s *Shard) flush() {
 			s.refused(b)
 		}
 	}
-	if len(s.forward) > 0 {
-		s.hub.spool.Forwarded(s.forward)
-		s.forward = s.forward[:0]
+	if len(s.ended) > 0 {
+		s.hub.later.report(s.ended)
+		s.ended = s.ended[:0]
 	}
 	for _, f := range s.fronts {
 		f.Queue.Flush()

@@ -27,7 +27,6 @@ type hubStats struct {
 	logSuppressed stat.ID
 	forwarded     stat.ID
 	panics        stat.ID
-	unforwardable stat.ID
 	local         [numReasons]stat.ID
 	seconds       [2]stat.ID
 	records       [256]stat.ID // by accounting.Kind
@@ -44,7 +43,11 @@ func newHubStats(h *Hub) *hubStats {
 	c.failovers = reg.Counter("roamgate_failovers_total", "Requests in flight that were moved to another home of their pool.")
 	c.logSuppressed = reg.Counter("roamgate_log_suppressed_total", "Log lines about single packets that were left out: one a second and reason is written.")
 	c.forwarded = reg.Counter("roamgate_acct_forwarded_later_total", "Acknowledged accounting records that reached their home from the spool.")
-	c.unforwardable = reg.Counter("roamgate_acct_unforwardable_total", "Acknowledged accounting records that no home can be given, because they do not fit into a packet of ours.")
+	reg.GaugeFunc("roamgate_acct_owed_oldest_seconds", "How long ago the oldest acknowledged record came that its home has not taken; 0: none is owed.", h.owedAge)
+	for l := DeadNoRoute; l <= DeadDropped; l++ {
+		reg.GaugeFunc("roamgate_acct_dead_records", "Acknowledged records that no home is given any more: its realm has no rule, too long for the next hop, unreadable, refused by the home with a Protocol-Error, or dropped by the operator.",
+			func() float64 { return float64(h.spool.DeadLetters(uint8(l))) }, "reason", l.String())
+	}
 	c.panics = reg.Counter("roamgate_panics_recovered_total", "Mistakes of the hub that a packet found; each is logged with its stack.")
 	for _, r := range Reasons() {
 		c.local[r] = reg.CounterSparse("roamgate_local_answers_total", "Decisions of the hub itself in the place of a home's answer.", "reason", r.String())

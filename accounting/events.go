@@ -22,8 +22,8 @@ const (
 	// FlagConflict and the returned record in Header.Other (0 while that one
 	// is not durable yet); the caller owes Settle or Abandon as for New.
 	Conflict
-	// Committing: the same event and content is on its way to the disk.
-	// Answer nothing: the client asks again.
+	// Committing: the same event and content is on its way to the disk. Claim
+	// again behind the commits that wait now.
 	Committing
 )
 
