@@ -1,6 +1,8 @@
 package aaa
 
 import (
+	"encoding/binary"
+
 	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/accounting"
 	"github.com/roamgate/roamgate/accounting/spool"
@@ -155,6 +157,9 @@ func (s *Shard) store(slot uint32, ex *Exchange) {
 	owed := ex.pool != nil && ex.durable()
 	if owed {
 		s.header.Flags |= accounting.FlagForward
+		later := s.hub.later
+		ex.session, ex.entered = s.hub.sessionOf(s.header.Client, &s.event), true
+		ex.turn = later.debts.enter(ex.session, later.rebuilt.Load())
 	}
 	s.recordBuf = accounting.AppendRecord(s.recordBuf[:0], &s.header, ex.buf)
 	s.gather().Add(s.slab.token(slot), s.recordBuf, owed)
@@ -186,6 +191,10 @@ func (s *Shard) forwardAccounting(slot uint32, ex *Exchange) {
 		ex.homeDone = true
 		return
 	}
+	if ex.entered && !ex.turn {
+		ex.homeDone, ex.failed = true, true // an earlier record of its session goes first
+		return
+	}
 	why := s.choose(slot, ex, s.parsed(ex))
 	if why == OK && ex.sock != noSocket {
 		why = s.transmit(slot, ex)
@@ -205,7 +214,10 @@ func (s *Shard) homeFailed(slot uint32, ex *Exchange, why Reason) {
 	}
 	s.note(why, peer, ex.from)
 	ex.failed, ex.homeDone = true, true
-	ex.hopeless = why.ofPacket()
+	ex.why = why
+	if why.ofPacket() {
+		ex.letter = DeadTooLong
+	}
 }
 
 // settle answers the client and ends the Exchange as soon as what its mode
@@ -225,16 +237,27 @@ func (s *Shard) settle(slot uint32, ex *Exchange) {
 	if !ex.homeDone {
 		return
 	}
-	if ex.owed && ex.hopeless {
-		s.stats.Add(s.ctr.unforwardable, 1)
-	}
-	if ex.owed && (!ex.failed || ex.hopeless) {
-		s.forward = append(s.forward, ex.seq)
-	}
-	if ex.replay {
-		s.hub.later.done(!ex.failed)
+	if ex.owed && ex.turn {
+		s.ended = append(s.ended, ending{seq: ex.seq, session: ex.session, how: ex.fate(), letter: ex.letter, lane: ex.lane})
 	}
 	s.end(slot)
+}
+
+// fate is what became of the record at the homes.
+func (ex *Exchange) fate() fate {
+	switch {
+	case ex.letter != 0:
+		return fateDead
+	case !ex.failed:
+		return fateTaken
+	}
+	switch ex.why {
+	case HomeBusy, NoIdentifier:
+		return fateBusy
+	case HomesDown, NoPool, NoRoute:
+		return fateDown
+	}
+	return fateSilent
 }
 
 // acknowledge sends the Accounting-Response.
@@ -253,12 +276,29 @@ func (s *Shard) acknowledge(ex *Exchange) {
 // "recorded" is not passed on: RFC 2866 section 4.2 gives it no meaning.
 func (s *Shard) accounted(slot uint32, ex *Exchange, p *radius.Packet, hm *home.Home) {
 	s.checkProxyState(ex, p, hm)
+	if p.Code() == radius.ProtocolError {
+		s.protested(slot, ex, p)
+		return
+	}
 	ex.homeDone, ex.failed = true, false
 	if ex.replay {
 		s.stats.Add(s.ctr.forwarded, 1)
 	}
 	s.settle(slot, ex)
 }
+
+// protested takes a Protocol-Error (RFC 7930 section 4): the home will not
+// take the record however often it is sent, unless it only has no room now.
+func (s *Shard) protested(slot uint32, ex *Exchange, p *radius.Packet) {
+	ex.homeDone, ex.failed, ex.why = true, true, HomeBusy
+	if cause, ok := p.First(radius.ErrorCause); !ok || len(cause) != 4 || binary.BigEndian.Uint32(cause) != resourcesUnavailable {
+		ex.letter = DeadProtocolError
+	}
+	s.settle(slot, ex)
+}
+
+// resourcesUnavailable is an Error-Cause (RFC 5176 section 3.5).
+const resourcesUnavailable = 506
 
 // spooled takes a batch back from the committer.
 func (s *Shard) spooled(b *spool.Batch) {
@@ -315,6 +355,12 @@ func (s *Shard) refused(b *spool.Batch) {
 
 // unrecorded ends an Exchange of which nothing is on the disk.
 func (s *Shard) unrecorded(slot uint32, ex *Exchange) {
+	if ex.entered {
+		s.hub.later.debts.pay(ex.session)
+		if ex.turn {
+			s.hub.later.debts.leave(ex.session)
+		}
+	}
 	s.stats.Add(s.ctr.packets[acctRefused], 1)
 	s.dropExchange(ex, SpoolUnavailable)
 	s.noAnswer(ex)
@@ -351,23 +397,24 @@ func (s *Shard) usage(ex *Exchange, p *radius.Packet, e *accounting.Event) {
 // replayRecord forwards an acknowledged record that has not reached its
 // home.
 func (s *Shard) replayRecord(r replayed) {
+	e := ending{seq: r.seq, session: r.session, how: fateDead, letter: DeadUnreadable, lane: r.lane}
 	rec, err := accounting.Decode(r.rec)
 	if err != nil || s.again.Parse(rec.Raw) != radius.OK {
-		s.stats.Add(s.ctr.unforwardable, 1)
-		s.forward = append(s.forward, r.seq)
-		s.hub.later.done(false)
+		s.ended = append(s.ended, e)
 		return
 	}
 	slot := s.slab.take()
 	if slot == noSlot {
-		s.hub.later.done(false)
+		e.how, e.letter = fateBusy, 0
+		s.ended = append(s.ended, e)
 		return
 	}
 	ex := s.begin(slot)
 	ex.stage, ex.kind, ex.replay = stageWaiting, home.Acct, true
 	ex.seq, ex.onDisk, ex.owed = r.seq, true, true
+	ex.session, ex.turn, ex.lane = r.session, true, r.lane
 	s.slab.keep(ex, rec.Raw)
-	if ex.route = s.routeOf(ex.snap, rec.Realm); ex.route != nil && ex.route.Acct >= 0 {
+	if ex.route = routeIn(ex.snap, rec.Realm); ex.route != nil && ex.route.Acct >= 0 {
 		ex.pool = ex.snap.Homes.Pool(ex.route.Acct, home.Acct)
 		name, _ := s.again.First(radius.UserName)
 		ex.key = deviceHash(&s.again, name)
@@ -378,9 +425,9 @@ func (s *Shard) replayRecord(r replayed) {
 	s.settle(slot, ex)
 }
 
-// routeOf finds the present rule of a record's realm, "" for none: the
+// routeIn finds the present rule of a record's realm, "" for none: the
 // configuration may have changed since it was written.
-func (s *Shard) routeOf(snap *Snapshot, name string) *realm.Route {
+func routeIn(snap *Snapshot, name string) *realm.Route {
 	if name == "" {
 		return snap.Set.Table.None()
 	}
