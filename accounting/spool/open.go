@@ -208,6 +208,9 @@ func (s *Spool) loadEnds() error {
 	if it.First() {
 		s.first.Store(seqOf(it.Key()))
 	}
+	if len(s.lost) > 0 {
+		s.first.Store(min(s.lost[0].First, s.first.Load()))
+	}
 	if it.Last() {
 		s.last.Store(max(seqOf(it.Key()), s.last.Load()))
 	}

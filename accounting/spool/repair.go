@@ -13,7 +13,7 @@ import (
 // its place, and leaves the damaged one beside it under the name it returns.
 // No hub may have it open. Records keep their numbers; what is lost stays a
 // named gap (Lost); the watermark, whole cuts, what is owed and dead letters
-// come along. The epoch is a new one: the queue must not take what follows
+// come along. Records that o.Scan refuses are lost. The epoch is a new one: the queue must not take what follows
 // for a repetition of something else.
 //
 // Until the new spool has been read whole nothing of the old one is touched.
@@ -63,10 +63,19 @@ func remake(dir, fresh string, o Options) (*Remains, error) {
 		b = s.db.NewBatch()
 		return err
 	}
+	var failed error
 	r, err := Salvage(dir, o.FS, func(seq uint64, rec []byte) error {
-		return write(newKey(keyRecord, seq), rec)
+		if o.Scan != nil {
+			if err := o.Scan(seq, rec); err != nil {
+				return err
+			}
+		}
+		if failed == nil {
+			failed = write(newKey(keyRecord, seq), rec)
+		}
+		return nil
 	})
-	if err == nil {
+	if err = errors.Join(err, failed); err == nil {
 		err = r.carry(write, s.epoch)
 	}
 	if err == nil && r.First > 1 {

@@ -60,7 +60,8 @@ type mark struct {
 // so an old copy is as good.
 //
 // each is called for every record that can be read, in no order and perhaps
-// more than once; nil only counts. rec is lent.
+// more than once; a record it returns an error for counts as lost. nil takes
+// all. rec is lent.
 func Salvage(dir string, fs vfs.FS, each func(seq uint64, rec []byte) error) (*Remains, error) {
 	if fs == nil {
 		fs = vfs.Default
@@ -97,21 +98,24 @@ func (x *salvager) bad(file string, offset int, text string) {
 }
 
 // put takes one entry of the store.
-func (x *salvager) put(kind pebble.InternalKeyKind, num uint64, k, v []byte) error {
+func (x *salvager) put(kind pebble.InternalKeyKind, num uint64, k, v []byte) {
 	r := x.r
 	switch kind {
 	case pebble.InternalKeyKindSet:
 		if len(k) == keyLen && k[0] == keyRecord {
 			seq := seqOf(k)
+			if x.each != nil {
+				if err := x.each(seq, v); err != nil {
+					x.bad(fmt.Sprintf("record %d", seq), -1, err.Error())
+					return
+				}
+			}
 			if n := len(r.found); n > 0 && r.found[n-1].Last+1 == seq {
 				r.found[n-1].Last = seq
 			} else {
 				r.found = append(r.found, Span{seq, seq})
 			}
-			if x.each == nil {
-				return nil
-			}
-			return x.each(seq, v)
+			return
 		}
 	case pebble.InternalKeyKindDelete, pebble.InternalKeyKindSingleDelete, pebble.InternalKeyKindDeleteSized:
 		v = nil
@@ -119,15 +123,14 @@ func (x *salvager) put(kind pebble.InternalKeyKind, num uint64, k, v []byte) err
 		if len(k) == keyLen && len(v) == keyLen && k[0] == keyRecord {
 			r.floor = max(r.floor, seqOf(v))
 		}
-		return nil
+		return
 	default:
-		return nil
+		return
 	}
 	gone := kind != pebble.InternalKeyKindSet
 	if old, ok := r.marks[string(k)]; !ok || num > old.num || num == old.num && old.gone {
 		r.marks[string(k)] = mark{num, append([]byte(nil), v...), gone}
 	}
-	return nil
 }
 
 func (x *salvager) log(name string) error {
@@ -146,32 +149,25 @@ func (x *salvager) log(name string) error {
 	if rerr != nil {
 		x.bad(name, len(b), rerr.Error())
 	}
-	var failed error
-	for _, h := range readLog(b, uint32(num), func(write []byte) {
-		if failed == nil {
-			failed = x.write(write)
-		}
-	}) {
+	for _, h := range readLog(b, uint32(num), x.write) {
 		x.bad(name, h.from, fmt.Sprintf("%d octets do not match their checksum", h.to-h.from))
 	}
-	return failed
+	return nil
 }
 
 // write takes one write of a log.
-func (x *salvager) write(repr []byte) error {
+func (x *salvager) write(repr []byte) {
 	h, ok := batchrepr.ReadHeader(repr)
 	if !ok {
-		return nil
+		return
 	}
 	num := uint64(h.SeqNum)
 	for r := batchrepr.Read(repr); ; num++ {
 		kind, k, v, ok, err := r.Next()
 		if err != nil || !ok {
-			return nil // its checksum was good: a format we do not know
+			return // its checksum was good: the end, or a format we do not know
 		}
-		if err := x.put(kind, num, k, v); err != nil {
-			return err
-		}
+		x.put(kind, num, k, v)
 	}
 }
 
@@ -203,9 +199,7 @@ func (x *salvager) table(name string) error {
 	}
 	defer func() { _ = it.Close() }()
 	for _, prefix := range prefixes {
-		if err := x.walk(it, prefix); err != nil {
-			return err
-		}
+		x.walk(it, prefix)
 	}
 	return nil
 }
@@ -221,25 +215,23 @@ func (x *salvager) tombstones(t *sstable.Reader) {
 	}
 	defer it.Close()
 	for sp, err := it.First(); err == nil && sp != nil; sp, err = it.Next() {
-		_ = x.put(pebble.InternalKeyKindRangeDelete, 0, sp.Start, sp.End)
+		x.put(pebble.InternalKeyKindRangeDelete, 0, sp.Start, sp.End)
 	}
 }
 
 // walk reads the keys of one prefix. Where a block cannot be read it looks
 // for the first number behind the block: twice as far each time until it
 // finds a good block, then back by halves.
-func (x *salvager) walk(it sstable.Iterator, prefix byte) error {
+func (x *salvager) walk(it sstable.Iterator, prefix byte) {
 	if single := prefix == keyMeta[0] || prefix == keyNode[0] || prefix == keyWatermark[0]; single {
 		if kv := it.SeekGE([]byte{prefix}, 0); kv != nil && len(kv.K.UserKey) == 1 && kv.K.UserKey[0] == prefix {
 			for ; kv != nil && len(kv.K.UserKey) == 1 && kv.K.UserKey[0] == prefix; kv = it.Next() {
 				if v, _, err := kv.Value(nil); err == nil {
-					if err := x.put(kv.K.Kind(), uint64(kv.K.SeqNum()), kv.K.UserKey, v); err != nil {
-						return err
-					}
+					x.put(kv.K.Kind(), uint64(kv.K.SeqNum()), kv.K.UserKey, v)
 				}
 			}
 		}
-		return nil
+		return
 	}
 	next, good := uint64(0), true
 	for {
@@ -247,23 +239,21 @@ func (x *salvager) walk(it sstable.Iterator, prefix byte) error {
 		for ; kv != nil; kv = it.Next() {
 			k := kv.K.UserKey
 			if k[0] != prefix || len(k) != keyLen {
-				return nil
+				return
 			}
 			good = true
 			if v, _, err := kv.Value(nil); err == nil {
-				if err := x.put(kv.K.Kind(), uint64(kv.K.SeqNum()), k, v); err != nil {
-					return err
-				}
+				x.put(kv.K.Kind(), uint64(kv.K.SeqNum()), k, v)
 			}
 			next = seqOf(k) + 1
 		}
 		if it.Error() == nil || !good {
-			return nil
+			return
 		}
 		good = false
 		var found bool
 		if next, found = behind(it, prefix, next); !found {
-			return nil
+			return
 		}
 	}
 }
