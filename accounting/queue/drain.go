@@ -23,6 +23,7 @@ type Drainer struct {
 
 	polled   time.Time
 	polls    uint64
+	heard    bool   // it had one when last asked
 	reported bool   // the clearing side has a watermark
 	stored   uint64 // that watermark, as last heard
 	trimmed  uint64 // the queue holds nothing below
@@ -160,8 +161,15 @@ func (d *Drainer) poll(ctx context.Context) error {
 	}
 	d.polled = time.Now()
 	seq, known, err := d.sink.Watermark(ctx)
-	if err != nil || !known {
+	if err != nil {
 		return err
+	}
+	had := d.heard
+	if d.heard = known; !known {
+		if had {
+			return errForgot
+		}
+		return nil
 	}
 	if d.polls++; d.polls%frontEvery == 0 {
 		if lost, err := d.frontLost(ctx, min(seq, d.stats.Cursor.Load())); err != nil || lost {
@@ -184,7 +192,10 @@ func (d *Drainer) poll(ctx context.Context) error {
 // queue answers with a whole batch.
 const frontEvery = 10
 
-var errFront = errors.New("the queue lost batches that nobody has stored")
+var (
+	errFront  = errors.New("the queue lost batches that nobody has stored")
+	errForgot = errors.New("the queue lost the clearing side's watermark, and maybe more")
+)
 
 // frontLost says whether the queue lacks a batch behind the record stored,
 // up to which the clearing side has everything: we never trim so far.
@@ -279,6 +290,7 @@ func (d *Drainer) hear(ctx context.Context) error {
 		return nil
 	}
 	seq, known, err := d.sink.Watermark(ctx)
+	d.heard = known && err == nil
 	switch {
 	case err != nil:
 		return err

@@ -12,6 +12,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+
+	"github.com/roamgate/roamgate/test/peer"
 )
 
 const waitLong, waitShort = 20 * time.Second, 5 * time.Millisecond
@@ -25,19 +27,10 @@ type server struct {
 	cmd  *exec.Cmd
 }
 
-// startRedis starts a server, or skips where there is none and nobody
-// insists.
+// startRedis starts a server.
 func startRedis(t testing.TB, args ...string) *server {
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("redis-server is needed in CI")
-		}
-		t.Skip("no redis-server")
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
-	require.NoError(t, l.Close())
+	peer.Need(t, "redis-server")
+	port := strconv.Itoa(freePort(t))
 	s := &server{t: t, dir: t.TempDir(), port: port, args: args}
 	s.start()
 	t.Cleanup(func() { s.kill() })

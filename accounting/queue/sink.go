@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"sync"
 )
 
 // ErrConflict: the queue holds something else where our batch belongs.
@@ -40,8 +41,14 @@ type Keeper interface {
 	Forget(ctx context.Context) error
 }
 
-// InProcess is a Sink that calls a function of this process.
-type InProcess struct{ deliver func(*Batch) error }
+// InProcess is a Sink that calls this process.
+type InProcess struct {
+	deliver func(context.Context, *Batch) error
+
+	mu   sync.Mutex // guards both
+	mark uint64
+	told bool
+}
 
 // NewInProcess returns a Sink that hands each batch to deliver, which must
 // have stored it when it returns nil. With nil everything counts as
@@ -50,14 +57,38 @@ func NewInProcess(deliver func(*Batch) error) *InProcess {
 	if deliver == nil {
 		deliver = func(*Batch) error { return nil }
 	}
-	return &InProcess{deliver: deliver}
+	return &InProcess{deliver: func(_ context.Context, b *Batch) error { return deliver(b) }}
+}
+
+// NewEmbedded returns a Sink that has t, a clearing store in this process,
+// take each batch, as of the hub named node.
+func NewEmbedded(node string, t Taker) *InProcess {
+	s := new(InProcess)
+	s.deliver = func(ctx context.Context, b *Batch) error {
+		mark, err := t.Take(ctx, &Delivery{
+			Node: node, Epoch: b.Epoch, First: b.First, Last: b.Last, N: b.N, NQ: b.NQ, Hash: b.Hash,
+			Encoding: Encoding, Data: b.Data, Quarantined: b.Quarantined, ID: b.ID(),
+		})
+		if err == nil {
+			s.mu.Lock()
+			s.mark, s.told = mark, true
+			s.mu.Unlock()
+		}
+		return err
+	}
+	return s
 }
 
 // Publish implements Sink.
-func (s *InProcess) Publish(_ context.Context, b *Batch) error { return s.deliver(b) }
+func (s *InProcess) Publish(ctx context.Context, b *Batch) error { return s.deliver(ctx, b) }
 
 // Last implements Sink: the spool's own watermark says it.
 func (s *InProcess) Last(context.Context) (uint64, bool, error) { return 0, false, nil }
 
-// Watermark implements Sink: delivered is stored.
-func (s *InProcess) Watermark(context.Context) (uint64, bool, error) { return 0, false, nil }
+// Watermark implements Sink: what the store said, and nothing where there is
+// none or it has not taken anything yet.
+func (s *InProcess) Watermark(context.Context) (uint64, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mark, s.told, nil
+}
