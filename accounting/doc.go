@@ -15,7 +15,9 @@
 // shards at once. Everything else is plain values.
 //
 // RFC 2866 (accounting), RFC 2869 sections 5.1-5.3 (gigawords, event time),
-// RFC 4372 (Chargeable-User-Identity), RFC 5080 sections 2.3.1 and 2.5.
+// RFC 4372 (Chargeable-User-Identity), RFC 5080 sections 2.3.1 and 2.5. When a
+// record is shown: RFC 5580 (operator, location) with RFC 3825 and 4776, 3GPP
+// TS 29.061 section 16.4.7, and the attributes of the WBA.
 //
 // It does not verify authenticators (pkg/radius), join records to sessions,
 // rate, or write anything to a disk.

@@ -55,7 +55,7 @@ type Record struct {
 	CalledStation  string           `json:"called_station,omitempty"`
 	Classes        []accounting.Key `json:"class,omitempty"`
 
-	Start   time.Time `json:"start"` // UTC; of this part
+	Start   time.Time `json:"start"` // UTC, whole seconds; of this part
 	End     time.Time `json:"end"`
 	Offset  int       `json:"utc_offset"` // seconds east of UTC at the visited network, 0 unknown or UTC
 	Seconds int64     `json:"seconds"`
@@ -105,7 +105,7 @@ type Source struct {
 }
 
 // Exception is a code that says what is unusual about a record. The codes are
-// a contract: they are only ever added to (exceptions.go lists them).
+// a contract: they are only ever added to (Exceptions lists them).
 type Exception string
 
 // Class is where a report ends. Every report is in exactly one at any time.
@@ -125,7 +125,8 @@ func (c Class) String() string {
 	return [...]string{"provisional", "cleared", "duplicate", "conflict", "rejected", "unknown"}[min(c, Classes)]
 }
 
-// Validators choose what makes a record not billable.
+// Validators choose what makes a record not billable. The zero value finds
+// impossible figures and asks for no profile.
 type Validators struct {
 	// WRIX names the clients whose records must follow the WRIX-i profile;
 	// "*" is all of them. Where it does not apply its codes are not given.

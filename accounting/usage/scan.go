@@ -30,7 +30,7 @@ var (
 // maxDepth bounds how deep what is skipped may be nested.
 const maxDepth = 8
 
-// scanner reads JSON (RFC 8259) from front to back. encoding/json takes six
+// scanner reads JSON (RFC 8259) from front to back. encoding/json takes five
 // times as long for a line; this one is strict about UTF-8 and names that
 // come twice besides. The first error stays, and after it every method
 // returns at once with a zero value.
