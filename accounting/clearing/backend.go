@@ -171,6 +171,7 @@ func (p *pages) add(c *change, d *session.Changes, reports []usage.Report) error
 		}
 	}
 	named := map[accounting.Key]place{}
+	c.sessions = make([]sessionChange, 0, len(d.Sessions))
 	for _, s := range d.Sessions {
 		at := placeOf(s)
 		sc := sessionChange{stored: p.known[at]}
@@ -194,9 +195,11 @@ func (p *pages) add(c *change, d *session.Changes, reports []usage.Report) error
 	if err != nil {
 		return err
 	}
-	for _, r := range d.Records {
+	c.records = make([]Entry, len(d.Records))
+	for i := range d.Records {
 		order++
-		c.records = append(c.records, Entry{Order: uint64(order), Record: r, of: named[r.Session]})
+		r := &d.Records[i]
+		c.records[i] = Entry{Order: uint64(order), Record: *r, of: named[r.Session]}
 		c.counts[countOrder]++
 		c.counts[countRecords+string(r.Status)]++
 	}

@@ -148,7 +148,7 @@ func (e *embedded) open() error {
 	if err != nil {
 		return fmt.Errorf("locking %s, is it in use? %w", e.o.Directory, err)
 	}
-	cache := pebble.NewCache(64 << 20)
+	cache := pebble.NewCache(192 << 20)
 	defer cache.Unref()
 	po := &pebble.Options{
 		FS:                 e.o.fs,
@@ -157,8 +157,9 @@ func (e *embedded) open() error {
 		Lock:               lock,
 		FormatMajorVersion: pebble.FormatNewest,
 		Logger:             storeLogger{e},
-		// Most keys are hashes: large tables in memory mean few rewrites.
-		MemTableSize:                64 << 20,
+		// They are taken from the cache: that must hold more than four of
+		// them, or the filters of the tables are read again and again.
+		MemTableSize:                32 << 20,
 		MemTableStopWritesThreshold: 4,
 		EventListener: &pebble.EventListener{
 			// The default ends the process. The read that met the damage
@@ -188,9 +189,30 @@ func (e *embedded) open() error {
 	return nil
 }
 
+// close closes the store. One that has failed may not end: its background
+// work is then left behind.
 func (e *embedded) close() error {
-	err := e.guard(e.db.Close)
-	return errors.Join(err, e.lock.Close())
+	closed := make(chan error, 1)
+	go func() {
+		err := errors.New("closing did not end")
+		defer func() { closed <- err }() // also where the store ends this goroutine
+		defer func() {
+			if r := recover(); r != nil {
+				err = fmt.Errorf("closing: %v", r)
+			}
+		}()
+		err = e.db.Close()
+	}()
+	var late <-chan time.Time
+	if e.failed() != nil {
+		late = time.After(2 * time.Second)
+	}
+	var err error
+	select {
+	case err = <-closed:
+	case <-late:
+	}
+	return errors.Join(err, e.failed(), e.lock.Close())
 }
 
 func (e *embedded) view(ctx context.Context, f func(book) error) error {
@@ -212,7 +234,7 @@ func (e *embedded) update(ctx context.Context, f func(book) (*change, error)) er
 	if err != nil || c == nil {
 		return err
 	}
-	w := &writer{shelf: shelf{e.db}, b: e.db.NewBatch(), fault: e.o.fault}
+	w := &writer{shelf: shelf{e.db}, b: e.db.NewBatch(pebble.WithInitialSizeBytes(1 << 20)), fault: e.o.fault}
 	defer func() { _ = w.b.Close() }()
 	if err := w.write(c); err != nil {
 		return err
