@@ -36,7 +36,7 @@ func valid(t testing.TB, s *jsonschema.Schema, b []byte) error {
 
 func TestSchemaTakesEveryRecord(t *testing.T) {
 	s := compile(t)
-	rs, b := export(t, JSONLines, 500)
+	rs, b := export(t, JSONLines, 200)
 	lines := bytes.Split(bytes.TrimSuffix(b, []byte("\n")), []byte("\n"))
 	seen := map[Status]bool{}
 	for i, line := range lines {

@@ -67,7 +67,7 @@ func TestParquetComesBack(t *testing.T) {
 // Groups are written as they fill: memory is that of one, however many
 // records there are.
 func TestParquetGroupsAreBounded(t *testing.T) {
-	const group = 100
+	const group = 30
 	var out bytes.Buffer
 	w := newParquetWriter(&out, group)
 	rng := rand.New(rand.NewPCG(1, 1))
