@@ -164,6 +164,9 @@ func TestLast(t *testing.T) {
 		t.Run(string(f), func(t *testing.T) {
 			rs, whole := export(t, f, 2)
 			for cut := range len(whole) + 1 {
+				if cut%7 != 0 && !bytes.Contains(whole[max(0, cut-2):min(len(whole), cut+2)], []byte("\n")) {
+					continue // in the middle of a line any place is as good
+				}
 				id, end, err := Last(f, bytes.NewReader(whole), int64(cut))
 				require.NoError(t, err, cut)
 				require.LessOrEqual(t, end, int64(cut))
