@@ -272,7 +272,7 @@ func (c *cursor) weigh(r *Rules, p *point) (st state, count [counters]int64, not
 		}
 		v, had := p.count[i], uint64(count[i])
 		if v > absurdCount {
-			st = absurd
+			st = cmp.Or(st, absurd)
 			continue
 		}
 		if !p.wide(i) {
@@ -282,14 +282,14 @@ func (c *cursor) weigh(r *Rules, p *point) (st state, count [counters]int64, not
 			}
 			if v < had {
 				if c.stopped || !r.plausible(i, v+wrap-had, elapsed) {
-					st = fell
+					st = cmp.Or(st, fell)
 					continue
 				}
 				v, noted = v+wrap, noted|wrapped
 			}
 		}
 		if v < had {
-			st = gigawordsFell
+			st = cmp.Or(st, gigawordsFell)
 			continue
 		}
 		count[i] = int64(v)
