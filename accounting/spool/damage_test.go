@@ -19,7 +19,7 @@ import (
 const damageCommits, damageEach = 100, 10
 
 // written returns the file system after 1000 acknowledged records as a power
-// cut leaves it. They lie in two logs; with rotate a third follows.
+// cut leaves it. They lie in one log; with rotate another follows.
 func written(t *testing.T, o Options, rotate bool) *vfs.MemFS {
 	mem := vfs.NewCrashableMem()
 	fs := &faultFS{FS: mem}
@@ -115,7 +115,8 @@ func zeroSector(b []byte, at int) []byte { clear(b[at : at+512]); return b }
 func leaveAlone(b []byte, at int) []byte { return b }
 
 // TestDamage: a torn tail opens without the torn batch, damage before it
-// refuses, and nothing damaged is ever read.
+// refuses, and nothing damaged is ever read. SPOOL_DAMAGE_STEP=1 flips a bit
+// in every commit, not in every tenth.
 func TestDamage(t *testing.T) {
 	sealed := testOptions(nil)
 	sealed.Seal = time.Millisecond
@@ -137,11 +138,11 @@ func TestDamage(t *testing.T) {
 		{"sectors of the tail are zero after the witness", sealed, false, 992, zeroTail, 0},
 		{"bit of the last commit after the witness", sealed, false, 992, flip, 0},
 		{"sector of zeros in an older commit", sealed, false, 800, zeroSector, 0},
-		{"sector of zeros in an older log", open, false, 200, zeroSector, 0},
-		{"older log cut off", open, false, 200, cutOff, 0},
+		{"sector of zeros in an older log", open, true, 200, zeroSector, 0},
+		{"older log cut off", open, true, 200, cutOff, 0},
 		{"bit of the last commit of a log that was followed by another", open, true, 992, flip, 0},
 	}
-	for at := 50; at < 900; at += 100 {
+	for at := 5; at < 990; at += 10 * longer("SPOOL_DAMAGE_STEP", 10) { // 1: every commit
 		tests = append(tests,
 			test{fmt.Sprintf("bit of record %d", at), sealed, false, at, flip, 0},
 			test{fmt.Sprintf("bit of record %d, another log behind", at), open, true, at, flip, 0})
@@ -165,6 +166,26 @@ func TestDamage(t *testing.T) {
 			require.NoError(t, s.Close())
 		})
 	}
+}
+
+// TestNewestFormatFromTheStart: also the first log of a new spool is written
+// in the format that tells damage from a torn end. The store alone begins it
+// in its oldest.
+func TestNewestFormatFromTheStart(t *testing.T) {
+	fs := written(t, testOptions(nil), false)
+	names, err := fs.List("spool")
+	require.NoError(t, err)
+	newest := 0
+	for _, n := range names {
+		if kindOf(n) != "log" {
+			continue
+		}
+		if b := content(t, fs, path.Join("spool", n)); len(b) > logHeader {
+			assert.GreaterOrEqual(t, int(b[6]), chunkNewest, n)
+			newest++
+		}
+	}
+	assert.Positive(t, newest)
 }
 
 // TestControlWithoutWitness shows what the witness is for: near the end of

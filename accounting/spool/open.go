@@ -86,7 +86,9 @@ func (s *Spool) openStore() error {
 	s.lock = lock
 	cache := pebble.NewCache(8 << 20)
 	defer cache.Unref()
-	s.db, err = pebble.Open(s.dir, s.storeOptions(cache, lock))
+	if err = s.create(cache, lock); err == nil {
+		s.db, err = pebble.Open(s.dir, s.storeOptions(cache, lock))
+	}
 	if err != nil {
 		if pebble.IsCorruptionError(err) {
 			err = damaged("reading the log", err)
@@ -94,6 +96,25 @@ func (s *Spool) openStore() error {
 		return err
 	}
 	return nil
+}
+
+// create opens and closes a store that is not there yet, or of an older
+// format: the store raises the format of a directory only after it has begun
+// a log in the old one, which would hold our first 16 MiB of records without
+// the marks by which damage is known (damage_test.go).
+func (s *Spool) create(cache *pebble.Cache, lock *pebble.Lock) error {
+	if s.o.ReadOnly {
+		return nil
+	}
+	d, err := pebble.Peek(s.dir, s.o.FS)
+	if err != nil || d.Exists && d.FormatMajorVersion >= s.o.format {
+		return nil // what is wrong Open says
+	}
+	db, err := pebble.Open(s.dir, s.storeOptions(cache, lock))
+	if err != nil {
+		return err
+	}
+	return db.Close()
 }
 
 // load reads where the log stands and checks it.

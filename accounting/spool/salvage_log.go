@@ -16,11 +16,15 @@ import (
 // another number are what is left of that. The store itself stops at the
 // first chunk that is not good; here the next good one is looked for.
 const (
-	logBlock  = 32 << 10
-	logHeader = 4 + 2 + 1 + 4 + 8
+	logBlock    = 32 << 10
+	logHeader   = 4 + 2 + 1 + 4
+	logSyncedTo = 8
 
-	chunkFull = 9 // and first, middle, last: the only ones the newest format writes
-	chunkLast = 12
+	chunkFull   = 0 // and first, middle, last, each with one of these added
+	chunkFirst  = 1
+	chunkLast   = 3
+	chunkOlder  = 5
+	chunkNewest = 9
 )
 
 // logHole is a stretch of a log that cannot be read, in octets from its
@@ -34,11 +38,11 @@ func readLog(b []byte, num uint32, f func(write []byte)) (holes []logHole) {
 	var write []byte
 	begun, bad := false, -1
 	for at := 0; at+logHeader <= len(b); {
-		if left := logBlock - at%logBlock; left < logHeader {
-			at += left
+		if left := logBlock - at%logBlock; left < logHeader || left < logHeader+logSyncedTo && zeros(b[at:min(len(b), at+left)]) {
+			at += left // too short for a chunk
 			continue
 		}
-		kind, content, ok := chunk(b[at:min(len(b), at-at%logBlock+logBlock)], num)
+		kind, n, ok := chunk(b[at:min(len(b), at-at%logBlock+logBlock)], num)
 		if !ok {
 			if bad < 0 {
 				bad = at
@@ -50,11 +54,12 @@ func readLog(b []byte, num uint32, f func(write []byte)) (holes []logHole) {
 		if bad >= 0 {
 			holes, bad = append(holes, logHole{bad, at}), -1
 		}
-		switch kind - chunkFull {
-		case 0:
+		content := b[at+headerLen(b[at+6]) : at+n : at+n]
+		switch kind {
+		case chunkFull:
 			f(content)
 			begun = false
-		case 1:
+		case chunkFirst:
 			write, begun = append(write[:0], content...), true
 		default:
 			write = append(write, content...)
@@ -63,7 +68,7 @@ func readLog(b []byte, num uint32, f func(write []byte)) (holes []logHole) {
 				begun = false
 			}
 		}
-		at += logHeader + len(content)
+		at += n
 	}
 	return holes
 }
@@ -72,7 +77,7 @@ func readLog(b []byte, num uint32, f func(write []byte)) (holes []logHole) {
 // good one, else in the next block.
 func afterBad(b []byte, at int, num uint32) int {
 	block := at - at%logBlock + logBlock
-	next := at + logHeader + int(binary.LittleEndian.Uint16(b[at+4:]))
+	next := at + headerLen(b[at+6]) + int(binary.LittleEndian.Uint16(b[at+4:]))
 	if next+logHeader <= min(block, len(b)) {
 		if _, _, ok := chunk(b[next:min(block, len(b))], num); ok {
 			return next
@@ -81,19 +86,40 @@ func afterBad(b []byte, at int, num uint32) int {
 	return block
 }
 
-// chunk reads the chunk at the beginning of b, which ends with its block.
-func chunk(b []byte, num uint32) (kind int, content []byte, ok bool) {
+func zeros(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func headerLen(kind byte) int {
+	if kind < chunkNewest {
+		return logHeader
+	}
+	return logHeader + logSyncedTo
+}
+
+// chunk checks the chunk at the beginning of b, which ends with its block,
+// and returns its length.
+func chunk(b []byte, num uint32) (kind, n int, ok bool) {
 	if len(b) < logHeader {
-		return 0, nil, false
+		return 0, 0, false
 	}
-	end := logHeader + int(binary.LittleEndian.Uint16(b[4:]))
-	kind = int(b[6])
-	if kind < chunkFull || kind > chunkLast || end > len(b) || binary.LittleEndian.Uint32(b[7:]) != num {
-		return 0, nil, false
+	n = headerLen(b[6]) + int(binary.LittleEndian.Uint16(b[4:]))
+	switch {
+	case b[6] >= chunkNewest:
+		kind = int(b[6]) - chunkNewest
+	case b[6] >= chunkOlder:
+		kind = int(b[6]) - chunkOlder
+	default:
+		return 0, 0, false
 	}
-	crc := crc32.Checksum(b[6:end], castagnoli)
-	if binary.LittleEndian.Uint32(b) != crc>>15|crc<<17+0xa282ead8 {
-		return 0, nil, false
+	if kind > chunkLast || n > len(b) || binary.LittleEndian.Uint32(b[7:]) != num {
+		return 0, 0, false
 	}
-	return kind, b[logHeader:end:end], true
+	crc := crc32.Checksum(b[6:n], castagnoli)
+	return kind, n, binary.LittleEndian.Uint32(b) == crc>>15|crc<<17+0xa282ead8
 }
