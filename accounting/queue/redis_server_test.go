@@ -24,7 +24,9 @@ type server struct {
 	dir  string
 	port string
 	args []string
-	cmd  *exec.Cmd
+	// plain leaves out what a queue needs: args is all, a file first.
+	plain bool
+	cmd   *exec.Cmd
 }
 
 // startRedis starts a server.
@@ -42,6 +44,9 @@ func (s *server) start() {
 		"--port", s.port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "",
 		"--appendonly", "yes", "--appendfsync", "always",
 	}, s.args...)
+	if s.plain {
+		args = append(s.args[:len(s.args):len(s.args)], "--port", s.port, "--bind", "127.0.0.1", "--dir", s.dir)
+	}
 	s.cmd = exec.Command("redis-server", args...)
 	require.NoError(s.t, s.cmd.Start())
 	c := redis.NewClient(&redis.Options{Addr: s.addr(), MaxRetries: -1})

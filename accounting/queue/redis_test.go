@@ -273,23 +273,3 @@ func TestRedisEvictionIsNoticed(t *testing.T) {
 	_, _, err = sink.Last(ctx)
 	require.NoError(t, err, "a server that keeps CONFIG to itself is believed")
 }
-
-func BenchmarkRedisDrain(b *testing.B) {
-	r := startRedis(b)
-	s := openSpool(b, vfs.NewMem())
-	defer func() { _ = s.Close() }()
-	const each = 64
-	recs := stops(1, each)
-	n := 0
-	for b.Loop() {
-		put(b, s, recs...)
-		n += each
-	}
-	o := testOptions()
-	o.MaxRecords = 0
-	start := time.Now()
-	d, stop := drain(b, s, newSink(b, r, s.Epoch()), o)
-	caughtUp(b, d, s)
-	b.ReportMetric(float64(n)/time.Since(start).Seconds(), "drained-records/s")
-	stop()
-}
