@@ -27,7 +27,6 @@ type vector struct {
 	rules Rules
 	steps []step
 	want  []string
-	text  string
 }
 
 // step is a report, or a call of Close.
@@ -91,7 +90,6 @@ func parseVectors(file, text string) (list []vector, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s:%d: %w", file, n, err)
 		}
-		list[len(list)-1].text += line + "\n"
 	}
 	return list, scan.Err()
 }
@@ -276,16 +274,25 @@ func sayMonths(records []usage.Record) (got []string) {
 }
 
 func readVectors(t testing.TB) (list []vector) {
-	files, err := filepath.Glob(vectorFolder + "/*.txt")
-	require.NoError(t, err)
-	for _, f := range files {
-		b, err := os.ReadFile(f)
-		require.NoError(t, err)
-		vs, err := parseVectors(filepath.Base(f), string(b))
+	for file, text := range readFiles(t) {
+		vs, err := parseVectors(file, text)
 		require.NoError(t, err)
 		list = append(list, vs...)
 	}
 	return list
+}
+
+func readFiles(t testing.TB) map[string]string {
+	files, err := filepath.Glob(vectorFolder + "/*.txt")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	texts := make(map[string]string)
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		require.NoError(t, err)
+		texts[filepath.Base(f)] = string(b)
+	}
+	return texts
 }
 
 // TestVectors runs every case of test/vectors/session, one report at a time
