@@ -37,6 +37,40 @@ func testServerKilled(t *testing.T, p *peer.Postgres) {
 	assert.Equal(t, wantLives(10), b.usage())
 }
 
+// testConsumerHangs has a consumer stop in the midst of a transaction: others
+// go on once the server has ended it, and it finds its batch taken.
+func testConsumerHangs(t *testing.T, p *peer.Postgres) {
+	b := newBench(t, inPostgres(p))
+	hangs, goesOn := make(chan struct{}), make(chan struct{})
+	o := b.o
+	o.PostgreSQL += "&idle_in_transaction_session_timeout=200ms"
+	o.fault = func(step string) error {
+		if step == "commit" {
+			close(hangs)
+			<-goesOn
+		}
+		return nil
+	}
+	slow, err := Open(ctx, o)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, slow.Close()) }()
+	ds := lives(newHub(t, "hub-1"), 10, 6)
+	done := make(chan error, 1)
+	go func() {
+		_, err := slow.Take(ctx, ds[0])
+		done <- err
+	}()
+	<-hangs
+	b.take(ds...)
+	close(goesOn)
+	require.Error(t, <-done)
+	slow.o.fault = func(string) error { return nil }
+	mark, err := slow.Take(ctx, ds[0])
+	require.NoError(t, err)
+	assert.Equal(t, uint64(30), mark)
+	assert.Equal(t, wantLives(10), b.usage())
+}
+
 func testLaterTables(t *testing.T, p *peer.Postgres) {
 	b := newBench(t, inPostgres(p))
 	c, err := pgx.Connect(ctx, b.o.PostgreSQL)

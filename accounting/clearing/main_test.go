@@ -45,5 +45,6 @@ func TestPostgres(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) { tt.run(t, inPostgres(p)) })
 	}
 	t.Run("the server is killed", func(t *testing.T) { testServerKilled(t, p) })
+	t.Run("a consumer hangs", func(t *testing.T) { testConsumerHangs(t, p) })
 	t.Run("tables of a later program", func(t *testing.T) { testLaterTables(t, p) })
 }

@@ -36,6 +36,16 @@ const lockSpace = 0x726f616d
 
 const takeTurn = `SELECT pg_advisory_xact_lock($1, hashtext(current_schema()))`
 
+// takeover has the server end our transaction when we hang, or our machine is
+// gone: it holds the turn of all others. The connection string can say other.
+var takeover = map[string]string{
+	"idle_in_transaction_session_timeout": "20s",
+	"tcp_keepalives_idle":                 "10",
+	"tcp_keepalives_interval":             "5",
+	"tcp_keepalives_count":                "2",
+	"tcp_user_timeout":                    "20s",
+}
+
 // attempts bounds how often a transaction is begun again because of another.
 const attempts = 10
 
@@ -43,6 +53,11 @@ func openPostgres(ctx context.Context, o *Options) (*database, error) {
 	cfg, err := pgxpool.ParseConfig(o.PostgreSQL)
 	if err != nil {
 		return nil, errors.New("the connection string of PostgreSQL cannot be read") // the cause may show a password
+	}
+	for k, v := range takeover {
+		if _, set := cfg.ConnConfig.RuntimeParams[k]; !set {
+			cfg.ConnConfig.RuntimeParams[k] = v
+		}
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
