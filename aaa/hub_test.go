@@ -68,7 +68,7 @@ func TestRun(t *testing.T) {
 	h := r.atAcct(0)
 	assert.Equal(t, "s", rfc2866.AcctSessionID_GetString(h.Packet))
 	h.put(h.reply(layeh.CodeAccountingResponse))
-	require.Eventually(t, func() bool { return r.owed() == 0 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return r.marked() == 0 }, patience, time.Millisecond)
 }
 
 // What cannot be begun is refused before anything runs.

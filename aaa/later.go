@@ -61,7 +61,7 @@ type later struct {
 	mu    sync.Mutex
 	ended []ending // guarded by mu
 
-	debts   *debts
+	debts   debts
 	rebuilt atomic.Bool   // debts has what an earlier run has left
 	wake    chan struct{} // something has come back
 	jobs    chan func()   // what others want done between two turns
@@ -91,7 +91,7 @@ type walk struct {
 
 func newLater(sp *spool.Spool, slots int) *later {
 	l := &later{
-		debts: new(debts), wake: make(chan struct{}, 1), jobs: make(chan func()),
+		debts: newDebts(slots), wake: make(chan struct{}, 1), jobs: make(chan func()),
 		walk: walk{last: sp.Last(), most: max(slots/laterShare, 1), missing: map[string]int64{}},
 	}
 	if st := sp.Stats(); st.Pending == 0 {

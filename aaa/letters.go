@@ -89,9 +89,11 @@ func (h *Hub) EachWaiting(owedFrom, deadFrom uint64, f func(w Waiting) bool) err
 		more = f(w)
 		return more
 	}
-	err := h.spool.Pending(owedFrom, 0, func(seq uint64, b []byte) bool { return one(seq, b, nil) })
-	if err != nil || !more {
-		return err
+	if owedFrom <= h.spool.Last() {
+		err := h.spool.Pending(owedFrom, 0, func(seq uint64, b []byte) bool { return one(seq, b, nil) })
+		if err != nil || !more {
+			return err
+		}
 	}
 	return h.spool.Dead(deadFrom, 0, func(l spool.Letter, b []byte) bool { return one(l.Seq, b, &l) })
 }

@@ -19,6 +19,12 @@ import (
 func (r *rig) owed() (n int) {
 	r.t.Helper()
 	require.NoError(r.t, r.hub.settleOwed(r.now))
+	return r.marked()
+}
+
+// marked counts the markers in the spool, also while the walk runs.
+func (r *rig) marked() (n int) {
+	r.t.Helper()
 	require.NoError(r.t, r.hub.spool.Pending(0, 0, func(uint64, []byte) bool { n++; return true }))
 	return n
 }

@@ -17,7 +17,8 @@ import (
 	"github.com/roamgate/roamgate/accounting"
 )
 
-// The administration port answers GET only: it changes nothing.
+// The administration port changes nothing but what becomes of records that
+// wait for their home (accounting_admin.go).
 func (s *server) adminHandler() http.Handler {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(s.stats, collectors.NewGoCollector(),
@@ -29,7 +30,10 @@ func (s *server) adminHandler() http.Handler {
 	mux.HandleFunc("GET /status", s.statusJSON)
 	mux.HandleFunc("GET /explain", s.explainJSON)
 	mux.HandleFunc("GET /records", s.recordsJSON)
-	return mux
+	mux.HandleFunc("GET /accounting", s.accountingJSON)
+	mux.HandleFunc("POST /accounting/retry", s.retryJSON)
+	mux.HandleFunc("POST /accounting/drop", s.dropJSON)
+	return trusted(mux)
 }
 
 func (s *server) serveAdmin(ctx context.Context) error {

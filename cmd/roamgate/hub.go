@@ -48,6 +48,11 @@ func (h *hubAddress) open(ctx context.Context, path string) (io.ReadCloser, erro
 	if err != nil {
 		return nil, fmt.Errorf("asking the hub at %s: %w", h.addr, err)
 	}
+	return h.do(req)
+}
+
+// do sends a request to the hub; the caller closes what it answers.
+func (h *hubAddress) do(req *http.Request) (io.ReadCloser, error) {
 	client := http.Client{Transport: &http.Transport{
 		DialContext:           (&net.Dialer{Timeout: 3 * time.Second}).DialContext,
 		ResponseHeaderTimeout: 10 * time.Second,

@@ -82,6 +82,6 @@ Five commands to begin with:
 		SilenceErrors: true,
 	}
 	c.SetFlagErrorFunc(badFlag)
-	return group(c, serveCommand(), checkCommand(), explainCommand(), sendCommand(),
+	return group(c, serveCommand(), checkCommand(), explainCommand(), sendCommand(), accountingCommand(),
 		policyCommand(), recordsCommand(), statusCommand(), versionCommand(), manCommand())
 }
