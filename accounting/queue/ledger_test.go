@@ -26,7 +26,6 @@ type ledger struct {
 	again   int                  // batches that brought nothing new
 	dead    []*Delivery
 	fail    func(*Delivery) error // before anything is stored
-	stored  func(*Delivery)       // after it is stored, before Take returns
 	unasked int                   // rows that were there already, of batches with others
 }
 
@@ -118,9 +117,6 @@ func (l *ledger) Take(_ context.Context, d *Delivery) (uint64, error) {
 	}
 	for _, seq := range t.Rows {
 		rows[seq] = true
-	}
-	if l.stored != nil {
-		l.stored(d)
 	}
 	for rows[l.next[name]+1] {
 		l.next[name]++

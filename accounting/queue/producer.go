@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -160,6 +161,9 @@ func (p *producer) fill(st *stretch, next spool.Cut, cutBefore bool) error {
 	return nil
 }
 
+// jsonFactor is how much larger than a record its JSON form usually is.
+const jsonFactor = 3
+
 // encode makes the batches of a stretch.
 func (p *producer) encode(st *stretch, v *accounting.View) {
 	st.spare = append(st.spare, st.batches...)
@@ -169,6 +173,7 @@ func (p *producer) encode(st *stretch, v *accounting.View) {
 		limit, filter = 1<<62, st.known.Filter
 	}
 	b := st.add(p.d.s.Epoch(), st.first, filter)
+	b.Data = slices.Grow(b.Data, min(jsonFactor*len(st.recs), MaxMessage))
 	from := 0
 	for i, end := range st.ends {
 		seq := st.first + uint64(i)
