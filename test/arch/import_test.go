@@ -32,7 +32,7 @@ var fences = []fence{
 		why: "counters go through pkg/stat, which costs 1 ns and not 177"},
 	{path: "github.com/cockroachdb/pebble/v2", rooms: []string{"accounting/spool", "accounting/clearing"}, // tests use its file systems in memory
 		why: "the store is the spool's and the clearing store's own decision"},
-	{path: "github.com/jackc/pgx/v5", rooms: []string{"accounting/clearing"}, tests: []string{"accounting/clearing", "test/peer"},
+	{path: "github.com/jackc/pgx/v5", rooms: []string{"accounting/clearing"}, tests: []string{"accounting/clearing"},
 		why: "PostgreSQL stays behind the clearing store"},
 	{path: "github.com/parquet-go/parquet-go", rooms: []string{"accounting/usage"}, tests: []string{"accounting/usage"},
 		why: "a format is one Writer of accounting/usage"},
