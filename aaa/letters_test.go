@@ -181,7 +181,7 @@ func TestNoRouteForADay(t *testing.T) {
 	r.paid()
 }
 
-// The records of one session reach their home in order, one at a time; other
+// C31: the records of one session reach their home in order, one at a time; other
 // sessions do not wait for it.
 func TestOwedInOrder(t *testing.T) {
 	r := newRig(t, 1, nil)
@@ -216,7 +216,7 @@ func layehTime(p *layeh.Packet) uint32 {
 	return v
 }
 
-// A home that is down takes no time from another one: what is owed to that
+// C31: a home that is down takes no time from another one: what is owed to that
 // one goes on, however much lies before it.
 func TestDownHomeSlowsNobody(t *testing.T) {
 	r := newRigOf(t, setup{homes: 2, conf: func(c *Config) { c.InFlight = 256 }, edit: func(s *realm.Set) {
