@@ -1,7 +1,6 @@
 package session
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -52,11 +51,6 @@ func (s *Session) UnmarshalBinary(b []byte) error {
 		*s = Session{}
 		return errDamaged
 	}
-	// Numbers and maps have one form only, and so has a Session.
-	if again, _ := s.AppendBinary(make([]byte, 0, len(b))); !bytes.Equal(again, b) {
-		*s = Session{}
-		return errDamaged
-	}
 	return nil
 }
 
@@ -80,6 +74,8 @@ type coder interface {
 	int(v int64) int64
 	octets(v []byte)
 	text(v string) string
+	// check fails what is read unless ok: everything has one form only.
+	check(ok bool)
 }
 
 func small[T ~uint8 | ~uint16 | ~uint32 | ~int | ~int32](c coder, v *T, most uint64) {
@@ -198,6 +194,7 @@ func (k *cursor) code(c coder) {
 	bit(c, &k.stopped)
 	small(c, &k.noted, uint64(notesEnd-1))
 	k.latest.code(c)
+	c.check(k.figures != figures{} || k.end != 0)
 }
 
 // describe codes what a session keeps of its reports beside figures.
@@ -209,6 +206,7 @@ func describe(c coder, a *usage.Report) {
 		has := *k != accounting.Key{}
 		if bit(c, &has); has {
 			c.octets(k[:])
+			c.check(*k != accounting.Key{})
 		}
 	}
 	for i := range list(c, &a.Classes, maxClasses) {
@@ -243,6 +241,8 @@ func civic(c coder, m *map[string]string) {
 		if *m == nil {
 			*m = make(map[string]string)
 		}
+		c.check(i == 0 || keys[i-1] < k)
+		keys[i] = k
 		(*m)[k] = v
 	}
 }
@@ -267,6 +267,8 @@ func (w *writer) text(v string) string {
 	return v
 }
 
+func (*writer) check(bool) {}
+
 // reader takes nothing after the first octet that is wrong: then all fields
 // are zero and all lists empty.
 type reader struct {
@@ -274,9 +276,12 @@ type reader struct {
 	bad bool
 }
 
-// take takes the n octets that a number was read from.
+func (r *reader) check(ok bool) { r.bad = r.bad || !ok }
+
+// take takes the n octets that a number was read from, the last of which is
+// zero only if it is the only one.
 func (r *reader) take(n int) bool {
-	r.bad = r.bad || n <= 0
+	r.bad = r.bad || n <= 0 || n > 1 && r.b[n-1] == 0
 	if r.bad {
 		return false
 	}
