@@ -49,6 +49,9 @@
 // route's acknowledgement mode says when the client is answered: `durable`
 // once the batch is on disk, `home` once it is on disk and the home has
 // answered. A batch that failed is never acknowledged.
+// A repetition whose first copy is being committed waits behind it. What a
+// home does not take at once is owed to it: the walk (later) forwards it, the
+// records of a session in order, until it is taken or is a dead letter.
 //
 // # Memory and concurrency
 //
