@@ -345,7 +345,7 @@ func TestCutsOfAnOlderProgram(t *testing.T) {
 func TestBatchesFitEveryQueue(t *testing.T) {
 	s := openSpool(t, vfs.NewMem())
 	defer func() { _ = s.Close() }()
-	recs := make([][]byte, 700)
+	recs := make([][]byte, 300)
 	for i := range recs {
 		recs[i] = fat(i)
 	}
@@ -367,8 +367,8 @@ func TestBatchesFitEveryQueue(t *testing.T) {
 	}), o)
 	caughtUp(t, d, s)
 	stop()
-	assert.Equal(t, numbers(700), all, "in order, once")
-	assert.Greater(t, batches, 5)
+	assert.Equal(t, numbers(300), all, "in order, once")
+	assert.Greater(t, batches, 2)
 
 	b := new(Batch)
 	b.begin(1, 1, 0)
