@@ -19,10 +19,17 @@ import (
 
 // Redis names a policy store.
 type Redis struct {
-	// Addresses are host:port or unix:/path; several only with Cluster.
+	// Addresses are host:port or unix:/path; several only with Cluster or
+	// Master.
 	Addresses []string
 	// Cluster speaks to a Redis Cluster.
-	Cluster  bool
+	Cluster bool
+	// Master makes the addresses those of sentinels that know it by this
+	// name; SentinelUsername and SentinelPassword are for them.
+	Master           string
+	SentinelUsername string
+	SentinelPassword realm.Secret
+
 	Username string
 	Password realm.Secret
 	DB       int
@@ -44,8 +51,8 @@ func (r *Redis) Check() error {
 	switch {
 	case len(r.Addresses) == 0:
 		return errors.New("device: no address of the policy store")
-	case len(r.Addresses) > 1 && !r.Cluster:
-		return errors.New("device: several addresses of the policy store need cluster")
+	case len(r.Addresses) > 1 && !r.Cluster && r.Master == "":
+		return errors.New("device: several addresses of the policy store need cluster or master")
 	case len(r.NameKey) > 0 && len(r.NameKey) < 16:
 		return errors.New("device: the name key is shorter than 16 octets")
 	case r.Space != "" && !validName(r.Space):
@@ -179,7 +186,9 @@ var silence = sync.OnceFunc(func() { redis.SetLogger(silent{}) })
 func (r *Redis) open(pool, limit int, timeout time.Duration) redis.UniversalClient {
 	silence()
 	return redis.NewUniversalClient(&redis.UniversalOptions{
-		Addrs: r.Addresses, IsClusterMode: r.Cluster, Username: r.Username, Password: string(r.Password), DB: r.DB,
+		Addrs: r.Addresses, IsClusterMode: r.Cluster, MasterName: r.Master,
+		SentinelUsername: r.SentinelUsername, SentinelPassword: string(r.SentinelPassword),
+		Username: r.Username, Password: string(r.Password), DB: r.DB,
 		Dialer: r.dialer(limit), Protocol: 2, MaxRetries: -1, DialerRetries: 1,
 		DialTimeout: time.Second, ReadTimeout: timeout, WriteTimeout: timeout, ContextTimeoutEnabled: true,
 		PoolSize: pool, PoolTimeout: timeout, MinIdleConns: min(pool, 1), DisableIdentity: true,

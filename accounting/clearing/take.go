@@ -71,7 +71,10 @@ func (s *Store) Take(ctx context.Context, d *queue.Delivery) (watermark uint64, 
 	var conflict *ConflictError
 	if errors.As(err, &conflict) {
 		s.o.Logger.Error("batch contradicts what was taken", zap.Error(err))
-		return 0, errors.Join(err, s.bury(ctx, s.letterOf(d, DeadConflict, err.Error())))
+		if berr := s.bury(ctx, s.letterOf(d, DeadConflict, err.Error())); berr != nil {
+			return 0, berr
+		}
+		return 0, err
 	}
 	if err != nil {
 		return 0, err

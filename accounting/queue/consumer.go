@@ -37,6 +37,7 @@ type ConsumerStats struct {
 	Again      atomic.Uint64 // batches that the queue had delivered before
 	TakenOver  atomic.Uint64 // of those, from a consumer that died
 	Foreign    atomic.Uint64 // messages that are no batch
+	Conflicts  atomic.Uint64 // batches that the store put aside
 	StoreFails atomic.Uint64 // attempts to store that failed
 	QueueFails atomic.Uint64 // failures of the queue
 	Last       atomic.Int64  // Unix nanoseconds when a batch was last stored
@@ -127,6 +128,14 @@ func (c *Consumer) take(ctx context.Context, d *Delivery) (mark uint64, err erro
 		if err == nil {
 			c.count(d)
 			return mark, nil
+		}
+		if errors.Is(err, ErrConflict) {
+			// The store has put it aside whole, and its watermark stays in front
+			// of it: one hub that contradicts itself stops no other.
+			c.stats.Conflicts.Add(1)
+			c.Logger.Error("a batch contradicts what was stored: it is kept as a dead letter",
+				zap.String("node", d.Node), zap.String("id", d.ID), zap.Error(err))
+			return 0, nil
 		}
 		if ctx.Err() != nil {
 			return 0, err

@@ -144,6 +144,7 @@ func TestForeignEntries(t *testing.T) {
 	l := newLedger()
 	k, stop := consume(t, testSource(r, "c1"), l)
 	require.Eventually(t, func() bool { return l.count("n1", 7) == 1 }, waitLong, waitShort, "the good one")
+	require.Eventually(t, func() bool { return c.Exists(ctx, watermarkKey("n1")).Val() == 1 }, waitLong, waitShort, "it is reported")
 	stop()
 	require.Len(t, l.dead, len(tests)+1)
 	for i, tt := range tests {
@@ -161,6 +162,19 @@ func TestForeignEntries(t *testing.T) {
 	mark, err := c.Get(ctx, watermarkKey("n1")).Result()
 	require.NoError(t, err)
 	assert.Equal(t, "0-7", mark, "what is no batch moves no watermark")
+}
+
+// next returns what a source has as soon as it has something.
+func next(t *testing.T, src Source) (ds []*Delivery) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), waitLong)
+	defer cancel()
+	for len(ds) == 0 {
+		var err error
+		ds, err = src.Next(ctx)
+		require.NoError(t, err)
+	}
+	return ds
 }
 
 func TestReportNeverFalls(t *testing.T) {

@@ -185,11 +185,9 @@ func TestKafkaTakeover(t *testing.T) {
 	put(t, s, stops(0, 100)...)
 	caughtUp(t, d, s)
 	dying := k.source()
-	ds, err := dying.Next(ctx)
-	require.NoError(t, err)
-	require.NotEmpty(t, ds)
+	ds := next(t, dying)
 	l := newLedger()
-	_, err = l.Take(ctx, ds[0])
+	_, err := l.Take(ctx, ds[0])
 	require.NoError(t, err)
 	// To leave is a courtesy that the dead do not have.
 	k.c.ControlKey(int16(kmsg.LeaveGroup), func(kmsg.Request) (kmsg.Response, error, bool) {

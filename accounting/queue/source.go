@@ -29,7 +29,8 @@ var ErrForeign = errors.New("this is no batch of a hub")
 
 // Source is the consumer's end of a queue. It belongs to one goroutine.
 type Source interface {
-	// Next waits for messages that nobody else works on and returns a few.
+	// Next waits a moment for messages that nobody else works on and returns
+	// a few, none when there are none.
 	// Those of a consumer that died come after a while (takeover). A message
 	// that is not confirmed comes again, at the latest to the next consumer.
 	Next(ctx context.Context) ([]*Delivery, error)
@@ -47,6 +48,7 @@ type Source interface {
 type Taker interface {
 	// Take stores d and returns up to which record of the delivery's hub and
 	// epoch everything is stored, 0 for none. An error means that nothing of
-	// d was stored.
+	// d was stored; ErrConflict, that d contradicts what was stored before
+	// and has been put aside whole, for people to look at.
 	Take(ctx context.Context, d *Delivery) (watermark uint64, err error)
 }

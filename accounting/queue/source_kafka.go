@@ -65,7 +65,9 @@ func (k *KafkaSource) Next(ctx context.Context) ([]*Delivery, error) {
 		}
 		k.made = true
 	}
-	fs := k.cl.PollRecords(ctx, k.o.Batches)
+	wait, cancel := context.WithTimeout(ctx, kafkaWait)
+	defer cancel()
+	fs := k.cl.PollRecords(wait, k.o.Batches)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
@@ -75,7 +77,11 @@ func (k *KafkaSource) Next(ctx context.Context) ([]*Delivery, error) {
 		return ds, nil
 	}
 	var errs error
-	fs.EachError(func(_ string, _ int32, err error) { errs = errors.Join(errs, err) })
+	fs.EachError(func(_ string, _ int32, err error) {
+		if !errors.Is(err, context.DeadlineExceeded) {
+			errs = errors.Join(errs, err)
+		}
+	})
 	if errs != nil {
 		errs = fmt.Errorf("reading the topic %s: %w", k.s.Topic, errs)
 	}
@@ -95,6 +101,9 @@ func (k *KafkaSource) Done(ctx context.Context, ds ...*Delivery) error {
 	}
 	return nil
 }
+
+// kafkaWait is how long Next waits for messages.
+const kafkaWait = time.Second
 
 // kafkaRepeat is after how long a watermark is reported again though it did
 // not change.

@@ -67,19 +67,15 @@ const natsPending = 1024
 
 // Next implements Source.
 func (n *NATSSource) Next(ctx context.Context) ([]*Delivery, error) {
-	for {
-		ds, err := n.fetch(ctx)
-		if err != nil {
-			n.cons = nil // it may be gone
-			return nil, fmt.Errorf("reading the stream %s: %w", n.s.Stream, err)
-		}
-		if len(ds) > 0 {
-			return ds, nil
-		}
-		if !sleep(ctx, n.o.Poll) {
-			return nil, ctx.Err()
-		}
+	ds, err := n.fetch(ctx)
+	if err != nil {
+		n.cons = nil // it may be gone
+		return nil, fmt.Errorf("reading the stream %s: %w", n.s.Stream, err)
 	}
+	if len(ds) == 0 {
+		sleep(ctx, n.o.Poll)
+	}
+	return ds, ctx.Err()
 }
 
 func (n *NATSSource) fetch(ctx context.Context) (ds []*Delivery, err error) {

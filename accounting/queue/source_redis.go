@@ -92,26 +92,23 @@ func (r *RedisSource) Close() error { return r.c.Close() }
 
 // Next implements Source.
 func (r *RedisSource) Next(ctx context.Context) ([]*Delivery, error) {
-	for {
-		if err := r.look(ctx); err != nil {
-			return nil, err
-		}
-		var errs error
-		for range r.streams {
-			r.turn = (r.turn + 1) % len(r.streams)
-			ds, err := r.read(ctx, r.streams[r.turn])
-			if len(ds) > 0 {
-				return ds, nil
-			}
-			errs = errors.Join(errs, err)
-		}
-		if errs != nil {
-			return nil, errs
-		}
-		if !sleep(ctx, r.o.Poll) {
-			return nil, ctx.Err()
-		}
+	if err := r.look(ctx); err != nil {
+		return nil, err
 	}
+	var errs error
+	for range r.streams {
+		r.turn = (r.turn + 1) % len(r.streams)
+		ds, err := r.read(ctx, r.streams[r.turn])
+		if len(ds) > 0 {
+			return ds, nil
+		}
+		errs = errors.Join(errs, err)
+	}
+	if errs != nil {
+		return nil, errs
+	}
+	sleep(ctx, r.o.Poll)
+	return nil, ctx.Err()
 }
 
 // look reads the sets. What stands in them is not believed: a key that is

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -199,10 +200,13 @@ func (s *Spool) loadNode() error {
 		return nil
 	case !errors.Is(err, pebble.ErrNotFound):
 		return damaged("reading the node", err)
-	case s.o.Node == "" || s.o.ReadOnly:
+	case s.o.ReadOnly:
 		return nil
 	}
-	s.node = s.o.Node
+	s.node = cmp.Or(s.o.Node, s.o.DefaultNode)
+	if s.node == "" {
+		return nil
+	}
 	return s.db.Set(keyNode, []byte(s.node), pebble.Sync)
 }
 

@@ -21,6 +21,8 @@ type Options struct {
 	// refuses any other with ErrOwner: two nodes that number their records
 	// alike would pass for one. "" asks nothing.
 	Node string
+	// DefaultNode is the name of a spool that has none, where Node is "".
+	DefaultNode string
 	// MaxQueued bounds the records that wait for a commit; 0 is 65536.
 	MaxQueued int
 	// MaxQueuedBytes bounds their octets; 0 is 64 MiB.

@@ -61,7 +61,7 @@ func anyRecord(rng *rand.Rand) *Record {
 		r.Classes = append(r.Classes, certain())
 	}
 	for range rng.IntN(3) {
-		r.Exceptions = append(r.Exceptions, exceptions[rng.IntN(len(exceptions))])
+		r.Exceptions = append(r.Exceptions, meanings[rng.IntN(len(meanings))].code)
 	}
 	if rng.IntN(2) == 0 {
 		r.Location = Location{Country: pick("", "CH"), Latitude: pick("", "46.9480000"), Longitude: pick("", "-7.4474000"), PLMN: pick("", "22801"), Cell: pick("", "0122f8")}

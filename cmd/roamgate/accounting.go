@@ -124,12 +124,12 @@ func selection(cmd *cobra.Command, sel *aaa.Selection, args []string) error {
 	for _, a := range args {
 		seq, err := strconv.ParseUint(a, 10, 64)
 		if err != nil {
-			return usage(cmd, "%q is not a sequence number", a)
+			return misuse(cmd, "%q is not a sequence number", a)
 		}
 		sel.Seqs = append(sel.Seqs, seq)
 	}
 	if !sel.All && sel.Realm == "" && len(sel.Seqs) == 0 {
-		return usage(cmd, "which records: numbers, --realm or --all")
+		return misuse(cmd, "which records: numbers, --realm or --all")
 	}
 	return nil
 }

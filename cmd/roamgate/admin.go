@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -30,6 +31,9 @@ func (s *server) adminHandler() http.Handler {
 	mux.HandleFunc("GET /status", s.statusJSON)
 	mux.HandleFunc("GET /explain", s.explainJSON)
 	mux.HandleFunc("GET /records", s.recordsJSON)
+	if s.clearing != nil {
+		recordPort{storeBook{s.clearing}}.handle(mux)
+	}
 	mux.HandleFunc("GET /accounting", s.accountingJSON)
 	mux.HandleFunc("POST /accounting/retry", s.retryJSON)
 	mux.HandleFunc("POST /accounting/drop", s.dropJSON)
@@ -37,8 +41,13 @@ func (s *server) adminHandler() http.Handler {
 }
 
 func (s *server) serveAdmin(ctx context.Context) error {
+	return serveHTTP(ctx, s.admin, s.adminHandler())
+}
+
+// serveHTTP serves an administration port until ctx ends.
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
 	srv := &http.Server{
-		Handler:           s.adminHandler(),
+		Handler:           h,
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readHeaderTimeout,
 		IdleTimeout:       time.Minute,
@@ -46,7 +55,7 @@ func (s *server) serveAdmin(ctx context.Context) error {
 	}
 	stopped := context.AfterFunc(ctx, func() { _ = srv.Close() })
 	defer stopped()
-	if err := srv.Serve(s.admin); !errors.Is(err, http.ErrServerClosed) {
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving administration: %w", err)
 	}
 	return nil

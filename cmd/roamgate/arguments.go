@@ -11,7 +11,7 @@ import (
 // Mistakes in a command line are answered with what was meant and where to
 // read on, and end with exitUsage.
 
-func usage(cmd *cobra.Command, format string, args ...any) error {
+func misuse(cmd *cobra.Command, format string, args ...any) error {
 	return &exitError{exitUsage, fmt.Sprintf(format, args...) + "; " + cmd.CommandPath() + " --help says more"}
 }
 
@@ -20,9 +20,9 @@ func exactly(name string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) == 0:
-			return usage(cmd, "%s is missing", name)
+			return misuse(cmd, "%s is missing", name)
 		case len(args) > 1:
-			return usage(cmd, "one %s is wanted, not %d", name, len(args))
+			return misuse(cmd, "one %s is wanted, not %d", name, len(args))
 		}
 		return nil
 	}
@@ -32,7 +32,7 @@ func exactly(name string) cobra.PositionalArgs {
 func atMost(name string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) > 1 {
-			return usage(cmd, "one %s is wanted, not %d", name, len(args))
+			return misuse(cmd, "one %s is wanted, not %d", name, len(args))
 		}
 		return nil
 	}
@@ -47,7 +47,7 @@ func none(cmd *cobra.Command, args []string) error {
 	if cmd.Flags().Lookup("config") != nil {
 		text += ": files are named with --config"
 	}
-	return usage(cmd, "%s", text)
+	return misuse(cmd, "%s", text)
 }
 
 // group makes c a command that only has subcommands: alone it shows them, and
@@ -62,7 +62,7 @@ func group(c *cobra.Command, of ...*cobra.Command) *cobra.Command {
 		if len(args) == 0 {
 			return cmd.Help()
 		}
-		return usage(cmd, "there is no command %q%s", args[0], near(cmd, args[0], ""))
+		return misuse(cmd, "there is no command %q%s", args[0], near(cmd, args[0], ""))
 	}
 	return c
 }
@@ -77,7 +77,7 @@ func badFlag(cmd *cobra.Command, err error) error {
 		})
 		text = fmt.Sprintf("there is no flag --%s%s", name, near(flags, name, "--"))
 	}
-	return usage(cmd, "%s", text)
+	return misuse(cmd, "%s", text)
 }
 
 // near suggests commands of c, by cobra's own measure.

@@ -12,13 +12,10 @@ import (
 	"strings"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/roamgate/roamgate/aaa"
 	"github.com/roamgate/roamgate/aaa/device"
 	"github.com/roamgate/roamgate/aaa/listen"
 	"github.com/roamgate/roamgate/accounting"
-	"github.com/roamgate/roamgate/accounting/queue"
 	"github.com/roamgate/roamgate/realm"
 	"github.com/roamgate/roamgate/realm/file"
 )
@@ -54,17 +51,22 @@ type config struct {
 		Keep      time.Duration `yaml:"keep"`      // delivered records stay readable, default 72h
 	} `yaml:"spool"`
 	Redis struct {
-		Address      string `yaml:"address"` // host:port; without it policy and queue work in process
-		Username     string `yaml:"username"`
-		PasswordFile string `yaml:"password_file"`
-		Database     int    `yaml:"database"`
-		TLS          bool   `yaml:"tls"`
+		Address      string   `yaml:"address"` // host:port; without it the policy is a file
+		More         []string `yaml:"more"`    // further addresses, of a cluster or of sentinels
+		Master       string   `yaml:"master"`  // the addresses are those of sentinels that know it by this name
+		Cluster      bool     `yaml:"cluster"` // the addresses are those of a cluster
+		Username     string   `yaml:"username"`
+		PasswordFile string   `yaml:"password_file"`
+		Sentinel     struct {
+			Username     string `yaml:"username"`
+			PasswordFile string `yaml:"password_file"`
+		} `yaml:"sentinel"`
+		Database int  `yaml:"database"`
+		TLS      bool `yaml:"tls"`
 	} `yaml:"redis"`
-	Queue struct {
-		Node string `yaml:"node"` // this hub's name toward clearing, default the host name
-		Trim string `yaml:"trim"` // when the spool may forget: auto, delivered or watermark
-	} `yaml:"queue"`
-	Policy struct {
+	Queue    queueConfig    `yaml:"queue"`
+	Clearing clearingConfig `yaml:"clearing"`
+	Policy   struct {
 		Space  string        `yaml:"space"`  // first part of every Redis key, default dp
 		File   string        `yaml:"file"`   // profiles and devices where there is no Redis
 		Budget time.Duration `yaml:"budget"` // what a look-up may take, default 5ms
@@ -125,15 +127,9 @@ func (c *config) defaults() {
 	}
 	text(&c.Routing.Directory, "realms")
 	text(&c.Spool.Directory, "spool")
+	text(&c.Clearing.Directory, "clearing")
 	text(&c.Log.Format, "json")
 	text(&c.Log.Level, "info")
-	if c.Queue.Node == "" {
-		host, err := os.Hostname()
-		if err != nil || host == "" {
-			host = "roamgate"
-		}
-		c.Queue.Node = strings.ToLower(host)
-	}
 	if c.Spool.MinFree == 0 {
 		c.Spool.MinFree = 512 << 20
 	}
@@ -143,6 +139,16 @@ func (c *config) defaults() {
 	if c.Policy.Budget == 0 {
 		c.Policy.Budget = 5 * time.Millisecond
 	}
+}
+
+// defaultNode is the name of a hub that has none, where its spool has not
+// been given one before: a host that is renamed is still the same hub.
+func (c *config) defaultNode() string {
+	host, err := os.Hostname()
+	if host = strings.ToLower(host); err != nil || !nodeName.MatchString(host) {
+		return "roamgate"
+	}
+	return host
 }
 
 // reason is the cause of an error about a file whose path is named already.
@@ -181,18 +187,6 @@ func (c *config) hub() aaa.Config {
 	}
 }
 
-// redisPassword reads the password file; "" where none is named.
-func (c *config) redisPassword() (string, error) {
-	if c.Redis.PasswordFile == "" {
-		return "", nil
-	}
-	b, err := os.ReadFile(c.path(c.Redis.PasswordFile))
-	if err != nil {
-		return "", fmt.Errorf("reading the Redis password: %w", err)
-	}
-	return strings.TrimRight(string(b), "\r\n"), nil
-}
-
 func (c *config) redisTLS() *tls.Config {
 	if !c.Redis.TLS {
 		return nil
@@ -205,30 +199,20 @@ func (c *config) policyStore() (*device.Redis, error) {
 	if c.Redis.Address == "" {
 		return nil, nil
 	}
-	pw, err := c.redisPassword()
+	pw, err := c.secretText(c.Redis.PasswordFile, "the Redis password")
+	if err != nil {
+		return nil, err
+	}
+	spw, err := c.secretText(c.Redis.Sentinel.PasswordFile, "the sentinels' password")
 	if err != nil {
 		return nil, err
 	}
 	return &device.Redis{
-		Addresses: []string{c.Redis.Address}, Username: c.Redis.Username, Password: realm.Secret(pw),
+		Addresses: append([]string{c.Redis.Address}, c.Redis.More...), Cluster: c.Redis.Cluster,
+		Master: c.Redis.Master, SentinelUsername: c.Redis.Sentinel.Username, SentinelPassword: realm.Secret(spw),
+		Username: c.Redis.Username, Password: realm.Secret(pw),
 		DB: c.Redis.Database, TLS: c.redisTLS(), Space: c.Policy.Space,
 	}, nil
-}
-
-// clearing is where records go, in process where there is no Redis.
-func (c *config) clearing(epoch uint64, log *zap.Logger) (queue.Sink, func(), error) {
-	if c.Redis.Address == "" {
-		return queue.NewInProcess(nil), func() {}, nil
-	}
-	pw, err := c.redisPassword()
-	if err != nil {
-		return nil, nil, err
-	}
-	r := queue.OpenRedis(queue.Server{
-		Address: c.Redis.Address, Username: c.Redis.Username, Password: pw,
-		DB: c.Redis.Database, TLS: c.redisTLS(),
-	}, c.Queue.Node, epoch, log)
-	return r, func() { _ = r.Close() }, nil
 }
 
 const (

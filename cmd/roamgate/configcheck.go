@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"time"
 
-	"github.com/roamgate/roamgate/accounting/queue"
 	"github.com/roamgate/roamgate/realm/file"
 )
 
@@ -17,15 +16,10 @@ func (c *config) check() file.Problems {
 	c.checkAddresses(f)
 	c.checkLimits(f)
 	c.checkRedis(f)
+	c.checkQueue(f)
+	c.checkClearing(f)
 	f.oneOf("log.format", c.Log.Format, "json", "console")
 	f.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
-	if _, err := queue.ParseTrim(c.Queue.Trim); err != nil {
-		f.bad("queue.trim", err.Error(), "auto, delivered or watermark")
-	}
-	if !nodeName.MatchString(c.Queue.Node) {
-		f.bad("queue.node", "queue.node is part of the queue's name and has something else than letters, digits, dots, dashes and underscores in it",
-			"give this hub a name of up to 64 of these")
-	}
 	return f.ps
 }
 
@@ -57,6 +51,12 @@ func (f *findings) oneOf(key, value string, words ...string) {
 		list += w
 	}
 	f.bad(key, fmt.Sprintf("%s %q is not known", key, value), list)
+}
+
+func (f *findings) hostPort(key, value, example string) {
+	if _, _, err := net.SplitHostPort(value); err != nil {
+		f.bad(key, fmt.Sprintf("%s %q is not host:port", key, value), "such as "+example)
+	}
 }
 
 func (c *config) checkAddresses(f *findings) {
@@ -105,13 +105,22 @@ func (c *config) checkLimits(f *findings) {
 
 func (c *config) checkRedis(f *findings) {
 	if c.Redis.Address == "" {
-		if c.Redis.Username != "" || c.Redis.PasswordFile != "" {
-			f.bad("redis", "redis has a user or a password but no address", "add redis.address")
+		if c.Redis.Username != "" || c.Redis.PasswordFile != "" || c.Redis.Master != "" || len(c.Redis.More) > 0 {
+			f.bad("redis", "redis says more but has no address", "add redis.address")
 		}
 		return
 	}
-	if _, _, err := net.SplitHostPort(c.Redis.Address); err != nil {
-		f.bad("redis.address", fmt.Sprintf("redis.address %q is not host:port", c.Redis.Address), "such as 127.0.0.1:6379")
+	f.hostPort("redis.address", c.Redis.Address, "127.0.0.1:6379")
+	for i, a := range c.Redis.More {
+		f.hostPort(fmt.Sprintf("redis.more.%d", i), a, "127.0.0.1:6379")
+	}
+	switch {
+	case c.Redis.Master != "" && c.Redis.Cluster:
+		f.bad("redis.cluster", "redis is a cluster and has a master that sentinels know", "leave one out")
+	case len(c.Redis.More) > 0 && c.Redis.Master == "" && !c.Redis.Cluster:
+		f.bad("redis.more", "redis has several addresses and is no cluster", "cluster: true, or the name of the master that these sentinels know")
+	case c.Redis.Cluster && c.Redis.Database != 0:
+		f.bad("redis.database", "a cluster has database 0 only", "leave it out")
 	}
 	if c.Redis.Database < 0 {
 		f.bad("redis.database", "redis.database is below 0", "0 where the server has no other")
@@ -126,9 +135,17 @@ func (c *config) checkFiles() file.Problems {
 	f := &findings{doc: c.doc}
 	if store, err := c.policyStore(); err != nil {
 		f.bad("redis.password_file", err.Error(), "a file that holds nothing else, readable for the hub's user")
-	} else if store != nil {
+	} else if store != nil && c.Policy.Space != "" {
 		if err := store.Check(); err != nil {
 			f.bad("policy.space", err.Error(), "up to 64 letters, digits, dots, dashes and underscores")
+		}
+	}
+	if key, err := c.queueSecrets(); err != nil {
+		f.bad(key, err.Error(), "a file that holds nothing else, readable for the hub's user")
+	}
+	if c.Clearing.PostgresFile != "" {
+		if _, err := c.secretText(c.Clearing.PostgresFile, "the connection string of PostgreSQL"); err != nil {
+			f.bad("clearing.postgres_file", err.Error(), "a file that holds nothing else, readable for the hub's user")
 		}
 	}
 	if c.Privacy.KeyFile != "" {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/roamgate/roamgate/aaa/device"
+	"github.com/roamgate/roamgate/accounting/queue"
 	"github.com/roamgate/roamgate/pkg/stat"
 	"github.com/roamgate/roamgate/realm/file"
 )
@@ -56,9 +58,10 @@ func TestReference(t *testing.T) {
 	text, err := os.ReadFile(dir + "/roamgate.yaml")
 	require.NoError(t, err)
 	all := regexp.MustCompile(`(?m)^(\s+)# (\w+: )`).ReplaceAllString(string(text), "$1$2")
-	all = strings.Replace(all, "address: 127.0.0.1:6379", "", 1)
-	all = regexp.MustCompile(`(?m)^  (username|password_file): .*$`).ReplaceAllString(all, "")
-	write(t, dir, map[string]string{"all.yaml": all, "identity.key": strings.Repeat("k", 32)})
+	// The policy is in Redis, which is a cluster.
+	all = regexp.MustCompile(`(?m)^  (file|master): .*$`).ReplaceAllString(all, "")
+	write(t, dir, map[string]string{"all.yaml": all, "identity.key": strings.Repeat("k", 32), "redis.password": "p", "sentinel.password": "p",
+		"nats.password": "p", "kafka.password": "p", "hub.creds": "c", "clearing.dsn": "host=db"})
 	assert.Empty(t, ok(t, "check", dir+"/all.yaml"))
 }
 
@@ -141,11 +144,11 @@ func TestUnit(t *testing.T) {
 	assert.NoError(t, err, "exposure is above 2.0:\n%s", out)
 }
 
-// families are the metrics of a hub with everything in it.
+// families are the metrics of a hub with everything in it, and of a consumer.
 func families(t *testing.T) []stat.Family {
 	t.Helper()
 	_, path := configuration(t, map[string]string{"roamgate.yaml": "listen: {auth: [\"127.0.0.1:0\"], acct: [\"127.0.0.1:0\"]}\n" +
-		"admin: {listen: \"127.0.0.1:0\"}\nredis: {address: \"127.0.0.1:1\"}\n"})
+		"admin: {listen: \"127.0.0.1:0\"}\nredis: {address: \"127.0.0.1:1\"}\nqueue: {to: clearing}\n"})
 	l, ps := loadAll(path)
 	require.NotNil(t, l, ps)
 	s := &server{conf: l.conf, log: zap.NewNop(), stats: stat.NewRegistry(), started: time.Now(), notify: &notifier{}}
@@ -154,7 +157,11 @@ func families(t *testing.T) []stat.Family {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.NoError(t, s.hub.Run(ctx), "closes its sockets")
-	return s.stats.Families()
+	k := &consumer{stats: stat.NewRegistry(), store: s.clearing, c: &queue.Consumer{}}
+	k.series()
+	all := append(s.stats.Families(), k.stats.Families()...)
+	slices.SortStableFunc(all, func(a, b stat.Family) int { return strings.Compare(a.Name, b.Name) })
+	return slices.CompactFunc(all, func(a, b stat.Family) bool { return a.Name == b.Name })
 }
 
 // TestMetricsDocumented holds configs/metrics.md against what is exported, in

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/roamgate/roamgate/aaa/listen"
+	"github.com/roamgate/roamgate/accounting/spool"
 	"github.com/roamgate/roamgate/realm/file"
 )
 
@@ -72,6 +73,8 @@ func spoolProblem(dir string, err error, instead string) error {
 	switch {
 	case errors.Is(err, syscall.EAGAIN):
 		return problem("the spool %s is in use: a hub is running (%s)", dir, instead)
+	case errors.Is(err, spool.ErrOwner):
+		return problem("%v (queue.node)", err)
 	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EROFS):
 		return problem("%v (spool.directory must be a directory that the hub's user may write to)", err)
 	}

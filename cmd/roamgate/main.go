@@ -77,7 +77,7 @@ Five commands to begin with:
   roamgate serve --config roamgate.yaml        carry traffic
   roamgate explain user@realm --config ...     say where a user goes, and why
   roamgate status                              say how the hub is
-  roamgate records list                        say what was recorded`,
+  roamgate records list                        say what it comes to`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}

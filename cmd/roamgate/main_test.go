@@ -145,7 +145,10 @@ func TestUsageMistakes(t *testing.T) {
 		{"no argument", "explain", `user@realm is missing; roamgate explain --help says more`},
 		{"too many", "explain a@b c@d", `one user@realm is wanted, not 2; roamgate explain --help says more`},
 		{"too many files", "check a b", `one FILE is wanted, not 2; roamgate check --help says more`},
-		{"not a record", "records show x", `"x" is not a sequence number; roamgate records show --help says more`},
+		{"no format", "records export --format xml", `--format "xml" is none of jsonl, csv, parquet; roamgate records export --help says more`},
+		{"resume what", "records export --resume", `--resume needs --out; roamgate records export --help says more`},
+		{"parquet where to", "records export --format parquet", `Parquet goes to a directory: --out names it; roamgate records export --help says more`},
+		{"which letter", "records dead drop", `NUMBER or --all is wanted; roamgate records dead drop --help says more`},
 		{"no profile", "policy set device imsi:262011234567890", `--profile NAME or --delete is needed; roamgate policy set device --help says more`},
 		{"nothing to set", "policy set profile", `a FILE or --delete NAME is needed; roamgate policy set profile --help says more`},
 		{"format", "check --format xml", `--format "xml" is not known: text or json`},
@@ -204,7 +207,7 @@ func TestVersion(t *testing.T) {
 }
 
 func TestHubNotReached(t *testing.T) {
-	for _, args := range []string{"status", "records list", "records show 1", "records export", "explain a@b.example"} {
+	for _, args := range []string{"status", "records list", "records explain x", "records search x", "records sums", "records dead", "records export", "explain a@b.example"} {
 		t.Run(args, func(t *testing.T) {
 			r := command(append(strings.Fields(args), "--admin", "127.0.0.1:1")...)
 			assert.Equal(t, exitUnreachable, r.code)

@@ -41,25 +41,27 @@ func (s *server) open(ctx context.Context, l *loaded) (err error) {
 	s.events = accounting.NewEvents(eventsKept, eventWindow)
 	s.identity = key
 	s.spool, err = spool.Open(c.path(c.Spool.Directory), spool.Options{
-		Logger: s.log, MinFree: int64(c.Spool.MinFree), RetainTime: c.Spool.Keep, Scan: s.events.Replay,
+		Logger: s.log, Node: c.Queue.Node, DefaultNode: c.defaultNode(), MinFree: int64(c.Spool.MinFree), RetainTime: c.Spool.Keep, Scan: s.events.Replay,
 	})
 	if err != nil {
 		return spoolProblem(c.path(c.Spool.Directory), err, "two hubs need a spool each")
 	}
 	s.closers = append(s.closers, func() { _ = s.spool.Close() }) // a second time after run: no harm
+	c.Queue.Node = s.spool.Node()
 	if err := s.openPolicy(l.policy); err != nil {
 		return err
 	}
-	sink, closeSink, err := c.clearing(s.spool.Epoch(), s.log)
+	sink, err := s.sink(ctx, s.spool.Epoch())
 	if err != nil {
 		return err
 	}
-	s.closers = append(s.closers, closeSink)
-	trim, err := queue.ParseTrim(c.Queue.Trim)
+	trim, err := c.trim()
 	if err != nil {
 		return err
 	}
-	s.queue = queue.New(s.spool, sink, queue.Options{View: c.recordView(key), Logger: s.log, Trim: trim})
+	s.queue = queue.New(s.spool, sink, queue.Options{
+		View: c.recordView(key), NewView: func() *accounting.View { return c.recordView(key) }, Logger: s.log, Trim: trim,
+	})
 	hub := c.hub()
 	hub.Seed = nodeSeed(c.Queue.Node)
 	s.hub, err = aaa.New(hub, set, aaa.Rooms{
@@ -143,6 +145,9 @@ func (s *server) series() {
 	}
 	s.spoolSeries()
 	s.queueSeries()
+	if s.clearing != nil {
+		clearingSeries(r, s.clearing)
+	}
 	s.policySeries()
 }
 
@@ -156,6 +161,8 @@ func (s *server) spoolSeries() {
 	}
 	gauge("roamgate_spool_records", "Records that can be read.", func(st *spool.Stats) float64 { return float64(st.Kept()) })
 	gauge("roamgate_spool_bytes", "Disk the spool takes.", func(st *spool.Stats) float64 { return float64(st.DiskBytes) })
+	gauge("roamgate_spool_disk_used_ratio", "Share of the spool's file system that is in use, 0 to 1.", func(st *spool.Stats) float64 { return st.DiskUsed })
+	gauge("roamgate_spool_disk_level_percent", "The last of 70, 85 and 95 percent that the use of the file system has passed; 0: none.", func(st *spool.Stats) float64 { return float64(st.DiskLevel) })
 	gauge("roamgate_spool_free_bytes", "Disk left beside the spool.", func(st *spool.Stats) float64 { return float64(st.FreeBytes) })
 	gauge("roamgate_spool_forward_pending", "Acknowledged records that have not reached their home.", func(st *spool.Stats) float64 { return float64(st.Pending) })
 	gauge("roamgate_spool_queued_records", "Records that wait for a commit.", func(st *spool.Stats) float64 { return float64(st.Queued) })

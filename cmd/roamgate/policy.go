@@ -175,7 +175,7 @@ func policyGet(path *string) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d, err := device.ParseDevice(args[0])
 			if err != nil {
-				return usage(cmd, "%v", err)
+				return misuse(cmd, "%v", err)
 			}
 			return withStore(cmd, *path, func(ctx context.Context, s *device.Store) error {
 				got, version, found, err := s.Device(ctx, d)
@@ -206,7 +206,7 @@ func setProfiles(path *string) *cobra.Command {
 		Example: "  roamgate policy set profile meter.yaml\n  roamgate policy set profile --delete meter",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if (len(args) == 1) == (remove != "") {
-				return usage(cmd, "a FILE or --delete NAME is needed")
+				return misuse(cmd, "a FILE or --delete NAME is needed")
 			}
 			if remove != "" {
 				return withStore(cmd, *path, func(ctx context.Context, s *device.Store) error { return s.Delete(ctx, remove) })
@@ -238,11 +238,11 @@ func setDevice(path *string) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d, err := device.ParseDevice(args[0])
 			if err != nil {
-				return usage(cmd, "%v", err)
+				return misuse(cmd, "%v", err)
 			}
 			d.Profile, d.Blocked = profile, blocked
 			if remove == (profile != "") {
-				return usage(cmd, "--profile NAME or --delete is needed")
+				return misuse(cmd, "--profile NAME or --delete is needed")
 			}
 			return withStore(cmd, *path, func(ctx context.Context, s *device.Store) error {
 				if remove {

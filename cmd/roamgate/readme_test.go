@@ -45,8 +45,9 @@ func readme(t *testing.T) (text string, blocks []block) {
 type guide struct {
 	t     *testing.T
 	dir   string
-	path  string // with roamgate in it
-	admin netip.AddrPort
+	path  string         // with roamgate in it
+	admin netip.AddrPort // of the hub
+	other netip.AddrPort // of the consumer
 	swap  *strings.Replacer
 	hub   *peer.Process
 }
@@ -55,11 +56,11 @@ func TestReadme(t *testing.T) {
 	peer.Need(t, "redis-server")
 	_, blocks := readme(t)
 	home, acctHome, store := peer.ListenHome(t, homeSecret), peer.ListenHome(t, homeSecret), peer.StartRedis(t, false)
-	g := &guide{t: t, dir: t.TempDir(), path: filepath.Dir(program(t)), admin: peer.Port(t)}
+	g := &guide{t: t, dir: t.TempDir(), path: filepath.Dir(program(t)), admin: peer.Port(t), other: peer.Port(t)}
 	port := func() string { return fmt.Sprint(peer.Port(t).Port()) }
 	g.swap = strings.NewReplacer(
 		"address: 198.51.100.10\n", fmt.Sprintf("auth: %q\n    acct: %q\n", home.Addr, acctHome.Addr),
-		":1812", ":"+port(), ":1813", ":"+port(), ":9812", fmt.Sprintf(":%d", g.admin.Port()),
+		":1812", ":"+port(), ":1813", ":"+port(), ":9812", fmt.Sprintf(":%d", g.admin.Port()), ":9813", fmt.Sprintf(":%d", g.other.Port()),
 		":6379", fmt.Sprintf(":%d", store.Addr.Port()), "redis-cli ", fmt.Sprintf("redis-cli -p %d ", store.Addr.Port()),
 		"make ", "make -n VERSION=test -C "+g.root()+" ",
 	)
@@ -80,12 +81,12 @@ func TestReadme(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"rule         acme.example, exact match", "policy       allow, profile staff", "Access-Accept in ", "Accounting-Response in ",
-		"acme.example  1 ", `"profile": "staff"`, `"countries"`, "hub            ok", "\ndata\n{\"seq\":1,",
+		"rule         acme.example, exact match", "policy       allow, profile staff", "Access-Accept in ", "Accounting-Response in ", `"session_id":"1"`,
+		`"profile": "staff"`, `"countries"`, "hub            ok", "1 record: 60 s", "acme.example  2 ",
 	} {
 		assert.True(t, strings.Contains(all, want), "the blocks print %q", want)
 	}
-	assert.FileExists(t, filepath.Join(g.dir, "records.jsonl"))
+	assert.FileExists(t, filepath.Join(g.dir, "records.csv"))
 	assert.FileExists(t, filepath.Join(g.dir, "man", "roamgate-serve.8"))
 	require.NotNil(t, g.hub)
 	assert.False(t, g.hub.Ended())
@@ -111,11 +112,14 @@ func (g *guide) file(b block) {
 	write(g.t, g.dir, map[string]string{name: text})
 }
 
-// shell runs a block; a last line that serves is left running.
+// shell runs a block; a last line that serves or consumes is left running.
 func (g *guide) shell(b block) string {
 	g.t.Helper()
 	text, serve := strings.CutSuffix(b.text, "roamgate serve --config roamgate.yaml\n")
-	require.NotContains(g.t, text, "roamgate serve", "README.md:%d: serving is the last line of a block", b.line)
+	text, consume := strings.CutSuffix(text, "roamgate records consume --config clearing.yaml\n")
+	for _, word := range []string{"roamgate serve", "roamgate records consume"} {
+		require.NotContains(g.t, text, word, "README.md:%d: what does not end is the last line of a block", b.line)
+	}
 	cmd := exec.Command("bash", "-euo", "pipefail", "-c", g.swap.Replace(text))
 	cmd.Dir = g.dir
 	cmd.Env = append(os.Environ(), "PATH="+g.path+":"+os.Getenv("PATH"), adminVariable+"="+g.admin.String())
@@ -124,7 +128,21 @@ func (g *guide) shell(b block) string {
 	if serve {
 		g.serve()
 	}
+	if consume {
+		g.consume()
+	}
 	return string(out)
+}
+
+func (g *guide) consume() {
+	g.t.Helper()
+	cmd := exec.Command(filepath.Join(g.path, "roamgate"), "records", "consume", "--config", "clearing.yaml")
+	cmd.Dir = g.dir
+	p := peer.Start(g.t, "roamgate", cmd)
+	peer.Eventually(g.t, limit, "the record is cleared", func() bool {
+		require.False(g.t, p.Ended(), p.Output())
+		return strings.Contains(command("records", "list", "--admin", g.other.String()).out, "acme.example")
+	})
 }
 
 func (g *guide) serve() {
@@ -173,7 +191,7 @@ func TestReadmeNames(t *testing.T) {
 	}
 	reference, err := os.ReadFile(configs + "/roamgate.yaml")
 	require.NoError(t, err)
-	for _, m := range regexp.MustCompile("`(routing|spool|queue|policy|privacy|redis)\\.(\\w+)`").FindAllStringSubmatch(text, -1) {
+	for _, m := range regexp.MustCompile("`(routing|spool|queue|policy|privacy|redis|clearing)\\.(\\w+)`").FindAllStringSubmatch(text, -1) {
 		assert.Regexp(t, `(?ms)^`+m[1]+`:.*^  (# )?`+m[2]+`:`, string(reference), "%s.%s is no key", m[1], m[2])
 	}
 }

@@ -45,7 +45,7 @@ never from the command line. Exit code 0: the answer was not a reject.`,
 			RunE: func(cmd *cobra.Command, args []string) error {
 				s.out = cmd.OutOrStdout()
 				if s.to == "" {
-					return usage(cmd, "--to host:port is missing")
+					return misuse(cmd, "--to host:port is missing")
 				}
 				return s.run(code, args)
 			},

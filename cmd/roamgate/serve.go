@@ -20,6 +20,7 @@ import (
 	"github.com/roamgate/roamgate/aaa"
 	"github.com/roamgate/roamgate/aaa/device"
 	"github.com/roamgate/roamgate/accounting"
+	"github.com/roamgate/roamgate/accounting/clearing"
 	"github.com/roamgate/roamgate/accounting/queue"
 	"github.com/roamgate/roamgate/accounting/spool"
 	"github.com/roamgate/roamgate/pkg/stat"
@@ -62,7 +63,8 @@ type server struct {
 	identity []byte // keys the hashes of identities
 	policy   *device.Table
 	queue    *queue.Drainer
-	closers  []func() // in the order of opening
+	clearing *clearing.Store // nil where the records leave by a queue
+	closers  []func()        // in the order of opening
 	watch    *file.Watcher
 	hub      *aaa.Hub
 	admin    net.Listener
@@ -143,6 +145,9 @@ func (s *server) run(ctx context.Context) error {
 	s.awaitPolicy(ctx)
 	hub.Go(func() { s.task("hub", s.hub.Run(ctx)) })
 	s.start(background, "queue", s.drain)
+	if s.clearing != nil {
+		s.start(background, "clearing", func(ctx context.Context) error { sweep(ctx, s.clearing, s.log); return nil })
+	}
 	s.start(background, "routing files", func(ctx context.Context) error { s.watch.Run(ctx); return nil })
 	s.start(background, "administration", s.serveAdmin)
 	s.start(background, "reload signal", s.reloadOnSignal)

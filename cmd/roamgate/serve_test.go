@@ -21,7 +21,7 @@ import (
 // traffic, a clean end.
 func TestServe(t *testing.T) {
 	h := start(t, "")
-	assert.Contains(t, h.Output(), `"msg":"ready"`)
+	h.eventually("it says so", func() bool { return strings.Contains(h.Output(), `"msg":"ready"`) })
 
 	var refused, answered atomic.Int64
 	nas := peer.NAS{Server: h.auth, Secret: clientSecret, Timeout: limit, Tries: 1}

@@ -48,7 +48,7 @@ func TestIdentityKey(t *testing.T) {
 		var rec struct {
 			Hash string `json:"user_hash"`
 		}
-		require.NoError(t, json.Unmarshal([]byte(h.ask("records show 1").out), &rec))
+		require.NoError(t, json.Unmarshal([]byte(h.page(200, "/records")), &rec))
 		require.Len(t, rec.Hash, 32)
 		_, err := os.Stat(h.path("spool/identity.key"))
 		assert.Equal(t, more != "", os.IsNotExist(err), "a key is made where none is given")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/accounting/spool"
+	"github.com/roamgate/roamgate/accounting/usage"
 	"github.com/roamgate/roamgate/pkg/stat"
 	"github.com/roamgate/roamgate/realm/file"
 )
@@ -61,11 +63,39 @@ type status struct {
 	Results  map[string]uint64 `json:"results"`
 	Local    map[string]uint64 `json:"local_answers"`
 	Records  recordStatus      `json:"records"`
+	Usage    *usageStatus      `json:"usage,omitempty"` // where the hub has the clearing store
 }
 
 type recordStatus struct {
 	Last      uint64 `json:"last"`      // sequence number of the newest durable record
 	Delivered uint64 `json:"delivered"` // the queue has everything up to here
+}
+
+// usageStatus is what the records have come to.
+type usageStatus struct {
+	Reports int64            `json:"reports"` // taken from the spool
+	Classes map[string]int64 `json:"classes"` // of those; they add up
+	Records map[string]int64 `json:"records"` // usage records by status
+}
+
+func (s *server) usage() *usageStatus {
+	if s.clearing == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	st, err := s.clearing.Stats(ctx)
+	if err != nil {
+		return nil
+	}
+	u := &usageStatus{Reports: st.Reports, Classes: map[string]int64{}, Records: map[string]int64{}}
+	for c, n := range st.Classes {
+		u.Classes[usage.Class(c).String()] = n
+	}
+	for status, n := range st.Records {
+		u.Records[string(status)] = n
+	}
+	return u
 }
 
 func (s *server) status() status {
@@ -88,6 +118,7 @@ func (s *server) status() status {
 			st.Homes = append(st.Homes, homeStatus{hm.Spec.Name, k.String(), hm.Addr[k].AddrPort().String(), h.String(), cause.String()})
 		}
 	}
+	st.Usage = s.usage()
 	st.Parts = s.parts(st.Homes)
 	for _, p := range st.Parts {
 		st.Ready = st.Ready && (p.OK || !p.Needed)
@@ -221,4 +252,8 @@ func writeStatus(out io.Writer, st *status) {
 		fmt.Fprintf(w, "home %s\t%s\t%s\t%s\n", h.Name, h.Kind, h.Address, state)
 	}
 	fmt.Fprintf(w, "records\tdurable up to %d, delivered up to %d\n", st.Records.Last, st.Records.Delivered)
+	if u := st.Usage; u != nil {
+		fmt.Fprintf(w, "usage\t%s: %d final, %d partial, %d estimated, %d corrections\n", count(int(u.Reports), "report"),
+			u.Records["final"], u.Records["partial"], u.Records["estimated"], u.Records["correction"])
+	}
 }

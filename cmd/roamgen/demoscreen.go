@@ -107,7 +107,7 @@ func (d *demo) screen(p, before *picture) string {
 			c.Unique[play.KindStop], c.Duplicates.All())
 	}
 	line("  rejects: by homes %d%s", p.rejectsByHomes(), namedCounts(p.hub.Local))
-	line("  records durable %d, drained %d", p.hub.Records.Last, p.hub.Records.Delivered)
+	line("  records durable %d, drained %d, usage records %d", p.hub.Records.Last, p.hub.Records.Delivered, p.hub.Usage.Records["final"])
 	if p.err != nil {
 		line("  %v", p.err)
 	}

@@ -143,4 +143,10 @@ func (b *balance) stops(p *picture, records map[string]uint64) {
 	}
 	b.equal("stops", count{"sent", p.sum.Sent[play.KindStop]}, count{"acknowledged", p.sum.Answered[play.KindStop]},
 		count{"durable", records["stop"]}, count{"drained", drained}, count{"at their homes", p.stopsAtHomes()})
+	b.equal("usage records", count{"stops", records["stop"]}, count{"final", p.hub.Usage.Records["final"]})
+	classes := []count{}
+	for _, class := range slices.Sorted(maps.Keys(p.hub.Usage.Classes)) {
+		classes = append(classes, count{class, p.hub.Usage.Classes[class]})
+	}
+	b.sum("reports", count{"taken", p.hub.Usage.Reports}, classes...)
 }

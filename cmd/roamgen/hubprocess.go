@@ -34,6 +34,11 @@ type hubStatus struct {
 	Local   map[string]uint64 `json:"local_answers"`
 	Homes   []struct{ Name, Kind, State string }
 	Records struct{ Last, Delivered uint64 }
+	Usage   struct {
+		Reports uint64            `json:"reports"`
+		Classes map[string]uint64 `json:"classes"`
+		Records map[string]uint64 `json:"records"`
+	} `json:"usage"`
 }
 
 const (

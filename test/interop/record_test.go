@@ -47,8 +47,8 @@ func TestStopReachesClearing(t *testing.T) {
 			}
 
 			first := stop(1)
-			assert.Equal(t, 1, exported(t, hub)[first], "roamgate records shows it")
-			list := hub.Command("records", "list", "--admin", hub.Admin.String())
+			assert.Equal(t, 1, exported(t, hub)[first], "roamgate spool dump shows it")
+			list := hub.Command("spool", "dump", "--table", "--admin", hub.Admin.String())
 			assert.Contains(t, list.Stdout, first)
 			peer.Eventually(t, arrives, "the stop is in the stream", func() bool { return c.has(first) })
 

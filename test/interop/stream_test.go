@@ -83,7 +83,7 @@ func (c *clearing) has(sessions ...string) bool {
 // without those it marks as repetitions.
 func exported(t *testing.T, hub *peer.Hub) map[string]int {
 	t.Helper()
-	r := hub.Command("records", "export", "--admin", hub.Admin.String())
+	r := hub.Command("spool", "dump", "--admin", hub.Admin.String())
 	require.Zero(t, r.Code, r.Stderr)
 	count := map[string]int{}
 	for _, line := range strings.Split(strings.TrimSpace(r.Stdout), "\n") {
