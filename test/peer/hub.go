@@ -2,6 +2,7 @@ package peer
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,8 @@ type HubConfig struct {
 	Policy       string // YAML of the realm's policy
 	Devices      string // a policy file, used where there is no Redis
 	Redis        *Redis
+	Name         string // toward the clearing side, default Node
+	IdentityKey  string // of event keys and hashes, the same for all hubs of one store; default: the hub makes one
 }
 
 // HubHome is one home of the pool.
@@ -77,6 +80,9 @@ func StartHub(t testing.TB, c HubConfig) *Hub {
 	if c.Devices != "" {
 		h.file("devices.yaml", c.Devices)
 	}
+	if c.IdentityKey != "" {
+		h.file("identity.key", c.IdentityKey)
+	}
 	h.Route(c.Routing())
 	h.Restart()
 	return h
@@ -96,7 +102,10 @@ func (h *Hub) mainConfig() string {
 	fmt.Fprintf(&b, "admin: {listen: %q}\n", h.Admin)
 	fmt.Fprintf(&b, "routing: {directory: realms, poll: 100ms}\n")
 	fmt.Fprintf(&b, "spool: {directory: spool, min_free: 1MiB}\n")
-	fmt.Fprintf(&b, "queue: {node: %s}\n", Node)
+	fmt.Fprintf(&b, "queue: {node: %s}\n", cmp.Or(h.Config.Name, Node))
+	if h.Config.IdentityKey != "" {
+		fmt.Fprintf(&b, "privacy: {key_file: identity.key}\n")
+	}
 	fmt.Fprintf(&b, "log: {format: json, level: info}\nshards: 2\n")
 	if h.Config.Redis != nil {
 		// A wide budget: a look-up that is late on a loaded machine would be
@@ -109,7 +118,7 @@ func (h *Hub) mainConfig() string {
 	return b.String()
 }
 
-// Node is the hub's name toward the clearing side.
+// Node is the name toward the clearing side of a hub that is given none.
 const Node = "hub"
 
 // Routing is the routing file for c.

@@ -43,7 +43,7 @@ func (n NAS) Authenticate(user, password string) (reply *radius.Packet, tries in
 	if err := AddMessageAuthenticator(p); err != nil {
 		return nil, 0, err
 	}
-	return n.send(p)
+	return n.Send(p)
 }
 
 // Account sends one Accounting-Request of a session.
@@ -62,10 +62,11 @@ func (n NAS) Account(user, session string, status rfc2866.AcctStatusType) (reply
 		return nil, 0, fmt.Errorf("building an Accounting-Request: %w", err)
 	}
 	p.Identifier = randomID()
-	return n.send(p)
+	return n.Send(p)
 }
 
-func (n NAS) send(p *radius.Packet) (*radius.Packet, int, error) {
+// Send sends p, again and again until it is answered, from one socket.
+func (n NAS) Send(p *radius.Packet) (*radius.Packet, int, error) {
 	request, err := p.Encode()
 	if err != nil {
 		return nil, 0, fmt.Errorf("encoding a request: %w", err)
