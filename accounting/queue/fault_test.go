@@ -50,7 +50,7 @@ func TestEmbeddedStore(t *testing.T) {
 }
 
 // TestRedisTruncatedByHand takes out of the stream what nobody has stored
-// (accounting.md section 6, row 9): at the front and whole, while the
+// (acceptance row 9): at the front and whole, while the
 // producer is connected and its newest id is what it was.
 func TestRedisTruncatedByHand(t *testing.T) {
 	for _, tt := range []struct {
@@ -88,7 +88,7 @@ func TestRedisTruncatedByHand(t *testing.T) {
 }
 
 // TestRedisKilled kills a server that syncs every second, and cuts off the
-// end of its file as a power cut does.
+// end of its file as a power cut does (acceptance row 9).
 func TestRedisKilled(t *testing.T) {
 	t.Parallel()
 	r := startRedis(t, "--appendfsync", "everysec", "--aof-load-truncated", "yes")
@@ -148,60 +148,114 @@ func (d *dying) Publish(ctx context.Context, b *Batch) error {
 	return err
 }
 
-// TestTargetSwapped moves from queue to queue in mid-run, the producer dying
-// between send and cursor each time (accounting.md section 6, row 10). One
-// store has consumers at all of them.
-func TestTargetSwapped(t *testing.T) {
-	t.Parallel()
+// target is a queue that can be stopped, and started again with what it held.
+type target struct {
+	name        string
+	stop, start func()
+	source      func() Source
+	sink        func(epoch uint64) (Sink, func() error)
+}
+
+// targets starts one of each kind.
+func targets(t testing.TB) []target {
 	r, n, k := startRedis(t), startNATS(t, 1, false), startKafka(t)
-	fs := vfs.NewMem()
-	s, err := spool.Open("spool", spool.Options{FS: fs, Retain: -1, MinFree: -1, Seal: -1})
-	require.NoError(t, err)
-	defer func() { _ = s.Close() }()
-	epoch := s.Epoch()
-	l := newLedger()
-	for _, src := range []Source{testSource(r, "c"), n.source(), k.source()} {
-		consume(t, src, l)
-	}
-	total := 0
-	for round := range rounds(t, 5) {
-		var sink Sink
-		var shut func() error
-		switch round % 3 {
-		case 0:
+	return []target{
+		{"redis", r.kill, r.start, func() Source { return testSource(r, "c") }, func(epoch uint64) (Sink, func() error) {
 			x := OpenRedis(Server{Address: r.addr()}, "n1.a", epoch, nil)
-			sink, shut = x, x.Close
-		case 1:
+			return x, x.Close
+		}},
+		{"nats", func() { n.stop(0) }, func() { n.start(0); n.ready() }, func() Source { return n.source() }, func(epoch uint64) (Sink, func() error) {
 			x, err := OpenNATS(n.server(), "n1.a", epoch, nil)
 			require.NoError(t, err)
-			sink, shut = x, x.Close
-		default:
+			return x, x.Close
+		}},
+		{"kafka", k.stop, k.start, func() Source { return k.source() }, func(epoch uint64) (Sink, func() error) {
 			x, err := OpenKafka(k.server(), "n1.a", epoch, nil)
 			require.NoError(t, err)
-			sink, shut = x, x.Close
-		}
-		put(t, s, stops(total, 45)...)
-		total += 45
+			return x, x.Close
+		}},
+	}
+}
+
+// TestTargetSwapped moves from queue to queue in mid-run. Each is stopped and
+// started again while it is written and read, and then the producer dies
+// between send and cursor (acceptance row 10). One store has consumers at all
+// of them, and each record once: the ledger, which finds a record that comes
+// twice, and the real one.
+func TestTargetSwapped(t *testing.T) {
+	t.Parallel()
+	t.Run("ledger", func(t *testing.T) {
+		t.Parallel()
+		l := newLedger()
+		epoch, n := swapTargets(t, l)
+		l.wantAll(t, "n1.a", epoch, n)
+		t.Logf("%d records, each once", n)
+	})
+	t.Run("store", func(t *testing.T) {
+		t.Parallel()
+		store, err := OpenStore(filepath.Join(t.TempDir(), "store"))
+		require.NoError(t, err)
+		// The consumers end before it does: clean-ups run from the last.
+		t.Cleanup(func() { assert.NoError(t, store.Close()) })
+		_, n := swapTargets(t, store)
+		reports, duplicates, missing, err := store.Figures()
+		require.NoError(t, err)
+		assert.Equal(t, int64(n), reports)
+		assert.Zero(t, duplicates)
+		assert.Zero(t, missing)
+		t.Logf("%d records, each once", n)
+	})
+}
+
+// swapTargets returns the epoch of the spool and how many records went
+// through it, all of which taker has confirmed.
+func swapTargets(t *testing.T, taker Taker) (epoch uint64, total int) {
+	all := targets(t)
+	fs := vfs.NewMem()
+	open := func() *spool.Spool {
+		s, err := spool.Open("spool", spool.Options{FS: fs, Retain: -1, MinFree: -1, Seal: -1})
+		require.NoError(t, err)
+		return s
+	}
+	s := open()
+	defer func() { _ = s.Close() }()
+	epoch = s.Epoch()
+	for _, q := range all {
+		consume(t, q.source(), taker)
+	}
+	more := func(n int) {
+		put(t, s, stops(total, n)...)
+		total += n
+	}
+	for round := range rounds(t, 3) {
+		q := all[round%len(all)]
+		sink, shut := q.sink(epoch)
 		dies := &dying{Sink: sink}
-		dies.after.Store(int32(round % 4))
+		dies.after.Store(1 << 30)
 		d, stop := drain(t, s, dies, watermarkOptions())
-		require.Eventually(t, func() bool { return dies.after.Load() < 0 && d.Stats().Retries.Load() > 0 }, waitLong, waitShort)
-		put(t, s, stops(total, 7)...)
-		total += 7
+		more(45)
+		require.Eventually(t, func() bool { return d.Stats().Batches.Load() > 0 }, waitLong, waitShort, "%s takes something", q.name)
+		q.stop()
+		more(25)
+		require.Eventually(t, func() bool { return d.Stats().Retries.Load() > 0 }, waitLong, waitShort, "%s is missed", q.name)
+		q.start()
+		dies.after.Store(int32(round % 3))
+		more(45)
+		require.Eventually(t, func() bool { return dies.after.Load() < 0 }, waitLong, waitShort, "%s takes it again", q.name)
+		more(7)
 		stop()
 		require.NoError(t, shut())
 		require.NoError(t, s.Close())
-		s, err = spool.Open("spool", spool.Options{FS: fs, Retain: -1, MinFree: -1, Seal: -1})
-		require.NoError(t, err)
+		s = open()
 		require.Equal(t, epoch, s.Epoch())
 	}
-	x := OpenRedis(Server{Address: r.addr()}, "n1.a", epoch, nil)
-	defer func() { _ = x.Close() }()
-	d, stop := drain(t, s, x, watermarkOptions())
+	sink, shut := all[0].sink(epoch)
+	d, stop := drain(t, s, sink, watermarkOptions())
 	settled(t, d, s)
 	stop()
-	l.wantAll(t, "n1.a", epoch, total)
+	require.NoError(t, shut())
 	assert.Zero(t, d.Stats().Alarms.Load())
+	return epoch, total
 }
 
 // TestTwoConsumersShare has two consumers, one of which dies with batches in

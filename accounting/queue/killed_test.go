@@ -88,7 +88,7 @@ type TestStore interface {
 var OpenStore func(dir string) (TestStore, error)
 
 // TestConsumerKilled kills a consumer again and again between insert and
-// acknowledgement (accounting.md section 6, row 11). Each of its lives has
+// acknowledgement (acceptance row 11). Each of its lives has
 // another name, so that what it leaves is taken over.
 func TestConsumerKilled(t *testing.T) {
 	t.Parallel()
