@@ -62,3 +62,23 @@ func processTime(b *testing.B) time.Duration {
 	require.NoError(b, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
+
+// BenchmarkSweep looks for what is old in a store of 51,200 sessions in which
+// nothing is.
+func BenchmarkSweep(b *testing.B) {
+	t := newBench(b, onDisk)
+	h := newHub(b, "hub-1")
+	for i := range 100 {
+		ps := make([]packet, 512)
+		for j := range ps {
+			ps[j] = life(fmt.Sprintf("%d-%d", i, j), noon)[2]
+		}
+		t.take(h.batch(ps...))
+	}
+	used := processTime(b)
+	for b.Loop() {
+		_, err := t.s.Sweep(ctx, noon.Add(2*time.Hour))
+		require.NoError(b, err)
+	}
+	b.ReportMetric(float64((processTime(b)-used).Microseconds())/float64(b.N), "cpu-µs/sweep")
+}

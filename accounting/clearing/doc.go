@@ -21,7 +21,9 @@
 // (Now), and forgets what was last heard of more than Options.Keep ago:
 // closed sessions, the keys that find duplicates, usage records, of stretches
 // everything but that they were taken. Export records before. Open sessions,
-// sums and dead letters are never forgotten.
+// sums and dead letters are never forgotten. A directory is read for old
+// things 16 times in Keep, and not while nothing in it is that old: but
+// for its records, things may be kept for a sixteenth longer.
 //
 // Backends: a directory (Pebble, one process, every commit synced) and
 // PostgreSQL (any number of processes; its writers take turns). A store that

@@ -3,8 +3,10 @@ package clearing
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"sync"
 	"time"
@@ -21,7 +23,7 @@ type embedded struct {
 	lock *pebble.Lock
 
 	mu   sync.Mutex // one writer at a time
-	walk []byte     // where forget goes on; guarded by mu
+	ages ages       // guarded by mu
 
 	failure struct {
 		sync.Mutex
@@ -128,11 +130,13 @@ func (e *embedded) open() error {
 	case err != nil:
 		return err
 	case v == nil:
+		e.ages.oldest = math.MaxInt64
 		return e.db.Set([]byte{keyLayout}, []byte{layout}, pebble.Sync)
 	case !bytes.Equal(v, []byte{layout}):
 		return fmt.Errorf("%s is of layout %d, this program reads %d: written by a newer program?", e.o.Directory, v[0], layout)
 	}
-	return nil
+	e.ages.oldest, err = (&shelf{e.db}).number([]byte{keyOldest})
+	return err
 }
 
 // close closes the store. One that has failed may not end: its background
@@ -185,12 +189,21 @@ func (e *embedded) update(ctx context.Context, f func(book) (*change, error)) er
 	if err := w.write(c); err != nil {
 		return err
 	}
+	written := c.oldest()
+	oldest := min(e.ages.oldest, written)
+	if oldest != e.ages.oldest {
+		w.set([]byte{keyOldest}, binary.BigEndian.AppendUint64(nil, uint64(oldest)))
+	}
+	if w.err != nil {
+		return w.err
+	}
 	if err := e.o.fault("commit"); err != nil {
 		return err
 	}
 	if err := e.commit(w.b); err != nil {
 		return err
 	}
+	e.ages.oldest, e.ages.met = oldest, min(e.ages.met, written)
 	return e.o.fault("committed")
 }
 

@@ -15,6 +15,7 @@ import (
 // are in the order of the numbers.
 const (
 	keyLayout  = 'v'
+	keyOldest  = 'w' // -> seconds
 	keySource  = 'n' // epoch node -> source
 	keyStretch = 'a' // epoch node first -> last hash taken
 	keySettled = 'x' // epoch node first last hash
