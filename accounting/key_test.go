@@ -254,3 +254,23 @@ func BenchmarkEventsClaim(b *testing.B) {
 		}
 	})
 }
+
+// TestEventsWhenTheClockSteps: a repetition is known whichever way the clock
+// was set since, as long as it is no more than the window.
+func TestEventsWhenTheClockSteps(t *testing.T) {
+	for _, step := range []time.Duration{-time.Hour, time.Hour, -30 * 365 * 24 * time.Hour, 71 * time.Hour} {
+		t.Run(step.String(), func(t *testing.T) {
+			ev := NewEvents(1<<12, 0)
+			now := arrival / 1e9
+			out, _ := ev.Claim(Key{1}, 7, now)
+			require.Equal(t, New, out)
+			ev.Settle(Key{1}, 7, 42)
+			now += int64(step / time.Second)
+			out, seq := ev.Claim(Key{1}, 7, now)
+			assert.Equal(t, Duplicate, out)
+			assert.Equal(t, uint64(42), seq)
+			out, _ = ev.Claim(Key{2}, 7, now)
+			assert.Equal(t, New, out)
+		})
+	}
+}

@@ -154,3 +154,43 @@ func TestSpoolForwardMarkers(t *testing.T) {
 }
 
 const waitLong, waitShort = 10 * time.Second, time.Millisecond
+
+// TestSpoolWhenTheClockSteps: retention by time keeps rather more than less,
+// and numbers go on, whichever way the clock is set.
+func TestSpoolWhenTheClockSteps(t *testing.T) {
+	start := time.Unix(1_700_000_000, 0).Truncate(time.Minute)
+	for _, tt := range []struct {
+		name  string
+		step  time.Duration
+		first uint64 // kept after the step and one more hour
+	}{
+		{"none", 0, 21},
+		{"an hour back: nothing is trimmed early", -time.Hour, 1},
+		{"an hour on: the stretch that the limit lies in stays whole", time.Hour, 21},
+		{"thirty years back", -30 * 365 * 24 * time.Hour, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o := testOptions(vfs.NewMem())
+			now := start
+			o.RetainTime, o.now = time.Hour, func() time.Time { return now }
+			s, err := Open("spool", o)
+			require.NoError(t, err)
+			for range 2 { // 1-20, 21-40
+				put(t, s, false, numbered(1, 20)...)
+				now = now.Add(30 * time.Minute)
+			}
+			now = now.Add(tt.step)
+			for range 2 { // 41-60, 61-80
+				put(t, s, false, numbered(1, 20)...)
+				now = now.Add(15 * time.Minute)
+			}
+			s.SetWatermark(80)
+			require.NoError(t, s.Trim(1000))
+			assert.Equal(t, tt.first, s.First())
+			s = reopen(t, s, o)
+			assert.Equal(t, uint64(80), s.Last())
+			assert.Len(t, all(t, s), int(80-tt.first)+1)
+			require.NoError(t, s.Close())
+		})
+	}
+}
