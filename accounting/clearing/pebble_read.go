@@ -113,18 +113,36 @@ func (s *shelf) settled(id SourceID, st stretch) (bool, error) {
 	return v != nil, err
 }
 
+// each calls f with what is there of every name, which are best in order,
+// until it says no; then it goes on with the next name. Most names are new:
+// filters say so, of the last level too, and nothing is read from the disk.
+func (s *shelf) each(kind byte, names []accounting.Key, f func(name accounting.Key, v []byte) (more bool, err error)) error {
+	it, err := s.r.NewIter(&pebble.IterOptions{
+		LowerBound: []byte{kind}, UpperBound: []byte{kind + 1}, UseL6Filters: true,
+	})
+	if err != nil {
+		return err
+	}
+	k := [prefixLen]byte{kind}
+	for i := 0; i < len(names) && err == nil; i++ {
+		copy(k[1:], names[i][:])
+		for more := it.SeekPrefixGE(k[:]); more && err == nil; more = more && it.Next() {
+			more, err = f(names[i], it.Value())
+		}
+		err = errors.Join(err, it.Error())
+	}
+	return errors.Join(err, it.Close())
+}
+
 func (s *shelf) claims(keys []accounting.Key) (map[accounting.Key][]accounting.Key, error) {
 	found := make(map[accounting.Key][]accounting.Key, len(keys))
-	for _, k := range keys {
-		v, err := s.get(join(keyClaim, k[:]))
-		if err != nil {
-			return nil, err
-		}
+	err := s.each(keyClaim, keys, func(k accounting.Key, v []byte) (bool, error) {
 		if len(v) > 4 {
 			found[k] = keysOf(v[4:])
 		}
-	}
-	return found, nil
+		return false, nil
+	})
+	return found, err
 }
 
 // session returns one session, nil if it is not there.
@@ -137,24 +155,19 @@ func (s *shelf) session(at place) (*stored, error) {
 }
 
 func (s *shelf) sessions(ids []session.ID) (found []stored, err error) {
-	it, err := s.r.NewIter(&pebble.IterOptions{LowerBound: []byte{keySession}, UpperBound: []byte{keySession + 1}})
-	if err != nil {
-		return nil, err
-	}
-	for _, id := range ids {
-		n := 0
-		for ok := it.SeekPrefixGE(join(keySession, id[:])); ok && n < session.MaxGenerations && err == nil; ok = it.Next() {
-			var st *stored
-			if st, err = readSession(it.Value()); err == nil {
-				found = append(found, *st)
-			}
-			n++
+	n, of := 0, session.ID{}
+	err = s.each(keySession, ids, func(id session.ID, v []byte) (bool, error) {
+		if id != of {
+			n, of = 0, id
 		}
-		if err = errors.Join(err, it.Error()); err != nil {
-			break
+		st, err := readSession(v)
+		if err == nil {
+			found = append(found, *st)
 		}
-	}
-	return found, errors.Join(err, it.Close())
+		n++
+		return n < session.MaxGenerations, err
+	})
+	return found, err
 }
 
 // listed returns the sessions that keys end with.
@@ -198,16 +211,13 @@ func (s *shelf) due(now int64, limit int) ([]stored, error) {
 
 func (s *shelf) journeys(ids []accounting.Key) (map[accounting.Key]session.Journey, error) {
 	found := make(map[accounting.Key]session.Journey, len(ids))
-	for _, id := range ids {
-		v, err := s.get(join(keyJourney, id[:]))
-		if err != nil {
-			return nil, err
-		}
+	err := s.each(keyJourney, ids, func(id accounting.Key, v []byte) (bool, error) {
 		if len(v) == 8 {
 			found[id] = session.Journey{Legs: int(binary.BigEndian.Uint32(v[4:]))}
 		}
-	}
-	return found, nil
+		return false, nil
+	})
+	return found, err
 }
 
 func (s *shelf) count(name string) (int64, error) { return s.number(join(keyCount, []byte(name))) }
