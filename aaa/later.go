@@ -3,6 +3,7 @@ package aaa
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -202,7 +203,16 @@ func (h *Hub) settleOwed(now int64) error {
 			l.letters = append(l.letters, h.letter(e.seq, e.letter))
 		}
 	}
-	if err := h.spool.Settle(l.taken, l.letters); err != nil {
+	switch err := h.spool.Settle(l.taken, l.letters); {
+	case errors.Is(err, spool.ErrNoSpace):
+		// Nothing of it is written, and the disk will have room again: it is
+		// said once more at the next turn, before what came since.
+		l.mu.Lock()
+		l.settling = append(l.settling, l.ended...)
+		l.settling, l.ended = l.ended[:0], l.settling
+		l.mu.Unlock()
+		return nil
+	case err != nil:
 		return err
 	}
 	for i := range l.settling {

@@ -139,6 +139,9 @@ func (h *Hub) reviveSome(sel Selection, from uint64) (n int, next uint64, more b
 		l.debts.enter(session, false)
 	}
 	if n, err = h.spool.Revive(seqs); err != nil {
+		for _, session := range sessions {
+			l.debts.pay(session)
+		}
 		return n, next, false, err
 	}
 	l.rewind()
