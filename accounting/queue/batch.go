@@ -64,10 +64,14 @@ func (b *Batch) begin(epoch, first uint64, filter uint32) {
 	}
 }
 
-// add takes one record of the stretch. It reports false, and has not taken
-// it, when the batch would have more than limit octets by it; the first
-// always fits.
+// add takes one record of the stretch; an empty one is lost, and carried as
+// nothing. It reports false, and has not taken it, when the batch would have
+// more than limit octets by it; the first always fits.
 func (b *Batch) add(seq uint64, rec []byte, v *accounting.View, limit int) bool {
+	if len(rec) == 0 {
+		b.Last = seq
+		return true
+	}
 	kind, ok := accounting.KindOf(rec)
 	if !ok {
 		kind = accounting.Quarantined

@@ -2,8 +2,10 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"sync"
 	"time"
 
@@ -22,7 +24,7 @@ type stretch struct {
 	first uint64
 	known *spool.Cut // it was cut before, as one batch
 	recs  []byte     // records one behind the other
-	ends  []int      // where each ends in recs
+	ends  []int      // where each ends in recs: of a lost one, where it begins
 
 	batches []*Batch
 	spare   []*Batch
@@ -142,23 +144,43 @@ func (p *producer) fill(st *stretch, next spool.Cut, cutBefore bool) error {
 		last = min(last, next.First-1)
 	}
 	st.recs, st.ends = st.recs[:0], st.ends[:0]
+	lost := p.d.s.Lost()
+	due := func() uint64 { return st.first + uint64(len(st.ends)) }
+	pass := func() { // what a repair has found lost is carried as nothing
+		for len(st.ends) < records && due() <= last && isLost(lost, due()) {
+			st.ends = append(st.ends, len(st.recs))
+		}
+	}
 	err := p.d.s.Read(st.first, func(seq uint64, rec []byte) bool {
-		if seq != st.first+uint64(len(st.ends)) {
-			return false // trimmed under us
+		if pass(); seq != due() || seq > last || len(st.ends) == records {
+			return false // trimmed under us, or enough
 		}
 		st.recs = append(st.recs, rec...)
 		st.ends = append(st.ends, len(st.recs))
 		return seq < last && len(st.ends) < records && len(st.recs) < octets
 	})
+	pass()
 	switch {
 	case err != nil:
 		return err
+	case p.d.s.First() > st.first && len(st.ends) == 0, p.d.s.First() > st.first && st.known != nil && len(st.ends) != records:
+		return fmt.Errorf("%w: %d", errTrimmed, st.first)
 	case st.known != nil && len(st.ends) != records:
 		return fmt.Errorf("%w: records %d to %d were cut and are not there", spool.ErrDamaged, next.First, next.Last)
 	case len(st.ends) == 0:
 		return fmt.Errorf("%w: record %d is not there", spool.ErrDamaged, st.first)
 	}
 	return nil
+}
+
+// errTrimmed: retention took a record away before it was sent once more. The
+// drainer looks again where it stands.
+var errTrimmed = errors.New("the spool has no longer a record that the queue lost")
+
+// isLost says whether a repair has found seq lost.
+func isLost(lost []spool.Span, seq uint64) bool {
+	i := sort.Search(len(lost), func(i int) bool { return lost[i].Last >= seq })
+	return i < len(lost) && lost[i].First <= seq
 }
 
 // jsonFactor is how much larger than a record its JSON form usually is.

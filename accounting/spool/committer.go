@@ -146,6 +146,8 @@ func (s *Spool) commit() {
 		s.fail(err)
 		return
 	}
+	// Before the records are gone: who misses one must find that it was trimmed.
+	s.first.Store(max(w.floor, s.first.Load()))
 	start := time.Now()
 	if err := s.apply(w.group > 0 || w.eager()); err != nil {
 		s.fail(err)
@@ -159,7 +161,6 @@ func (s *Spool) commit() {
 	}
 	w.forward = w.forward[:0]
 	s.watermark.Store(max(w.mark, s.watermark.Load()))
-	s.first.Store(max(w.floor, s.first.Load()))
 	s.answer()
 }
 

@@ -34,7 +34,8 @@ func (s *Spool) read(from, last uint64, fn func(seq uint64, rec []byte) bool) (e
 	next := from
 	for ok := it.First(); ok; ok = it.Next() {
 		seq := seqOf(it.Key())
-		if seq != next && !s.isLost(next, seq-1) {
+		// The log may have been trimmed since from was chosen.
+		if next = max(next, min(seq, s.first.Load())); seq != next && !s.isLost(next, seq-1) {
 			return fmt.Errorf("%w: records %d to %d are missing", ErrDamaged, next, seq-1)
 		}
 		next = seq + 1
@@ -45,7 +46,7 @@ func (s *Spool) read(from, last uint64, fn func(seq uint64, rec []byte) bool) (e
 	if err := it.Error(); err != nil {
 		return damaged(fmt.Sprintf("reading record %d", next), err)
 	}
-	if next <= last && !s.isLost(next, last) {
+	if next = max(next, s.first.Load()); next <= last && !s.isLost(next, last) {
 		return fmt.Errorf("%w: records %d to %d are missing", ErrDamaged, next, last)
 	}
 	return nil
