@@ -28,6 +28,7 @@ var suite = []struct {
 	{"missing stops", testSweep},
 	{"the time of the reports", testNow},
 	{"what is old is forgotten", testForget},
+	{"a clock that was set back makes nothing old", testForgetClock},
 	{"records are found", testFilter},
 	{"what a session was made of", testSession},
 	{"nothing given", testEmpty},

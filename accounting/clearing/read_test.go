@@ -228,3 +228,22 @@ func testForget(t *testing.T, make placeMaker) {
 	_, err = b.s.Take(ctx, back.batch(life("x", later)...))
 	require.ErrorIs(t, err, ErrConflict)
 }
+
+// What a hub reports while its clock is years behind is as old as what it
+// reported before.
+func testForgetClock(t *testing.T, make placeMaker) {
+	b := newBench(t, make, func(o *Options) { o.Keep = 90 * 24 * time.Hour })
+	b.clock.now = noon.Add(24 * time.Hour)
+	h, other := newHub(t, "hub-1"), newHub(t, "hub-2")
+	behind := life("behind", noon)
+	b.take(h.batch(life("before", noon)...), h.late(-40*365*24*time.Hour, behind...), h.batch(life("after", noon)...))
+	want := b.usage()
+	require.Equal(t, int64(3), want.records)
+	for range 3 {
+		_, err := b.s.Sweep(ctx, noon.Add(time.Hour))
+		require.NoError(t, err)
+	}
+	assert.Equal(t, want, b.usage(), "no record is forgotten")
+	b.take(other.batch(behind...))
+	assert.Equal(t, want, b.usage(), "nor that its events were taken")
+}

@@ -110,7 +110,9 @@ func (s *Store) apply(b book, c *change, reports []usage.Report) error {
 	}
 	c.at = earlier(c.at, s.o.Clock())
 	if c.source != nil {
-		c.source.Arrival = later(c.source.Arrival, c.at)
+		// A hub that has started with a clock of 1970 makes nothing old.
+		c.at = later(c.at, c.source.Arrival)
+		c.source.Arrival = c.at
 	}
 	fresh, err := c.claim(b, reports)
 	if err != nil || len(fresh) == 0 {
