@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"net/url"
 	"slices"
 	"strings"
@@ -185,9 +187,12 @@ func (b hubBook) page(ctx context.Context, q recordQuery, f func(uint64, *usage.
 		return 0, 0, err
 	}
 	defer body.Close()
-	for d := json.NewDecoder(bufio.NewReader(body)); d.More(); n++ {
+	// An answer that breaks off between two records is none that has ended.
+	for d := json.NewDecoder(bufio.NewReader(body)); ; n++ {
 		var r numbered
-		if err := d.Decode(&r); err != nil || r.Record == nil {
+		if err := d.Decode(&r); errors.Is(err, io.EOF) {
+			return n, last, nil
+		} else if err != nil || r.Record == nil {
 			return n, last, problem("reading the answer: %v", err)
 		}
 		if err := f(r.Order, r.Record); err != nil {
@@ -195,7 +200,6 @@ func (b hubBook) page(ctx context.Context, q recordQuery, f func(uint64, *usage.
 		}
 		last = r.Order
 	}
-	return n, last, nil
 }
 
 func (b hubBook) account(ctx context.Context, key accounting.Key) (a *account, err error) {
