@@ -198,6 +198,11 @@ func sweep(ctx context.Context, s *clearing.Store, log *zap.Logger) {
 
 const sweepEvery = 30 * time.Second
 
+const (
+	askIt    = "ask it without --config"
+	oneStore = "two that clear need a directory each, or one PostgreSQL"
+)
+
 // clearingExists keeps a command that reads from making a store.
 func (c *config) clearingExists() error {
 	if c.Clearing.PostgresFile != "" {
@@ -209,10 +214,11 @@ func (c *config) clearingExists() error {
 	return nil
 }
 
-// clearingProblem says why the store cannot be opened.
-func (c *config) clearingProblem(err error) error {
+// clearingProblem says why the store cannot be opened; instead is what to do
+// where another process has it open.
+func (c *config) clearingProblem(err error, instead string) error {
 	if errors.Is(err, syscall.EAGAIN) {
-		return problem("the clearing store %s is in use by a process that runs (ask it without --config)", c.path(c.Clearing.Directory))
+		return problem("the clearing store %s is in use by a process that runs (%s)", c.path(c.Clearing.Directory), instead)
 	}
 	return problem("%v", err)
 }

@@ -39,7 +39,7 @@ func (s *server) sink(ctx context.Context, epoch uint64) (queue.Sink, error) {
 	}
 	var err error
 	if s.clearing, err = c.openClearing(ctx, s.log); err != nil {
-		return nil, c.clearingProblem(err)
+		return nil, c.clearingProblem(err, oneStore)
 	}
 	s.closers = append(s.closers, func() { _ = s.clearing.Close() })
 	return queue.NewEmbedded(node, s.clearing), nil

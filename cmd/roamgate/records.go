@@ -58,7 +58,7 @@ func (p *recordPlace) open(ctx context.Context) (recordBook, func(), error) {
 	}
 	s, err := conf.openClearing(ctx, nil)
 	if err != nil {
-		return nil, nil, conf.clearingProblem(err)
+		return nil, nil, conf.clearingProblem(err, askIt)
 	}
 	return storeBook{s}, func() { _ = s.Close() }, nil
 }

@@ -76,7 +76,7 @@ func consume(ctx context.Context, path string) error {
 	}
 	store, err := conf.openClearing(ctx, log)
 	if err != nil {
-		return errors.Join(conf.clearingProblem(err), admin.Close())
+		return errors.Join(conf.clearingProblem(err, oneStore), admin.Close())
 	}
 	k := &consumer{
 		log: log, stats: stat.NewRegistry(), store: store, admin: admin,

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/roamgate/roamgate/accounting/clearing"
 	"github.com/roamgate/roamgate/accounting/spool"
 	"github.com/roamgate/roamgate/test/peer"
 )
@@ -143,6 +144,8 @@ func TestServeRefuses(t *testing.T) {
 		spoil func(t *testing.T, h *rig)
 		want  string // AUTH, ACCT, ADMIN, DIR are replaced
 		spool bool   // a spool may be there
+		// opened: the spool is opened first, and the log says so.
+		opened bool
 	}{
 		{name: "port of authentication", spoil: func(t *testing.T, h *rig) { occupy(t, "udp", h.auth.String()) },
 			want: "DIR/roamgate.yaml:1:17: error: listening on AUTH: address already in use (is a hub or another server running? `ss -H -l -p -A udp 'sport = :PORT'` names it)"},
@@ -159,6 +162,25 @@ func TestServeRefuses(t *testing.T) {
 			require.NoError(t, err)
 			t.Cleanup(func() { assert.NoError(t, s.Close()) })
 		}, want: "the spool DIR/spool is in use: a hub is running (two hubs need a spool each)"},
+		{name: "spool of another node", spool: true, spoil: func(t *testing.T, h *rig) {
+			s, err := spool.Open(h.path("spool"), spool.Options{MinFree: -1, Node: "hub-2"})
+			require.NoError(t, err)
+			require.NoError(t, s.Close())
+		}, want: `opening spool DIR/spool: the spool belongs to another node: it is that of "hub-2", not of "hub-1" (`},
+		{name: "clearing directory of another process", spool: true, opened: true, spoil: func(t *testing.T, h *rig) {
+			s, err := clearing.Open(t.Context(), clearing.Options{Directory: h.path("clearing")})
+			require.NoError(t, err)
+			t.Cleanup(func() { assert.NoError(t, s.Close()) })
+		}, want: "the clearing store DIR/clearing is in use by a process that runs (two that clear need a directory each, or one PostgreSQL)"},
+		{name: "clearing store of a newer program", spool: true, opened: true, more: "clearing: {postgres_file: postgres}\n", spoil: func(t *testing.T, h *rig) {
+			p := peer.StartPostgres(t)
+			where := p.Schema()
+			s, err := clearing.Open(t.Context(), clearing.Options{PostgreSQL: where})
+			require.NoError(t, err)
+			require.NoError(t, s.Close())
+			p.Do(where, "UPDATE clearing_version SET version = 1000")
+			write(t, h.dir, map[string]string{"postgres": where})
+		}, want: "opening the clearing store: the tables are of version 1000, this program reads 1: written by a newer program?"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			h := prepare(t, tc.more)
@@ -169,8 +191,13 @@ func TestServeRefuses(t *testing.T) {
 			assert.Equal(t, "exit status 1", err.Error())
 			want := strings.NewReplacer("DIR", h.dir, "AUTH", h.auth.String(), "ACCT", h.acct.String(),
 				"ADMIN", h.admin.String(), "PORT", fmt.Sprint(h.auth.Port())).Replace(tc.want)
-			assert.Equal(t, 1, strings.Count(h.Output(), "\n"), "one line: %s", h.Output())
-			assert.True(t, strings.HasPrefix(h.Output(), "roamgate: "+want), "\n got %s\nwant %s", h.Output(), want)
+			said := strings.SplitAfter(h.Output(), "\n")
+			if tc.opened {
+				assert.Contains(t, said[0], `"msg":"spool open"`)
+				said = said[1:]
+			}
+			assert.Len(t, said, 2, "one line: %s", h.Output())
+			assert.True(t, strings.HasPrefix(said[0], "roamgate: "+want), "\n got %s\nwant %s", h.Output(), want)
 			assert.NotContains(t, h.Output(), `"msg":"ready"`)
 			if !tc.spool {
 				assert.NoDirExists(t, h.path("spool"), "nothing was made")

@@ -96,6 +96,14 @@ func (p *Postgres) Restart() {
 	p.ready(func() error { _, err := p.psql("SELECT 1"); return err })
 }
 
+// Do runs one statement in the schema of a connection string.
+func (p *Postgres) Do(where, sql string) {
+	p.t.Helper()
+	_, schema, _ := strings.Cut(where, "search_path=")
+	_, err := p.psql("SET search_path = " + schema + "; " + sql)
+	require.NoError(p.t, err)
+}
+
 // psql runs one statement and returns what it prints.
 func (p *Postgres) psql(sql string) (string, error) {
 	out, err := p.command("psql", "-X", "-A", "-t", "-q", "-h", p.Addr.Addr().String(), "-p", fmt.Sprint(p.Addr.Port()),
