@@ -6,8 +6,12 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 60s
 COUNT ?= 6
 BASE ?= main
+SESSIONS ?= 1000000
+KILLS ?= 200
+SEEDS ?= 1000
+ROUNDS ?= 200
 
-.PHONY: build run test allocs e2e interop fuzz bench bench-go bench-compare lint vuln gen check-config setup help
+.PHONY: build run test allocs e2e interop fuzz month accept bench bench-go bench-compare lint vuln gen check-config setup help
 
 build: ## build bin/roamgate and bin/roamgen (the first target)
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/roamgate ./cmd/roamgen
@@ -32,6 +36,16 @@ interop: ## the hub between FreeRADIUS, radsecproxy, eapol_test, radclient and R
 
 fuzz: ## every fuzz target for FUZZTIME (60s); FUZZ=./pkg/... limits it
 	@FUZZTIME=$(FUZZTIME) FUZZ=$(FUZZ) test/fuzz.sh
+
+month: ## a month of accounting with known faults must come to the truth (SESSIONS=10000000)
+	$(GO) run ./test/month -sessions $(SESSIONS)
+
+accept: ## the long forms of test/conformance/acceptance.md: KILLS=200 SEEDS=1000 ROUNDS=200, about an hour
+	SPOOL_KILLS=$(KILLS) SPOOL_SEEDS=$(SEEDS) SPOOL_DAMAGE_STEP=1 $(GO) test -count=1 -v -timeout 60m -run 'TestKill$$|TestPowerCut|TestControl|TestDamage|Disk|Fault' ./accounting/spool
+	ROAMGATE_ROUNDS=$(ROUNDS) $(GO) test -count=1 -v -timeout 60m -run 'TestConsumerKilled' ./accounting/queue
+	$(GO) test -count=1 -v -timeout 20m -run 'TestTargetSwapped|Redis|Truncated|LostTail|Takeover|TwoConsumersShare' ./accounting/queue
+	$(GO) test -count=1 -v -timeout 20m ./accounting/clearing ./accounting/session
+	$(GO) test -count=1 -v -timeout 20m -run 'TestRepetitions|TestKilledUnderLoad' ./test/interop
 
 bench: build ## the hub, radsecproxy, FreeRADIUS and a bare forwarder in turns; writes test/bench/RESULTS.md (CASE=pap,mix: those, no file)
 	$(GO) run ./test/bench $(if $(CASE),-case $(CASE))

@@ -34,7 +34,7 @@ func held(t *testing.T, o setup) (r *rig, release func()) {
 
 // A repetition under another Identifier that comes while the first is on its
 // way to the disk waits for it, in whatever batch it came, and is answered
-// with it: each once, with one record.
+// with it: each once, with one record (acceptance row 7).
 func TestRepetitionWaitsForTheCommit(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

@@ -314,8 +314,8 @@ func BenchmarkHotAccessRequest(b *testing.B) {
 	})
 }
 
-// BenchmarkHotAcctStop is a Stop up to the spool's batch, the batch handed
-// back as durable, and the home's answer.
+// BenchmarkHotAcctStop (acceptance row 2) is a Stop up to the spool's batch,
+// the batch handed back as durable, and the home's answer.
 func BenchmarkHotAcctStop(b *testing.B) {
 	b.Run("home", func(b *testing.B) { bench(b, false, func(h *hot) { h.stop(stopOf) }) })
 }

@@ -20,6 +20,7 @@ func named(h *Hasher, raw []byte, visited string, at int64) (Key, uint64) {
 	return h.Key(&e, visited), h.Content(raw)
 }
 
+// TestKeyNamesTheEvent: C18, what tells events and sessions apart.
 func TestKeyNamesTheEvent(t *testing.T) {
 	h := NewHasher([]byte("key"))
 	base := stop()

@@ -90,7 +90,8 @@ func TestDirectoryIsLocked(t *testing.T) {
 	assert.Equal(t, wantLives(3), b.usage())
 }
 
-// TestPowerCut drops what was not synced: a batch that was taken stays.
+// TestPowerCut (acceptance row 4) drops what was not synced: a batch that was
+// taken stays.
 func TestPowerCut(t *testing.T) {
 	fs := vfs.NewCrashableMem()
 	b := newBench(t, func(testing.TB) Options { return Options{Directory: "clearing", fs: fs} })

@@ -34,12 +34,16 @@ var suite = []struct {
 	{"nothing given", testEmpty},
 }
 
+// TestEmbedded is the suite on the embedded store; two hubs that report one
+// event are acceptance row 7.
 func TestEmbedded(t *testing.T) {
 	for _, tt := range suite {
 		t.Run(tt.name, func(t *testing.T) { tt.run(t, inMemory) })
 	}
 }
 
+// TestPostgres is the suite on PostgreSQL; two hubs that report one event are
+// acceptance row 7.
 func TestPostgres(t *testing.T) {
 	p := peer.StartPostgres(t)
 	for _, tt := range suite {

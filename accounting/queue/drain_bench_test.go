@@ -42,9 +42,9 @@ func typical(n int) []byte {
 	return accounting.AppendRecord(nil, &h, raw)
 }
 
-// BenchmarkDrain empties a filled spool. CPU is that of this process: with
-// NATS and Kafka the servers are in it, Redis is another. Give it many
-// records: -benchtime 300000x.
+// BenchmarkDrain (acceptance row 8) empties a filled spool. CPU is that of
+// this process: with NATS and Kafka the servers are in it, Redis is another.
+// Give it many records: -benchtime 300000x.
 func BenchmarkDrain(b *testing.B) {
 	redisWith := func(fsync string) func(testing.TB, uint64) Sink {
 		return func(t testing.TB, epoch uint64) Sink {

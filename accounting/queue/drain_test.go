@@ -210,9 +210,9 @@ func numbers(n int) []uint64 {
 	return ns
 }
 
-// TestRepetitionIsIdentical loses every first answer and restarts the
-// drainer with other limits in between: a batch sent again has the content
-// it had, whatever came behind it.
+// TestRepetitionIsIdentical (acceptance row 10) loses every first answer and
+// restarts the drainer with other limits in between: a batch sent again has
+// the content it had, whatever came behind it.
 func TestRepetitionIsIdentical(t *testing.T) {
 	fs := vfs.NewMem()
 	s := openSpool(t, fs)

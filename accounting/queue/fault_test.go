@@ -258,8 +258,8 @@ func swapTargets(t *testing.T, taker Taker) (epoch uint64, total int) {
 	return epoch, total
 }
 
-// TestTwoConsumersShare has two consumers, one of which dies with batches in
-// its hands: the other takes them over.
+// TestTwoConsumersShare (acceptance row 11) has two consumers, one of which
+// dies with batches in its hands: the other takes them over.
 func TestTwoConsumersShare(t *testing.T) {
 	t.Parallel()
 	r := startRedis(t)

@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestRedisSentinelFailover kills a master whose replica was cut off for the
-// last second: the replica takes over without it.
+// TestRedisSentinelFailover (acceptance row 9) kills a master whose replica
+// was cut off for the last second: the replica takes over without it.
 func TestRedisSentinelFailover(t *testing.T) {
 	t.Parallel()
 	master := startRedis(t)

@@ -130,8 +130,8 @@ func TestKafkaFences(t *testing.T) {
 	assert.Contains(t, err.Error(), "another process")
 }
 
-// TestKafkaTruncated deletes records that nobody has stored, and lets the
-// topic grow beyond one step of the search for its end.
+// TestKafkaTruncated (acceptance row 9) deletes records that nobody has
+// stored, and lets the topic grow beyond one step of the search for its end.
 func TestKafkaTruncated(t *testing.T) {
 	t.Parallel()
 	k := startKafka(t)
@@ -173,8 +173,8 @@ func TestKafkaTruncated(t *testing.T) {
 	assert.Equal(t, uint64(40), c.Stats().Foreign.Load())
 }
 
-// TestKafkaTakeover has two consumers; one dies, without leaving the group,
-// with messages in its hands.
+// TestKafkaTakeover (acceptance row 11) has two consumers; one dies, without
+// leaving the group, with messages in its hands.
 func TestKafkaTakeover(t *testing.T) {
 	t.Parallel()
 	k := startKafka(t)

@@ -24,7 +24,7 @@ func (r *reporting) Watermark(context.Context) (uint64, bool, error) {
 
 // What was trimmed by before the first report - delivered - is no word of the
 // clearing side: a queue that loses its tail afterwards is sent all that the
-// spool has and nobody has stored.
+// spool has and nobody has stored (acceptance row 9).
 func TestLostTailAfterFirstReport(t *testing.T) {
 	s := openSpool(t, vfs.NewMem())
 	defer func() { _ = s.Close() }()

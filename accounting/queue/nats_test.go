@@ -206,7 +206,8 @@ func TestNATSRefusesReplay(t *testing.T) {
 	assert.Zero(t, first)
 }
 
-// TestNATSTruncated deletes by hand what nobody has stored, at either end.
+// TestNATSTruncated (acceptance row 9) deletes by hand what nobody has stored,
+// at either end.
 func TestNATSTruncated(t *testing.T) {
 	t.Parallel()
 	c := startNATS(t, 1, false)
@@ -244,7 +245,8 @@ func TestNATSTruncated(t *testing.T) {
 	assert.Zero(t, d.Stats().Alarms.Load())
 }
 
-// TestNATSTakeover lets a consumer die with messages in its hands.
+// TestNATSTakeover (acceptance row 11) lets a consumer die with messages in
+// its hands.
 func TestNATSTakeover(t *testing.T) {
 	t.Parallel()
 	c := startNATS(t, 1, false)

@@ -84,6 +84,7 @@ func TestRedisEntriesReadByPlainTools(t *testing.T) {
 	stop()
 }
 
+// TestRedisAwayAndBack (acceptance row 8) stops and starts the queue.
 func TestRedisAwayAndBack(t *testing.T) {
 	t.Parallel()
 	r := startRedis(t)
@@ -109,8 +110,8 @@ func TestRedisAwayAndBack(t *testing.T) {
 	assert.Zero(t, d.Stats().Rewinds.Load(), "appendfsync always loses nothing")
 }
 
-// TestRedisLosesItsTail takes entries and the memory of them away, as a
-// failover to a replica that was behind does.
+// TestRedisLosesItsTail (acceptance row 9) takes entries and the memory of
+// them away, as a failover to a replica that was behind does.
 func TestRedisLosesItsTail(t *testing.T) {
 	t.Parallel()
 	r := startRedis(t)

@@ -41,6 +41,7 @@ const rateOfDefault = 12_500_000
 
 // wraps: two reports of a counter that grows by less than 2^32 in between.
 func wraps(b *book) {
+	b.line("# C20: gigawords and octets are one counter of 64 bits.")
 	for _, gigawords := range []string{"none", "stop", "all"} {
 		for _, seconds := range []int{60, 343, 344, 600, 3600} {
 			for _, first := range []uint64{0, 1, 1 << 31, 1<<32 - 1} {
@@ -105,6 +106,7 @@ func permutations(n int, f func(order []int)) {
 
 // orders: the reports of one session in every order come to the same.
 func orders(b *book) {
+	b.line("# C39: interims have the counters of a stop, and count where they stand.")
 	wrapping := []string{"start 0", "interim 300 i=4000000000 o=1", "interim 600 i=3000000000 o=2", "interim 900 i=2000000000 o=3", "stop 1200 i=1000000000 o=4"}
 	permutations(len(wrapping), func(order []int) {
 		b.begin("rate=12500000", "wraps_thrice_%v", digits(order))
@@ -319,6 +321,7 @@ func monthCase(b *book, before, every, days int) {
 
 // journeys: a device roams between access points in one roaming session.
 func journeys(b *book) {
+	b.line("# C29: the legs of one Acct-Multi-Session-Id are one journey, in order.")
 	for legs := 1; legs <= 4; legs++ {
 		for _, same := range []bool{true, false} {
 			for _, backwards := range []bool{true, false} {
@@ -359,8 +362,8 @@ func journeys(b *book) {
 	}
 }
 
-// TestVectorsAreCurrent makes the families again: they are what the oracles
-// say.
+// TestVectorsAreCurrent (acceptance row 15) makes the families again: they are
+// what the oracles say.
 func TestVectorsAreCurrent(t *testing.T) {
 	for name, family := range map[string]func(*book){
 		"wraps.txt": wraps, "orders.txt": orders, "stops.txt": stops, "reuses.txt": reuses, "months.txt": months, "journeys.txt": journeys,

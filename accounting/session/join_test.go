@@ -85,6 +85,7 @@ func TestMissingStopThenLate(t *testing.T) {
 	assert.Zero(t, m.Count(usage.Provisional))
 }
 
+// TestTwoNASesAndReboot: C18, one Acct-Session-Id that is three sessions.
 func TestTwoNASesAndReboot(t *testing.T) {
 	var m Memory
 	other := report(accounting.Stop, 1000, 7, 7)

@@ -86,10 +86,10 @@ func sumMonths(records []usage.Record) map[string]figures {
 	return months
 }
 
-// TestAnyOrderComesToTheTruth shuffles the reports of a session, cuts them
-// into batches, repeats some under another key, and looks for missing Stops
-// in between, too early and too late: the records of each month add up to
-// what the NAS counted.
+// TestAnyOrderComesToTheTruth (acceptance row 15) shuffles the reports of a
+// session, cuts them into batches, repeats some under another key, and looks
+// for missing Stops in between, too early and too late: the records of each
+// month add up to what the NAS counted.
 func TestAnyOrderComesToTheTruth(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tr := drawTruth(t)
@@ -165,9 +165,10 @@ func drawHostile(t *rapid.T) []usage.Report {
 	}), 1, 60).Draw(t, "reports")
 }
 
-// TestHostileReportsAddUp joins what no NAS would send: every report is in
-// one class, the sum of the records of a session is what it came to, nothing
-// is recorded twice under one name, and batches make no difference.
+// TestHostileReportsAddUp (acceptance row 15) joins what no NAS would send:
+// every report is in one class, the sum of the records of a session is what it
+// came to, nothing is recorded twice under one name, and batches make no
+// difference.
 func TestHostileReportsAddUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		list := drawHostile(t)

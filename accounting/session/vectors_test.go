@@ -295,8 +295,10 @@ func readFiles(t testing.TB) map[string]string {
 	return texts
 }
 
-// TestVectors runs every case of test/vectors/session, one report at a time
-// and, where nothing is closed in between, all in one batch.
+// TestVectors (acceptance row 15) runs every case of test/vectors/session, one
+// report at a time and, where nothing is closed in between, all in one batch:
+// gigawords (C20), several access points (C29), interims with every counter
+// (C39) among them.
 func TestVectors(t *testing.T) {
 	list := readVectors(t)
 	assert.GreaterOrEqual(t, len(list), 500)

@@ -110,10 +110,11 @@ func keepFull(b *testing.B, s taker, per int, during time.Duration) load {
 	}
 }
 
-// BenchmarkCommit lets the spool and a bare segment file take turns of two
-// seconds, so that both see the same neighbours, and reports the median turn
-// of each. The segment's rate says whether the machine is quiet enough for
-// the spool's to mean anything: it should be 700,000 and not vary.
+// BenchmarkCommit (acceptance row 1) lets the spool and a bare segment file
+// take turns of two seconds, so that both see the same neighbours, and reports
+// the median turn of each. The segment's rate says whether the machine is
+// quiet enough for the spool's to mean anything: it should be 700,000 and not
+// vary.
 // Run it as: go test -run '^$' -bench Commit -benchtime 5x ./accounting/spool
 func BenchmarkCommit(b *testing.B) {
 	for _, per := range []int{1, 16, 64} {

@@ -114,9 +114,9 @@ func zeroTail(b []byte, at int) []byte   { clear(b[at:]); return b }
 func zeroSector(b []byte, at int) []byte { clear(b[at : at+512]); return b }
 func leaveAlone(b []byte, at int) []byte { return b }
 
-// TestDamage: a torn tail opens without the torn batch, damage before it
-// refuses, and nothing damaged is ever read. SPOOL_DAMAGE_STEP=1 flips a bit
-// in every commit, not in every tenth.
+// TestDamage (acceptance row 5): a torn tail opens without the torn batch,
+// damage before it refuses, and nothing damaged is ever read.
+// SPOOL_DAMAGE_STEP=1 flips a bit in every commit, not in every tenth.
 func TestDamage(t *testing.T) {
 	sealed := testOptions(nil)
 	sealed.Seal = time.Millisecond
@@ -188,8 +188,8 @@ func TestNewestFormatFromTheStart(t *testing.T) {
 	assert.Positive(t, newest)
 }
 
-// TestControlWithoutWitness shows what the witness is for: near the end of
-// the live log the store takes damage for the end.
+// TestControlWithoutWitness (acceptance row 5) shows what the witness is for:
+// near the end of the live log the store takes damage for the end.
 func TestControlWithoutWitness(t *testing.T) {
 	lost := 0
 	for at := 950; at < 990; at += 10 {
@@ -206,8 +206,8 @@ func TestControlWithoutWitness(t *testing.T) {
 	t.Logf("%d acknowledged records vanished over 4 single bits", lost)
 }
 
-// TestControlDefaultFormat shows why the format is set: the oldest one
-// reads the same damage as the end of the log and opens.
+// TestControlDefaultFormat (acceptance row 5) shows why the format is set: the
+// oldest one reads the same damage as the end of the log and opens.
 func TestControlDefaultFormat(t *testing.T) {
 	o := testOptions(nil)
 	o.format = pebble.FormatMinSupported
@@ -227,7 +227,8 @@ func TestControlDefaultFormat(t *testing.T) {
 	t.Logf("%d acknowledged records vanished over 9 single bits", lost)
 }
 
-// TestDamagedTable: records that have moved out of the log are checked too.
+// TestDamagedTable (acceptance row 5): records that have moved out of the log
+// are checked too.
 func TestDamagedTable(t *testing.T) {
 	mem := vfs.NewMem()
 	s, err := Open("spool", testOptions(mem))

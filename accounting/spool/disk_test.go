@@ -174,9 +174,9 @@ func fill(t *testing.T, s *Spool, acked map[uint64]string) {
 	require.Fail(t, "the disk was never full")
 }
 
-// TestDiskFullAtAnyByte: F17. A neighbour fills the disk at any octet of a
-// commit: the write under way is saved by the ballast, nothing more is taken,
-// taking resumes by itself, and what was acknowledged is there.
+// TestDiskFullAtAnyByte (acceptance row 6): F17. A neighbour fills the disk at
+// any octet of a commit: the write under way is saved by the ballast, nothing
+// more is taken, taking resumes by itself, and what was acknowledged is there.
 func TestDiskFullAtAnyByte(t *testing.T) {
 	for left := int64(0); left < 2400; left += 113 { // a record takes some 350 octets
 		synctest.Test(t, func(t *testing.T) {
@@ -282,8 +282,8 @@ func TestFullDiskWithoutBallast(t *testing.T) {
 	}
 }
 
-// TestFaultAtAnySync: F18, F19. Whichever sync or write fails first, and
-// though the next would succeed: no acknowledgement after it.
+// TestFaultAtAnySync (acceptance row 6): F18, F19. Whichever sync or write
+// fails first, and though the next would succeed: no acknowledgement after it.
 func TestFaultAtAnySync(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -410,7 +410,7 @@ func (f *countedFS) Lock(name string) (io.Closer, error) {
 	return f.FS.Lock(name)
 }
 
-// TestReadOnlyDisk: F19 at start.
+// TestReadOnlyDisk (acceptance row 6): F19 at start.
 func TestReadOnlyDisk(t *testing.T) {
 	mem := vfs.NewMem()
 	s, err := Open("spool", testOptions(mem))

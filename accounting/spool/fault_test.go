@@ -80,8 +80,8 @@ func (f *faultFile) Write(b []byte) (int, error) {
 
 var errIO = errors.New("input/output error")
 
-// TestControlLyingDisk shows that the power cut test can fail: on a disk
-// that does not sync, acknowledged records are lost.
+// TestControlLyingDisk (acceptance row 4) shows that the power cut test can
+// fail: on a disk that does not sync, acknowledged records are lost.
 func TestControlLyingDisk(t *testing.T) {
 	mem := vfs.NewCrashableMem()
 	fs := &faultFS{FS: mem}
@@ -99,9 +99,10 @@ func TestControlLyingDisk(t *testing.T) {
 	require.NoError(t, s.Close())
 }
 
-// TestNoAcknowledgementAfterAFault breaks the log and the manifest in turn:
-// the batch in flight and all later ones are refused though the disk works
-// again, and what was acknowledged before is there after a new start.
+// TestNoAcknowledgementAfterAFault (acceptance row 6, C14) breaks the log and
+// the manifest in turn: the batch in flight and all later ones are refused
+// though the disk works again, and what was acknowledged before is there after
+// a new start.
 func TestNoAcknowledgementAfterAFault(t *testing.T) {
 	for _, tt := range []struct {
 		name, only string
@@ -166,6 +167,8 @@ func TestManifestFault(t *testing.T) {
 	require.ErrorIs(t, s.Close(), ErrFailed)
 }
 
+// TestFullDisk (acceptance row 6): a full disk stops acknowledging until there
+// is room.
 func TestFullDisk(t *testing.T) {
 	mem := vfs.NewMem()
 	mem.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: 2 << 20})

@@ -29,8 +29,8 @@ func longer(name string, n int) int {
 	return n
 }
 
-// TestKill kills a writing process again and again: whatever it had
-// acknowledged is there, once, under the number it was given.
+// TestKill (acceptance row 3, C14) kills a writing process again and again:
+// whatever it had acknowledged is there, once, under the number it was given.
 func TestKill(t *testing.T) {
 	if dir := os.Getenv(victimDir); dir != "" {
 		victim(dir)

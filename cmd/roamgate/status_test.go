@@ -39,8 +39,8 @@ func TestStatus(t *testing.T) {
 	h.page(404, "/")
 }
 
-// TestStatusOfFullDisk: accounting cannot be stored, so the hub is not ready
-// and says why. Authentication goes on.
+// TestStatusOfFullDisk (acceptance row 6): accounting cannot be stored, so the
+// hub is not ready and says why. Authentication goes on.
 func TestStatusOfFullDisk(t *testing.T) {
 	h := prepare(t, "")
 	h.edit(t, "min_free: 1MiB", "min_free: 4096TiB")

@@ -6,6 +6,9 @@
 // beside the case in a file of vectors. Rows that nothing proves yet are
 // counted, and the count may only fall.
 //
+// acceptance.md is the same for what accounting is accepted by: its rows name
+// tests, benchmarks and the command of their long form.
+//
 // Nothing here touches packets. The RFC sections stand in the table.
 package conformance
 

@@ -79,9 +79,9 @@ func TestDurableWithoutHome(t *testing.T) {
 	assert.Equal(t, peer.Record{Session: session, Status: "Stop", User: peer.Subscriber.Name}, home.Records()[0])
 }
 
-// TestKilledUnderLoad: after kill -9 every stop that was acknowledged (C14)
-// reaches the clearing side exactly once, also those that their NAS repeated because
-// the answer was lost with the process.
+// TestKilledUnderLoad (acceptance row 3): after kill -9 every stop that was
+// acknowledged (C14) reaches the clearing side exactly once, also those that
+// their NAS repeated because the answer was lost with the process.
 func TestKilledUnderLoad(t *testing.T) {
 	redis := peer.StartRedis(t, true)
 	home := peer.StartHome(t, peer.HomeConfig{Name: "home", Secret: homeSecret, Users: []peer.User{peer.Subscriber}})

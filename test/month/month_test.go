@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMonth plays a month in memory and the last days of one in the embedded
-// store. MONTH_SESSIONS sets how many sessions; the race detector, which costs
-// ten times the work, sees a tenth of them.
+// TestMonth (acceptance row 15) plays a month in memory and the last days of
+// one in the embedded store. MONTH_SESSIONS sets how many sessions; the race
+// detector, which costs ten times the work, sees a tenth of them.
 func TestMonth(t *testing.T) {
 	for _, o := range []options{{store: "memory", sessions: 20_000, days: 30, seed: 1}, {store: "embedded", sessions: 1000, days: 2, seed: 2}} {
 		t.Run(o.store, func(t *testing.T) {
