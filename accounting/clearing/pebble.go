@@ -13,6 +13,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
 	"go.uber.org/zap"
 )
 
@@ -119,6 +120,11 @@ func (e *embedded) open() error {
 	}
 	for i := range po.Levels {
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // most events are new
+	}
+	// What is there is soon written again.
+	po.Levels[0].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
+	for i := range po.Levels[1:] {
+		po.Levels[i+1].Compression = func() *sstable.CompressionProfile { return sstable.SnappyCompression }
 	}
 	if e.db, err = pebble.Open(e.o.Directory, po); err != nil {
 		_ = lock.Close()

@@ -15,6 +15,7 @@ type writer struct {
 	b     *pebble.Batch
 	fault func(string) error
 	err   error
+	buf   []byte // of the value that is being made; a batch copies what it is given
 }
 
 func (w *writer) set(k, v []byte) {
@@ -101,8 +102,9 @@ func (w *writer) sessions(c *change) {
 		for _, ch := range sc.chunks {
 			w.set(traceKey(at, ch.place), ch.traces)
 		}
-		v, err := appendSession(make([]byte, 0, 1024), &sc.stored)
+		v, err := appendSession(w.buf[:0], &sc.stored)
 		w.err = errors.Join(w.err, err)
+		w.buf = v
 		w.set(sessionKey(at), v)
 	}
 }
@@ -110,14 +112,14 @@ func (w *writer) sessions(c *change) {
 func (w *writer) records(c *change) {
 	for i := range c.records {
 		r := &c.records[i]
-		v, err := json.Marshal(&r.Record)
+		doc, err := r.Record.AppendJSON(binary.BigEndian.AppendUint64(w.buf[:0], uint64(c.at.Unix())))
 		if err != nil {
 			w.err = errors.Join(w.err, err)
 			return
 		}
+		w.buf = doc
 		order := binary.BigEndian.AppendUint64(nil, r.Order)
-		at := binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(v)), uint64(c.at.Unix()))
-		w.set(join(keyRecord, order), append(at, v...))
+		w.set(join(keyRecord, order), doc)
 		w.set(join(keyID, r.Record.ID[:]), order)
 		w.set(join(keyPart, r.Record.Session[:], order), placeKey(nil, r.of))
 	}

@@ -263,7 +263,7 @@ func writeRecords(b *pgx.Batch, c *change) error {
 	home, visited, client, sessionID, status, exceptions, docs := text(), text(), text(), text(), text(), text(), text()
 	for i := range c.records {
 		r := &c.records[i].Record
-		doc, err := json.Marshal(r)
+		doc, err := r.AppendJSON(nil)
 		if err != nil {
 			return err
 		}
