@@ -215,20 +215,36 @@ func (s *Store) Drop(ctx context.Context, number uint64) error {
 			return nil, err
 		}
 		c := newChange()
-		c.remove(l)
+		if err := s.settle(b, c, l); err != nil {
+			return nil, err
+		}
 		s.o.Logger.Warn("dead letter dropped", zap.Uint64("number", number), zap.String("reason", string(l.Reason)))
 		return c, nil
 	})
 }
 
-func (c *change) remove(l *DeadLetter) {
+// settle removes a letter that was looked at. What the batch of a conflict has
+// behind all others is taken by that: no other batch will ever bring those
+// numbers, and the watermark must get past them.
+func (s *Store) settle(b book, c *change, l *DeadLetter) error {
 	c.dropped = append(c.dropped, l.Number)
 	c.counts[countLetters]--
-	if l.Reason == DeadConflict {
-		c.settle = append(c.settle, settlement{
-			SourceID{l.Node, l.Epoch}, stretch{First: l.First, Last: l.Last, Hash: l.Hash},
-		})
+	if l.Reason != DeadConflict {
+		return nil
 	}
+	id, st := SourceID{l.Node, l.Epoch}, stretch{First: l.First, Last: l.Last, Hash: l.Hash}
+	c.settle = append(c.settle, settlement{id, st})
+	src, err := b.source(id)
+	if err != nil || src == nil {
+		return err
+	}
+	before, err := b.floor(id, st.Last)
+	if err != nil || before == nil || before.Last >= st.Last || before.Last < st.First {
+		return err
+	}
+	st.First, st.taken = before.Last+1, s.o.Clock()
+	c.source, c.stretch = src, &st
+	return src.add(b, st)
 }
 
 // Retry takes a dead letter as this program reads it now. It stays when that
@@ -264,8 +280,7 @@ func (s *Store) Retry(ctx context.Context, number uint64) error {
 		if err := s.apply(b, c, in.reports); err != nil {
 			return nil, err
 		}
-		c.remove(l)
-		return c, nil
+		return c, s.settle(b, c, l)
 	})
 }
 

@@ -393,8 +393,9 @@ func testConflict(t *testing.T, make placeMaker) {
 				want = wantLives(4)
 			}
 			assert.Equal(t, want, b.usage())
-			assert.Equal(t, uint64(6), b.take(same, overlaps), "it is settled")
+			assert.Equal(t, uint64(8), b.take(same, overlaps), "it is settled")
 			assert.Equal(t, want, b.usage())
+			assert.Equal(t, uint64(11), b.take(back.batch(life("e", noon)...)), "the watermark goes on")
 			assert.Empty(t, b.letters())
 		})
 	}
