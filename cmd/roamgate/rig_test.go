@@ -17,7 +17,7 @@ import (
 )
 
 // limit bounds every wait for an event.
-const limit = 20 * time.Second
+const limit = 60 * time.Second
 
 // Distinctive values, of which none may appear where operators look.
 const (
