@@ -36,9 +36,12 @@ const lockSpace = 0x726f616d
 
 const takeTurn = `SELECT pg_advisory_xact_lock($1, hashtext(current_schema()))`
 
-// takeover has the server end our transaction when we hang, or our machine is
-// gone: it holds the turn of all others. The connection string can say other.
-var takeover = map[string]string{
+// settings has the server end our transaction when we hang, or our machine is
+// gone: it holds the turn of all others. And it has it sync what it confirms,
+// whatever its own default. The connection string can say other.
+var settings = map[string]string{
+	"synchronous_commit":                  "on",
+	"default_transaction_isolation":       "read committed",
 	"idle_in_transaction_session_timeout": "20s",
 	"tcp_keepalives_idle":                 "10",
 	"tcp_keepalives_interval":             "5",
@@ -54,7 +57,7 @@ func openPostgres(ctx context.Context, o *Options) (*database, error) {
 	if err != nil {
 		return nil, errors.New("the connection string of PostgreSQL cannot be read") // the cause may show a password
 	}
-	for k, v := range takeover {
+	for k, v := range settings {
 		if _, set := cfg.ConnConfig.RuntimeParams[k]; !set {
 			cfg.ConnConfig.RuntimeParams[k] = v
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 
 	"github.com/roamgate/roamgate/accounting"
@@ -30,11 +31,14 @@ func (p recordPort) records(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/jsonl")
+	// The first record that passes may be far: who asks must not take us for
+	// silent until then.
+	_ = http.NewResponseController(w).Flush()
 	e := json.NewEncoder(w)
 	if err := p.book.records(r.Context(), q, func(order uint64, rec *usage.Record) error {
 		return e.Encode(numbered{order, rec})
 	}); err != nil {
-		http.Error(w, "reading the clearing store: "+err.Error(), http.StatusInternalServerError)
+		fmt.Fprintf(w, "reading the clearing store: %v\n", err) // no JSON: the reader knows that it is not the end
 	}
 }
 

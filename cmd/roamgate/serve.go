@@ -193,12 +193,12 @@ func (s *server) task(name string, err error) {
 }
 
 // drain carries records to the queue. A spool that cannot be written or read
-// any more ends it, not the hub: nothing is acknowledged, the hub says that it
-// is not ready, and authentication goes on.
+// any more ends it, not the hub: authentication goes on, and a spool that has
+// failed acknowledges nothing, by which the hub is not ready.
 func (s *server) drain(ctx context.Context) error {
 	err := s.queue.Run(ctx)
 	if errors.Is(err, spool.ErrFailed) || errors.Is(err, spool.ErrDamaged) {
-		s.log.Error("accounting is not acknowledged until the hub is started again", zap.Error(err))
+		s.log.Error("records stay in the spool until the hub is started again", zap.Error(err))
 		return nil
 	}
 	return err
