@@ -24,7 +24,7 @@ type Done interface {
 
 // Add appends one record. token is the caller's and comes back in Tokens;
 // forward marks the record as owed to a home server, so that Pending finds
-// it until Forwarded. rec is copied.
+// it until Settle. rec is copied.
 //
 // hot: 0 allocs once grown
 func (b *Batch) Add(token uint64, rec []byte, forward bool) {

@@ -17,7 +17,6 @@ type writer struct {
 	at         int      // taken[:at] are answered
 	group      int      // taken[at:at+group] go into the next commit
 	requests   []*request
-	forward    []uint64
 	mark       uint64   // watermark to write
 	floor      uint64   // trim to write: first record to keep
 	lowest     uint64   // no forward marker below is without its record
@@ -119,8 +118,6 @@ func (s *Spool) take() bool {
 	w.requests = append(w.requests, q.requests...)
 	clear(q.requests)
 	q.requests = q.requests[:0]
-	w.forward = append(w.forward, q.forwarded...)
-	q.forwarded = q.forwarded[:0]
 	w.mark = q.watermark
 	q.mu.Unlock()
 
@@ -132,7 +129,7 @@ func (s *Spool) take() bool {
 		}
 		w.group, records, bytes = w.group+1, records+b.Len(), bytes+b.Size()
 	}
-	return w.group > 0 || len(w.requests) > 0 || len(w.forward) > 0 || w.mark > s.watermark.Load()
+	return w.group > 0 || len(w.requests) > 0 || w.mark > s.watermark.Load()
 }
 
 // commit writes one group and all else that waits, and answers it.
@@ -141,8 +138,7 @@ func (s *Spool) commit() {
 	w.pb.Reset()
 	forward := s.writeRecords(w.taken[w.at : w.at+w.group])
 	s.writeMarks()
-	s.writeForwarded() // behind writeMarks, which may write markers anew
-	if err := s.writeLetters(); err != nil {
+	if err := s.writeLetters(); err != nil { // behind writeMarks, which may write markers anew
 		s.fail(err)
 		return
 	}
@@ -155,11 +151,9 @@ func (s *Spool) commit() {
 	}
 	s.stats.commits.Add(1)
 	s.stats.commitTime.Add(int64(time.Since(start)))
-	s.pending.Add(int64(forward - len(w.forward)))
-	if s.pending.Load() < 0 {
+	if s.pending.Add(int64(forward)) < 0 { // a record was settled that was not owed
 		s.pending.Store(0)
 	}
-	w.forward = w.forward[:0]
 	s.watermark.Store(max(w.mark, s.watermark.Load()))
 	s.answer()
 }
@@ -230,13 +224,6 @@ func (w *writer) eager() bool {
 		}
 	}
 	return false
-}
-
-func (s *Spool) writeForwarded() {
-	w := &s.writer
-	for _, seq := range w.forward {
-		_ = w.pb.Delete(key(&w.key, keyForward, seq), nil)
-	}
 }
 
 // writeMarks writes the cuts of the queue, the watermark and what may be

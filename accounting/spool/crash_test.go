@@ -13,7 +13,7 @@ import (
 // promised is what a spool has acknowledged, and how far it may have gone.
 type promised struct {
 	records map[uint64]string
-	owed    map[uint64]bool // to a home; false: Forwarded was called, which is not synced
+	owed    map[uint64]bool // to a home; false: it was settled, which is not synced
 	cuts    map[uint64]Cut
 	cutTo   uint64 // end of the last cut
 	mark    uint64 // highest watermark ever given
@@ -102,7 +102,7 @@ func (p *promised) housekeeping(t *testing.T, s *Spool, rng *rand.Rand) {
 	case 3:
 		for seq, is := range p.owed {
 			if is && rng.IntN(3) == 0 {
-				s.Forwarded([]uint64{seq})
+				require.NoError(t, s.Settle([]uint64{seq}, nil))
 				p.owed[seq] = false
 			}
 		}

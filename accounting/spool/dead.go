@@ -42,8 +42,8 @@ func decodeLetter(k, v []byte) (l Letter, rec []byte, err error) {
 // Settle says what became of records that are owed: those taken are
 // forgotten, the letters are owed to nobody any more and stay as dead ones. A
 // letter may also take the place of a dead one. It returns once Pending and
-// Dead know; after a crash a taken record may be owed once more, as with
-// Forwarded.
+// Dead know; after a crash a taken record may be owed once more, which the
+// home must expect of accounting anyway.
 func (s *Spool) Settle(taken []uint64, letters []Letter) error {
 	if len(taken)+len(letters) == 0 {
 		return nil

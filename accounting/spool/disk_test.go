@@ -239,7 +239,7 @@ func TestBallastFilled(t *testing.T) {
 		disk.leave(100)
 		fill(t, s, want)
 		disk.leave(0)
-		s.Forwarded([]uint64{1})
+		require.ErrorIs(t, s.Settle([]uint64{1}, nil), ErrNoSpace)
 		require.ErrorIs(t, s.Trim(1), ErrNoSpace)
 		require.ErrorIs(t, s.Cut(Cut{First: 1, Last: 1}), ErrNoSpace)
 		time.Sleep(time.Minute)

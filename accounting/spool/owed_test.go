@@ -24,7 +24,7 @@ func TestOwedRecordsDoNotKeepTheLog(t *testing.T) {
 		return recs
 	}
 	s.SetWatermark(100)
-	s.Forwarded([]uint64{2}) // in the commit that trims it
+	require.NoError(t, s.Settle([]uint64{2}, nil)) // in the commit that trims it
 	require.NoError(t, s.Trim(1000))
 	assert.Equal(t, uint64(91), s.First(), "ten are retained")
 	want := []string{"owed", "also owed"}
@@ -39,7 +39,7 @@ func TestOwedRecordsDoNotKeepTheLog(t *testing.T) {
 	assert.Equal(t, uint64(52), s.Stats().Pending)
 	assert.Equal(t, want, owed()[:2])
 	assert.Equal(t, numbered(101, 50), owed()[2:])
-	s.Forwarded([]uint64{1, 3})
+	require.NoError(t, s.Settle([]uint64{1, 3}, nil))
 	require.NoError(t, s.Trim(0))
 	assert.Equal(t, numbered(101, 50), owed())
 	require.NoError(t, s.Close())
@@ -77,7 +77,7 @@ func TestOwedRecordsMoveUnderAReader(t *testing.T) {
 		got = append(got, string(rec))
 		if seq == 1 {
 			s.SetWatermark(100)
-			s.Forwarded([]uint64{3})
+			require.NoError(t, s.Settle([]uint64{3}, nil))
 			assert.NoError(t, s.Trim(1000))
 		}
 		return true

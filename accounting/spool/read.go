@@ -53,7 +53,7 @@ func (s *Spool) read(from, last uint64, fn func(seq uint64, rec []byte) bool) (e
 }
 
 // Pending calls fn for up to limit records from the sequence number from on
-// that are owed to a home server: those added with forward that Forwarded
+// that are owed to a home server: those added with forward that Settle
 // has not named. rec is lent for the call. limit 0 is no limit.
 func (s *Spool) Pending(from uint64, limit int, fn func(seq uint64, rec []byte) bool) error {
 	return s.use(func() error {

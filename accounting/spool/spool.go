@@ -105,7 +105,6 @@ type intake struct {
 	batches   []*Batch
 	records   int
 	bytes     int
-	forwarded []uint64
 	watermark uint64
 	requests  []*request
 	stop      bool
@@ -155,17 +154,6 @@ func (s *Spool) Submit(b *Batch, done Done) bool {
 
 // NewBatch returns an empty batch.
 func (s *Spool) NewBatch() *Batch { return new(Batch) }
-
-// Forwarded says that the home servers have answered for these records:
-// Pending will not find them again. It is not synced: after a crash a record
-// may be forwarded once more, which the home must expect of accounting
-// anyway.
-func (s *Spool) Forwarded(seqs []uint64) {
-	s.in.mu.Lock()
-	s.in.forwarded = append(s.in.forwarded, seqs...)
-	s.in.mu.Unlock()
-	s.signal()
-}
 
 // SetWatermark says that everything up to and including seq is safe on the
 // other side of the queue. It never falls.

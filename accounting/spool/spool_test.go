@@ -134,7 +134,7 @@ func TestSpoolForwardMarkers(t *testing.T) {
 	require.NoError(t, err)
 	put(t, s, true, "a", "b", "c")
 	put(t, s, false, "d")
-	s.Forwarded([]uint64{2})
+	require.NoError(t, s.Settle([]uint64{2}, nil))
 	require.NoError(t, s.Trim(0))
 	owed := func(from uint64, limit int) (seqs []uint64) {
 		require.NoError(t, s.Pending(from, limit, func(seq uint64, rec []byte) bool {
