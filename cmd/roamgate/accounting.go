@@ -46,8 +46,7 @@ func accountingShowCommand() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				writeIndented(cmd.OutOrStdout(), sum)
-				return nil
+				return indented(cmd.OutOrStdout(), sum)
 			}
 			return writeSummary(cmd.OutOrStdout(), &sum)
 		},
@@ -56,12 +55,6 @@ func accountingShowCommand() *cobra.Command {
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	at.flag(c)
 	return c
-}
-
-func writeIndented(w io.Writer, v any) {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	_ = e.Encode(v)
 }
 
 func writeSummary(out io.Writer, sum *waitingSummary) error {
@@ -146,10 +139,11 @@ func accountingRetryCommand() *cobra.Command {
 				return err
 			}
 			res, err := at.command(cmd.Context(), "/accounting/retry", sel)
-			if err == nil {
-				fmt.Fprintf(cmd.OutOrStdout(), "%s owed again\n", count(res.Records, "record"))
+			if err != nil {
+				return err
 			}
-			return err
+			fmt.Fprintf(cmd.OutOrStdout(), "%s owed again\n", count(res.Records, "record"))
+			return found(&sel, res.Records)
 		},
 	}
 	selectionFlags(c, &sel, &at)
@@ -182,13 +176,21 @@ the records stay in the spool as long as all others.`,
 			if res.Busy > 0 {
 				return problem("%s left, on the way to their home just now: try again", count(res.Busy, "record"))
 			}
-			return nil
+			return found(&sel, res.Records)
 		},
 	}
 	selectionFlags(c, &sel, &at)
 	c.Flags().BoolVar(&sel.Owed, "owed", false, "also what is still owed")
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return c
+}
+
+// found is the answer no where records were named and none of them waits.
+func found(sel *aaa.Selection, n int) error {
+	if n == 0 && len(sel.Seqs) > 0 {
+		return problem("none of these records waits: roamgate accounting show --records lists those that do")
+	}
+	return nil
 }
 
 // agreed asks a question that only yes answers.

@@ -74,6 +74,9 @@ func TestAccounting(t *testing.T) {
 	assert.Regexp(t, `(?m)^acme.example +owed +1 +\d{4}-`, r.out)
 	assert.Regexp(t, `(?m)^1 +\S+ +acme.example +owed +s1$`, h.ask("accounting show --records").out)
 	assert.Equal(t, "0 records owed again\n", h.ask("accounting retry --all").out)
+	none := h.ask("accounting retry 999999")
+	assert.Equal(t, exitProblem, none.code, "it was named, and is not there")
+	assert.Contains(t, none.errs, "none of these records waits")
 
 	r = h.ask("accounting drop --all --owed")
 	assert.Equal(t, exitProblem, r.code)

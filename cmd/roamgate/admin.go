@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strconv"
@@ -16,17 +17,13 @@ import (
 
 	"github.com/roamgate/roamgate/aaa"
 	"github.com/roamgate/roamgate/accounting"
+	"github.com/roamgate/roamgate/pkg/stat"
 )
 
 // The administration port changes nothing but what becomes of records that
 // wait for their home (accounting_admin.go).
 func (s *server) adminHandler() http.Handler {
-	reg := prometheus.NewRegistry()
-	reg.MustRegister(s.stats, collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second}))
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux := adminMux(s.stats)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.HandleFunc("GET /status", s.statusJSON)
 	mux.HandleFunc("GET /explain", s.explainJSON)
@@ -38,6 +35,17 @@ func (s *server) adminHandler() http.Handler {
 	mux.HandleFunc("POST /accounting/retry", s.retryJSON)
 	mux.HandleFunc("POST /accounting/drop", s.dropJSON)
 	return trusted(mux)
+}
+
+// adminMux answers what every administration port does.
+func adminMux(stats *stat.Registry) *http.ServeMux {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(stats, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second}))
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	return mux
 }
 
 func (s *server) serveAdmin(ctx context.Context) error {
@@ -145,7 +153,12 @@ func recordsQuery(r *http.Request) (from uint64, limit int, raw bool, err error)
 
 func writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
+	_ = indented(w, v)
+}
+
+// indented writes JSON for people.
+func indented(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
-	_ = e.Encode(v)
+	return e.Encode(v)
 }

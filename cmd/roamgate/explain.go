@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -36,9 +35,7 @@ present states. Nothing is sent to any home.`,
 				return err
 			}
 			if asJSON {
-				e := json.NewEncoder(cmd.OutOrStdout())
-				e.SetIndent("", "  ")
-				err = e.Encode(x)
+				err = indented(cmd.OutOrStdout(), x)
 			} else {
 				writeExplanation(cmd.OutOrStdout(), &x)
 			}

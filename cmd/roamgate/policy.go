@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -143,9 +142,7 @@ func (p *progress) end() {
 func policyGet(path *string) *cobra.Command {
 	c := &cobra.Command{Use: "get", Short: "Print a profile or what a device refers to"}
 	print := func(cmd *cobra.Command, v any) error {
-		e := json.NewEncoder(cmd.OutOrStdout())
-		e.SetIndent("", "  ")
-		return e.Encode(v)
+		return indented(cmd.OutOrStdout(), v)
 	}
 	return group(c, &cobra.Command{
 		Use: "profile [NAME]", Short: "Print a profile, or the names of all", Args: atMost("NAME"),

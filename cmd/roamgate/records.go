@@ -315,7 +315,8 @@ kept. With --json their octets are shown too.`,
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON lines, with what came")
 	p.flags(c)
-	return group2(c, recordsDeadChange("retry"), recordsDeadChange("drop"))
+	c.AddCommand(recordsDeadChange("retry"), recordsDeadChange("drop"))
+	return c
 }
 
 func letterRow(w io.Writer, l *clearing.DeadLetter) error {
@@ -326,12 +327,6 @@ func letterRow(w io.Writer, l *clearing.DeadLetter) error {
 	_, err := fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%d\t%s\n", l.Number, l.Time.UTC().Format(time.RFC3339), l.Reason, dash(shown(l.Node)),
 		records, len(l.Data)+len(l.Quarantined), shown(l.Detail))
 	return err
-}
-
-// group2 adds subcommands to a command that does something by itself.
-func group2(c *cobra.Command, of ...*cobra.Command) *cobra.Command {
-	c.AddCommand(of...)
-	return c
 }
 
 // recordsDeadChange retries or drops dead letters of a store that no other
@@ -411,10 +406,4 @@ func recordsSchema() *cobra.Command {
 			return err
 		},
 	}
-}
-
-func indented(out io.Writer, v any) error {
-	e := json.NewEncoder(out)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
 }

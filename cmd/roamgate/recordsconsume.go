@@ -9,11 +9,7 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
-	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
@@ -112,11 +108,7 @@ func (k *consumer) run(ctx context.Context) error {
 }
 
 func (k *consumer) handler() http.Handler {
-	reg := prometheus.NewRegistry()
-	reg.MustRegister(k.stats, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second}))
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux := adminMux(k.stats)
 	mux.HandleFunc("GET /readyz", k.readyz)
 	recordPort{storeBook{k.store}}.handle(mux)
 	return trusted(mux)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -64,9 +63,7 @@ func spoolLsCommand() *cobra.Command {
 			case err != nil:
 				return spoolProblem(dir, err, stopFirst)
 			case asJSON:
-				e := json.NewEncoder(cmd.OutOrStdout())
-				e.SetIndent("", "  ")
-				return e.Encode(v)
+				return indented(cmd.OutOrStdout(), v)
 			}
 			writeInventory(cmd.OutOrStdout(), dir, &v)
 			writeFiles(cmd.OutOrStdout(), v.Files)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -211,9 +210,7 @@ does not answer. A part marked FAIL is one without which the hub is not ready.`,
 				return err
 			}
 			if asJSON {
-				e := json.NewEncoder(cmd.OutOrStdout())
-				e.SetIndent("", "  ")
-				if err := e.Encode(st); err != nil {
+				if err := indented(cmd.OutOrStdout(), st); err != nil {
 					return err
 				}
 			} else {
