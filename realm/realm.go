@@ -47,7 +47,26 @@ type Client struct {
 	LimitProxyState bool
 	Operator        string // RFC 5580 Operator-Name with its namespace digit, "" unknown
 	Country         string // ISO 3166-1 alpha-2, upper case, "" unknown
-	Pos             Pos
+	// Group is whom the client belongs to, nil: a visited network by itself.
+	Group *Group
+	// Realms are those that the client may send, nil: all.
+	Realms *Names
+	// OperatorName says what to do with the Operator-Name of its requests.
+	OperatorName OperatorMode
+	In, Out      *Filter // of what comes from it and of what goes to it, nil: none
+	// HideNAS replaces what names the NAS by an Operator-NAS-Identifier (RFC
+	// 8559 section 3.4). It is for the edge of a visited network: a client
+	// that is a NAS.
+	HideNAS bool
+	// DynAuth is where its CoA and Disconnect requests are sent, invalid: it
+	// takes none.
+	DynAuth netip.AddrPort
+	// Operators are further Operator-Names that are reached through it: exact,
+	// or "1*.suffix". Its own Operator counts without being named.
+	Operators []string
+	// Institution is VISINST of its F-Ticks, "": its name.
+	Institution string
+	Pos         Pos
 }
 
 // Home is a home server: where a realm's requests go.
@@ -62,7 +81,25 @@ type Home struct {
 	// StatusServer probes the home with Status-Server (RFC 5997).
 	StatusServer bool
 	Disabled     bool
-	Pos          Pos
+	// Drain lets conversations end that began here, and begins none.
+	Drain bool
+	// Maintenance are times in which the home is drained.
+	Maintenance []Window
+	// Host is the name whose addresses Auth and Acct have, "": they were
+	// written. Until it is resolved they have a port and no address, which is
+	// not valid. Found are the addresses it has now, in the order of trial.
+	Host               string
+	AuthPort, AcctPort uint16 // of Host; 0: does not serve that
+	Found              []netip.Addr
+	// Group is whom the home belongs to, nil: it stands for itself.
+	Group *Group
+	// Realms are those that may be sent to it, nil: all.
+	Realms  *Names
+	In, Out *Filter // of what comes from it and of what goes to it, nil: none
+	// DynAuth are the addresses that its CoA and Disconnect requests come
+	// from, none: it may send none. They are signed with its Secret.
+	DynAuth []netip.Prefix
+	Pos     Pos
 }
 
 // Retransmit says who repeats an unanswered request toward a home.
@@ -88,13 +125,32 @@ type Member struct {
 	Weight   int   // share among equals, at least 1
 }
 
+// Balance says how the homes of one priority share the requests of a pool.
+type Balance uint8
+
+const (
+	BalanceDevice     Balance = iota // by a consistent hash of the device
+	BalanceRoundRobin                // in turn, by weight
+	BalanceLeast                     // the one with the fewest requests in flight for its weight
+	BalanceFirst                     // the first that is well: pure fail-over
+)
+
 // Pool is an ordered choice of homes.
 type Pool struct {
 	Name       string
 	Members    []Member // sorted by priority, then by name
 	Retransmit Retransmit
 	Timers     Timers
-	Pos        Pos
+	Balance    Balance
+	// Panic is the share of members, in percent, below which health is
+	// ignored because most likely it is wrong; 0: never.
+	Panic int
+	// Breaker keeps requests of one realm from a home that leaves that realm
+	// unanswered while it answers others.
+	Breaker bool
+	// Group is that of its homes, which have the same one.
+	Group *Group
+	Pos   Pos
 }
 
 // Acknowledge says when a client's Accounting-Request is answered.
@@ -125,24 +181,53 @@ type Policy struct {
 	FailOpen bool
 }
 
-// Route is where the requests of a realm go. Routes are immutable.
+// Route is where requests go that it matches. Routes are immutable.
 type Route struct {
-	Realm       string // as the operator wrote it, folded: "a.example", "*.iot.example", "none", "default"
-	Index       int32  // dense in this Set, for counters
-	Auth        int32  // index into Set.Pools, -1: refused
-	Acct        int32  // index into Set.Pools, -1: ends here (durable) or is refused
+	// Realm is what the route matches, its subject, folded, as the Table
+	// reads it: "a.example", "*.iot.example", "none", "default",
+	// "imsi:26201", "imsi:262011230000000-262011239999999", "plmn:262-01",
+	// "plmn:262", "realm~EXPRESSION" or "name~EXPRESSION". See Tier.
+	Realm string
+	// Name tells routes apart that have one subject, "": it is called like
+	// its subject.
+	Name        string
+	Index       int32 // dense in this Set, for counters
+	Auth        int32 // index into Set.Pools, -1: refused
+	Acct        int32 // index into Set.Pools, -1: ends here (durable) or is refused
+	Rank        int32 // order among routes of one subject, and among expressions: the lower first
+	next        int32 // index+1 of the next route of the subject, by the Table
 	Acknowledge Acknowledge
 	Policy      Policy
-	Reject      string // not empty: Access-Reject with this Reply-Message
-	Pos         Pos
+	// IssueCUI: the home has left it to the hub to issue the
+	// Chargeable-User-Identity that a visited network asks for (RFC 4372).
+	IssueCUI bool
+	Reject   string     // not empty: Access-Reject with this Reply-Message
+	When     *Condition // nil: always
+	For      *Scope     // whose clients may use it, nil: all
+	Rewrite  *Rewrite   // of the User-Name toward the home, nil: none
+	Pos      Pos
+}
+
+// Label is the name of the route in metrics, records and commands. It is
+// unique in a Set.
+func (r *Route) Label() string {
+	if r.Name != "" {
+		return r.Name
+	}
+	return r.Realm
 }
 
 // Set is one whole configuration of peers and routes. It is immutable.
 type Set struct {
-	Clients []Client
-	Homes   []Home
-	Pools   []Pool
-	Routes  []Route
-	Table   *Table
-	Hash    [32]byte // of the files' content
+	Groups    []*Group
+	Contracts []Contract
+	Filters   []*Filter
+	Clients   []Client
+	Homes     []Home
+	Pools     []Pool
+	Routes    []Route
+	Table     *Table
+	Identity  Identity
+	Loops     Loops
+	Hash      [32]byte // of the files' content
 }

@@ -9,10 +9,80 @@ import (
 
 // entries is one file as its operator wrote it.
 type entries struct {
-	Clients []clientEntry `yaml:"clients"`
-	Homes   []homeEntry   `yaml:"homes"`
-	Pools   []poolEntry   `yaml:"pools"`
-	Realms  []realmEntry  `yaml:"realms"`
+	Identity  identityEntry   `yaml:"identity"`
+	Loops     loopsEntry      `yaml:"loops"`
+	Groups    []groupEntry    `yaml:"groups"`
+	Contracts []contractEntry `yaml:"contracts"`
+	Filters   []filterEntry   `yaml:"filters"`
+	Clients   []clientEntry   `yaml:"clients"`
+	Homes     []homeEntry     `yaml:"homes"`
+	Pools     []poolEntry     `yaml:"pools"`
+	Realms    []realmEntry    `yaml:"realms"`
+}
+
+// identityEntry says what is taken for a network access identifier. It stands
+// in one of the files.
+type identityEntry struct {
+	Pos   realm.Pos    `yaml:",pos"`
+	Allow []at[string] `yaml:"allow"` // several_at, backslash, one_label
+	Own   []at[string] `yaml:"own"`
+}
+
+type loopsEntry struct {
+	Pos         realm.Pos  `yaml:",pos"`
+	ProxyStates at[int]    `yaml:"proxy_states"`
+	Attribute   at[string] `yaml:"hop_attribute"`
+	Hops        at[int]    `yaml:"hops"`
+}
+
+type groupEntry struct {
+	Pos          realm.Pos    `yaml:",pos"`
+	Name         at[string]   `yaml:"name,required"`
+	Kind         at[string]   `yaml:"kind"`
+	Realms       []at[string] `yaml:"realms"`
+	OperatorName at[string]   `yaml:"operator_name"`
+	In           at[string]   `yaml:"in"`
+	Out          at[string]   `yaml:"out"`
+}
+
+type contractEntry struct {
+	Pos    realm.Pos    `yaml:",pos"`
+	From   at[string]   `yaml:"from,required"`
+	To     at[string]   `yaml:"to,required"`
+	Realms []at[string] `yaml:"realms"`
+}
+
+type filterEntry struct {
+	Pos  realm.Pos  `yaml:",pos"`
+	Name at[string] `yaml:"name,required"`
+}
+
+// windowEntry is a time: days and times of day, or an interval, or both.
+type windowEntry struct {
+	Pos   realm.Pos    `yaml:",pos"`
+	Days  []at[string] `yaml:"days"`
+	From  at[string]   `yaml:"from"`
+	To    at[string]   `yaml:"to"`
+	Zone  at[string]   `yaml:"zone"`
+	Begin at[string]   `yaml:"begin"`
+	End   at[string]   `yaml:"end"`
+}
+
+type whenEntry struct {
+	Pos         realm.Pos     `yaml:",pos"`
+	Client      []at[string]  `yaml:"client"`
+	NASPortType []at[string]  `yaml:"nas_port_type"`
+	SSID        []at[string]  `yaml:"ssid"`
+	Operator    []at[string]  `yaml:"operator"`
+	RCOI        []at[string]  `yaml:"rcoi"`
+	User        []at[string]  `yaml:"user"`
+	During      []windowEntry `yaml:"during"`
+	Percent     at[string]    `yaml:"percent"`
+}
+
+type rewriteEntry struct {
+	Realm at[string] `yaml:"realm"`
+	Strip at[bool]   `yaml:"strip"`
 }
 
 type clientEntry struct {
@@ -25,6 +95,16 @@ type clientEntry struct {
 	LimitProxy at[bool]           `yaml:"limit_proxy_state"`
 	Operator   at[string]         `yaml:"operator"`
 	Country    at[string]         `yaml:"country"`
+
+	Group        at[string]   `yaml:"group"`
+	Realms       []at[string] `yaml:"realms"`
+	OperatorName at[string]   `yaml:"operator_name"`
+	In           at[string]   `yaml:"in"`
+	Out          at[string]   `yaml:"out"`
+	HideNAS      at[bool]     `yaml:"hide_nas"`
+	DynAuth      at[string]   `yaml:"dynauth"`
+	Operators    []at[string] `yaml:"operators"`
+	Institution  at[string]   `yaml:"institution"`
 }
 
 func (e *clientEntry) SetDefaults() { e.RequireMA.v, e.LimitProxy.v = true, true }
@@ -44,6 +124,15 @@ type homeEntry struct {
 	RequireMA    at[bool]           `yaml:"require_message_authenticator"`
 	StatusServer bool               `yaml:"status_server"`
 	Disabled     bool               `yaml:"disabled"`
+
+	Host        at[string]         `yaml:"host"`
+	Drain       at[bool]           `yaml:"drain"`
+	Maintenance []windowEntry      `yaml:"maintenance"`
+	Group       at[string]         `yaml:"group"`
+	Realms      []at[string]       `yaml:"realms"`
+	In          at[string]         `yaml:"in"`
+	Out         at[string]         `yaml:"out"`
+	DynAuth     []at[netip.Prefix] `yaml:"dynauth"`
 }
 
 func (e *homeEntry) SetDefaults() {
@@ -99,6 +188,10 @@ type poolEntry struct {
 	Homes      []memberEntry `yaml:"homes"`
 	Retransmit at[string]    `yaml:"retransmit"`
 	Timers     timersEntry   `yaml:"timers"`
+
+	Balance at[string] `yaml:"balance"`
+	Panic   at[int]    `yaml:"panic"`
+	Breaker at[bool]   `yaml:"breaker"`
 }
 
 func (e *poolEntry) SetDefaults() {
@@ -146,6 +239,17 @@ type realmEntry struct {
 	Acknowledge at[string]   `yaml:"acknowledge"`
 	Reject      at[string]   `yaml:"reject"`
 	Policy      policyEntry  `yaml:"policy"`
+
+	IMSI        []at[string] `yaml:"imsi"`
+	PLMN        []at[string] `yaml:"plmn"`
+	RealmRegexp []at[string] `yaml:"realm_regexp"`
+	NameRegexp  []at[string] `yaml:"name_regexp"`
+	Name        at[string]   `yaml:"name"`
+	Rank        at[int]      `yaml:"rank"`
+	Groups      []at[string] `yaml:"groups"`
+	When        *whenEntry   `yaml:"when"`
+	Rewrite     rewriteEntry `yaml:"rewrite"`
+	CUI         at[string]   `yaml:"cui"` // issue
 }
 
 func (realmEntry) KeyHint(key string) (text, hint string) {

@@ -1,0 +1,98 @@
+package realm
+
+import (
+	"github.com/roamgate/roamgate/pkg/radius"
+)
+
+// Query is what routing looks at. Its octets are borrowed for the time of a
+// call.
+type Query struct {
+	Name   []byte // the whole User-Name
+	User   []byte // what stands in front of the realm
+	Realm  []byte // folded; nil: none
+	IMSI   []byte // digits; nil: not known
+	Packet *radius.Packet
+	Client *Client
+	Device uint64 // hash of the device, for percentages: the same for all its requests
+	Wall   int64  // unix seconds
+}
+
+// Condition narrows a route to some of the requests that its subject matches.
+// Everything that is given must hold; of a list, one.
+type Condition struct {
+	Clients      []string // names
+	NASPortTypes []uint32
+	SSIDs        []string // of Called-Station-Id, behind the colon
+	Operators    []string // Operator-Name with its digit; "1*.suffix" for all below
+	RCOIs        []string // octets a roaming consortium begins with, in lower-case hexadecimal
+	Users        []UserRange
+	During       []Window
+	Percent      uint32 // hundredths of a percent of the devices; 0: all
+}
+
+// UserRange is a range of users: the same text in front, then a number of the
+// same count of digits between two. A range of one user has equal ends.
+type UserRange struct {
+	First, Last string
+}
+
+// Mismatch says why a route did not take a request. The set is closed.
+type Mismatch uint8
+
+const (
+	Matches Mismatch = iota
+	OtherSubject
+	OtherGroup
+	OtherClient
+	OtherNASPortType
+	OtherSSID
+	OtherOperator
+	OtherRCOI
+	OtherUser
+	OtherTime
+	OtherShare // of the devices
+	mismatches
+)
+
+var mismatchTexts = [mismatches]string{
+	Matches:          "matches",
+	OtherSubject:     "is for another name",
+	OtherGroup:       "is not for the client's group",
+	OtherClient:      "is not for this client",
+	OtherNASPortType: "is not for this NAS-Port-Type",
+	OtherSSID:        "is not for this SSID",
+	OtherOperator:    "is not for this Operator-Name",
+	OtherRCOI:        "is not for this roaming consortium",
+	OtherUser:        "is not for this user",
+	OtherTime:        "is not for this time",
+	OtherShare:       "is not for this device: it is not in the percentage",
+}
+
+// String says it for people.
+func (m Mismatch) String() string { return mismatchTexts[m] }
+
+// Candidate is a route whose subject matches, and why it does not take the
+// request, or that it does.
+type Candidate struct {
+	Route *Route
+	Why   Mismatch
+}
+
+// Find returns the route of a request, the first in the order of tiers and
+// ranks that matches. Without one it is nil, and why is OtherGroup where a
+// subject matched whose routes are all for other groups: such a request goes
+// to no wider route either, since a realm that is closed to its sender is not
+// handed to somebody else.
+//
+// hot: 0 allocs but for expressions
+func (t *Table) Find(q *Query) (r *Route, why Mismatch) {
+	if q.Realm == nil {
+		r = t.None()
+	} else {
+		r = t.Lookup(q.Realm)
+	}
+	if r == nil {
+		return nil, OtherSubject
+	}
+	return r, Matches
+}
