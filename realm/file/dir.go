@@ -2,7 +2,6 @@ package file
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"io"
 	"os"
@@ -62,7 +61,6 @@ func list(r *report, dir string) []string {
 // contents.
 func readDir(r *report, dir string) (files []content, hash [32]byte) {
 	sum, total := sha256.New(), int64(0)
-	var size [8]byte
 	for _, name := range list(r, dir) {
 		data, err := readRegular(name, maxFile)
 		if err != nil {
@@ -73,10 +71,7 @@ func readDir(r *report, dir string) (files []content, hash [32]byte) {
 			r.add(realm.Pos{File: dir}, Error, "", "the files are larger than %d MB together", maxDir>>20)
 			return nil, hash
 		}
-		hashPart(sum, filepath.Base(name))
-		binary.BigEndian.PutUint64(size[:], uint64(len(data)))
-		sum.Write(size[:])
-		sum.Write(data)
+		hashFile(sum, filepath.Base(name), data)
 		if err == nil {
 			files = append(files, content{name: name, data: data})
 		}

@@ -19,10 +19,11 @@ const (
 	Applied                 // a new version is in use
 	Unchanged               // the files mean what is in use already
 	Failed                  // the old version stays
+	Held                    // the files are good and wait for somebody to take them
 	results
 )
 
-var resultNames = [results]string{"none", "applied", "unchanged", "failed"}
+var resultNames = [results]string{"none", "applied", "unchanged", "failed", "held"}
 
 // String gives the label of counters.
 func (r Result) String() string { return resultNames[r] }
@@ -49,6 +50,12 @@ type Options struct {
 	// Apply takes a new version into use. After an error the old one counts
 	// as in use.
 	Apply func(set *realm.Set, change Change) error
+	// Found, if given, is called in the place of Apply, with the files: not
+	// taken means that the version is good and waits.
+	Found func(set *realm.Set, change Change, files Texts) (taken bool, err error)
+	// Running, if given, is what is in use where others than the Watcher take
+	// versions into use.
+	Running func() *realm.Set
 	// Report hears of every attempt, nil for nobody.
 	Report func(Status, Problems)
 }
@@ -188,20 +195,35 @@ func (w *Watcher) attempt(v version) {
 		w.finish(Failed, ps)
 		return
 	}
+	if w.opt.Running != nil {
+		w.current = w.opt.Running()
+	}
 	change := Diff(w.current, set)
 	if w.current != nil && change.Empty() && set.Hash == w.current.Hash {
 		w.remember(v)
 		w.finish(Unchanged, ps)
 		return
 	}
-	if err := w.opt.Apply(set, change); err != nil {
+	taken, err := w.take(set, change, &v)
+	if err != nil {
 		failed := Problem{Pos: realm.Pos{File: w.opt.Dir}, Severity: Error, Text: fmt.Sprintf("taking the files into use: %s", err)}
 		w.finish(Failed, append(ps, failed))
 		return
 	}
-	w.current = set
 	w.remember(v)
+	if !taken {
+		w.finish(Held, ps)
+		return
+	}
+	w.current = set
 	w.finish(Applied, ps)
+}
+
+func (w *Watcher) take(set *realm.Set, change Change, v *version) (taken bool, err error) {
+	if w.opt.Found != nil {
+		return w.opt.Found(set, change, textsOf(v.files))
+	}
+	return true, w.opt.Apply(set, change)
 }
 
 // compile returns nil and the problems if the version cannot be used.
@@ -245,7 +267,7 @@ func (w *Watcher) finish(result Result, ps Problems) {
 		s.Generation++
 		s.Hash = w.current.Hash
 		s.Success = s.Attempt
-	case Unchanged:
+	case Unchanged, Held:
 		s.Success = s.Attempt
 	}
 	w.status.Store(&s)
