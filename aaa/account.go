@@ -413,6 +413,7 @@ func (s *Shard) replayRecord(r replayed) {
 	ex.stage, ex.kind, ex.replay = stageWaiting, home.Acct, true
 	ex.seq, ex.onDisk, ex.owed = r.seq, true, true
 	ex.session, ex.turn, ex.lane = r.session, true, r.lane
+	ex.visitor = ex.snap.byName[rec.Client]
 	s.slab.keep(ex, rec.Raw)
 	if ex.route = routeIn(ex.snap, rec.Realm); ex.route != nil && ex.route.Acct >= 0 {
 		ex.pool = ex.snap.Homes.Pool(ex.route.Acct, home.Acct)

@@ -75,6 +75,7 @@ type Exchange struct {
 
 	snap    *Snapshot
 	client  *client.Client
+	visitor *visitor // of a replay whose client is still known
 	route   *realm.Route
 	pool    *home.Pool
 	profile *device.Profile

@@ -188,10 +188,13 @@ func (s *Shard) discard(slot uint32, ex *Exchange) {
 func (s *Shard) transmit(slot uint32, ex *Exchange) Reason {
 	hm := ex.snap.Homes.Home(ex.homeIdx)
 	sock := &s.homes[ex.sock]
-	p := s.parsed(ex)
-	why := s.crypt.ForwardRequest(&s.w, s.room(sock.queue), p, ex.homeID, &ex.homeAuth, clientSecret(ex), hm.Secret, s.seal(ex.nonce))
-	if why != radius.OK {
-		return ofRadius(why)
+	p, why := s.outgoing(ex, s.parsed(ex), ex.homeIdx)
+	if why != OK {
+		return why
+	}
+	bad := s.crypt.ForwardRequest(&s.w, s.room(sock.queue), p, ex.homeID, &ex.homeAuth, clientSecret(ex), hm.Secret, s.seal(ex.nonce))
+	if bad != radius.OK {
+		return ofRadius(bad)
 	}
 	var out []byte
 	if ex.kind == home.Acct {

@@ -214,7 +214,16 @@ func (s *Shard) deliver(slot uint32, ex *Exchange, p *radius.Packet, hm *home.Ho
 		s.end(slot)
 		return
 	}
+	p, bad := s.returned(ex, p, hm.Index)
+	if bad != OK {
+		s.refuse(slot, ex, bad)
+		return
+	}
 	extra, drop := s.filter(ex, p, ctr)
+	if p, extra, drop, bad = s.returning(ex, p, hm.Index, extra, drop); bad != OK {
+		s.refuse(slot, ex, bad)
+		return
+	}
 	f := s.fronts[ex.front]
 	req := s.parsed(ex)
 	why := s.crypt.ForwardResponse(&s.w, s.room(f.Queue), p, ex.id, &ex.homeAuth, &ex.auth,

@@ -298,6 +298,11 @@ func (s *Shard) route(slot uint32, ex *Exchange, p *radius.Packet) {
 	if s.firstHop(p) {
 		s.checkNASAddress(ex, p)
 	}
+	p, why := s.accepted(ex, p)
+	if why != OK {
+		s.refuse(slot, ex, why)
+		return
+	}
 	name, user, rlm, why := subscriber(p)
 	if why == NoUserName && s.eapStart(p) {
 		s.askIdentity(slot, ex)
@@ -389,7 +394,7 @@ func (s *Shard) resume(slot uint32, ex *Exchange) {
 		s.end(slot)
 		return
 	}
-	p := s.parsed(ex)
+	p, _ := s.accepted(ex, s.parsed(ex)) // it was, so it is again
 	name, _ := p.First(radius.UserName)
 	user, rlm, _ := nai.Split(name)
 	var folded []byte

@@ -13,8 +13,10 @@ import (
 	"github.com/roamgate/roamgate/aaa/dedup"
 	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/aaa/listen"
+	"github.com/roamgate/roamgate/aaa/rewrite"
 	"github.com/roamgate/roamgate/accounting"
 	"github.com/roamgate/roamgate/accounting/spool"
+	"github.com/roamgate/roamgate/pkg/nai"
 	"github.com/roamgate/roamgate/pkg/radius"
 	"github.com/roamgate/roamgate/pkg/stat"
 	"github.com/roamgate/roamgate/pkg/udp"
@@ -63,10 +65,11 @@ type Shard struct {
 	signatures *radius.Signatures
 	unsigned   []unsigned
 
-	again radius.Packet // the request of an Exchange, parsed once more
-	w     radius.Writer
-	stats *stat.Shard
-	ctr   *hubStats
+	again   radius.Packet // the request of an Exchange, parsed once more
+	changed radius.Packet // what a draft has become
+	w       radius.Writer
+	stats   *stat.Shard
+	ctr     *hubStats
 	scratch
 	now       int64
 	wall      int64 // unix ns
@@ -91,6 +94,10 @@ type scratch struct {
 	tagOut    [16]byte
 	extra     [2560]byte // eight Filter-Ids and what else a device.Profile sets
 	drops     radius.Drop
+	draft     rewrite.Draft
+	draftBuf  [radius.MaxLen]byte
+	spareBuf  [radius.MaxLen]byte // for a draft of what lies in the other
+	name      [nai.MaxLen]byte
 	states    [radius.MaxLen]byte
 	recordBuf []byte
 	ended     []ending

@@ -23,7 +23,8 @@ type Snapshot struct {
 	// rejects is the operator's own text by realm.Route.Index, for those that
 	// have one.
 	rejects map[int32][]byte
-	uses    []use // Exchanges that hold this Snapshot, by shard
+	filtering
+	uses []use // Exchanges that hold this Snapshot, by shard
 }
 
 // use has a cache line of its own: each shard counts in its own one.
@@ -123,6 +124,9 @@ func (h *Hub) compile(set *realm.Set) (*Snapshot, error) {
 			s.homeStats = append(s.homeStats, nil)
 		}
 		s.homeStats[hm.Index] = h.homeSeries(set.Homes[i].Name)
+	}
+	if s.filtering, err = h.filtering(s); err != nil {
+		return nil, err
 	}
 	var other realmStats
 	if len(set.Routes) > h.conf.RealmSeries {
