@@ -135,6 +135,11 @@ const (
 	BalanceFirst                     // the first that is well: pure fail-over
 )
 
+// String gives the word of the routing files.
+func (b Balance) String() string {
+	return [...]string{BalanceDevice: "device", BalanceRoundRobin: "round_robin", BalanceLeast: "least_outstanding", BalanceFirst: "first"}[b]
+}
+
 // Pool is an ordered choice of homes.
 type Pool struct {
 	Name       string

@@ -43,11 +43,11 @@ type Contract struct {
 
 // Transit finds the contract that lets a request for a folded realm pass from
 // a client of one group to a home of another. needed is false where none is,
-// since one of them is no federation.
+// since one of them is no federation, or both are one.
 //
 // hot: 0 allocs
 func (s *Set) Transit(from, to *Group, folded []byte) (c *Contract, needed bool) {
-	if from == nil || to == nil || from.Kind != Federation || to.Kind != Federation {
+	if from == nil || to == nil || from == to || from.Kind != Federation || to.Kind != Federation {
 		return nil, false
 	}
 	for i := range s.Contracts {
@@ -68,6 +68,11 @@ const (
 	OperatorStamp                     // adds the client's where there is none
 	OperatorCheck                     // stamps, and refuses another than the client's or one reached through it
 )
+
+// String gives the word of the routing files.
+func (m OperatorMode) String() string {
+	return [...]string{OperatorPass: "pass", OperatorStamp: "stamp", OperatorCheck: "check"}[m]
+}
 
 // Identity is what the hub takes for a network access identifier, beside
 // user@realm of at least two labels, and which realms are its own.

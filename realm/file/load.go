@@ -3,6 +3,7 @@ package file
 import (
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/roamgate/roamgate/realm"
 )
@@ -54,19 +55,26 @@ type loader struct {
 	set     *realm.Set
 	workers int
 
-	clients  map[string]realm.Pos
+	groups      map[string]*group
+	filterNames map[string]*realm.Filter
+	usedFilters map[*realm.Filter]bool
+	oneLabel    bool // a realm without a dot is a realm
+
+	clients  map[string]*peer
 	homes    map[string]int32
 	pools    map[string]int32
 	prefixes prefixes
 	// usedPool tells by service and pool whether a route uses it.
 	usedPool [2][]bool
 	members  [][]memberEntry // of each pool, for positions
+	sources  prefixes        // where homes send CoA from
 	// partial is set when a file could not be read: what another file refers
 	// to may stand there, so a missing name is no news.
 	partial bool
 	// doubtful are the files that must not be cut after all.
 	doubtful []string
 	names    arena
+	now      func() time.Time
 }
 
 func newLoader(env func(string) (string, bool), workers int) *loader {
@@ -77,11 +85,15 @@ func newLoader(env func(string) (string, bool), workers int) *loader {
 		secrets: secrets{
 			env: env, files: make(map[string]secretFile), owners: make(map[string]owner),
 		},
-		set:     &realm.Set{},
-		workers: workers,
-		clients: make(map[string]realm.Pos),
-		homes:   make(map[string]int32),
-		pools:   make(map[string]int32),
+		set:         &realm.Set{},
+		workers:     workers,
+		now:         time.Now,
+		groups:      make(map[string]*group),
+		filterNames: make(map[string]*realm.Filter),
+		usedFilters: make(map[*realm.Filter]bool),
+		clients:     make(map[string]*peer),
+		homes:       make(map[string]int32),
+		pools:       make(map[string]int32),
 	}
 }
 
@@ -107,6 +119,7 @@ func (l *loader) failed() bool {
 func (l *loader) load(dir string, files []content, whole map[string]bool) *realm.Set {
 	all := l.decode(files, whole)
 	l.phase()
+	l.common(all)
 	for i := range all {
 		for j := range all[i].Clients {
 			l.client(&all[i].Clients[j])
@@ -201,7 +214,8 @@ func choose[T any](l *loader, entry realm.Pos, key string, word at[string], othe
 			return values[i]
 		}
 	}
-	hint := "write " + words[0] + " or " + words[1]
+	last := len(words) - 1
+	hint := "write " + strings.Join(words[:last], ", ") + " or " + words[last]
 	if n := nearest(word.v, words); n != "" {
 		hint = "did you mean " + n + "?"
 	}

@@ -76,8 +76,8 @@ func TestLoad(t *testing.T) {
 	slow := usual
 	slow.MRD = 10 * time.Second
 	assert.Equal(t, []realm.Pool{
-		{Name: "both", Members: []realm.Member{{Home: 1, Priority: 1, Weight: 10}, {Home: 0, Priority: 1, Weight: 1}}, Timers: usual, Pos: at(13, 5)},
-		{Name: "slow", Members: []realm.Member{{Home: 0, Priority: 2, Weight: 1}}, Retransmit: realm.RetransmitClient, Timers: slow, Pos: at(15, 5)},
+		{Name: "both", Members: []realm.Member{{Home: 1, Priority: 1, Weight: 10}, {Home: 0, Priority: 1, Weight: 1}}, Timers: usual, Breaker: true, Pos: at(13, 5)},
+		{Name: "slow", Members: []realm.Member{{Home: 0, Priority: 2, Weight: 1}}, Retransmit: realm.RetransmitClient, Timers: slow, Breaker: true, Pos: at(15, 5)},
 	}, set.Pools)
 	policy := realm.Policy{Enabled: true, AllowUnknown: true, FailOpen: true}
 	assert.Equal(t, []realm.Route{

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"net/netip"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -67,9 +68,50 @@ func foldRealm(s string) (folded, text, hint string) {
 		} else if name == "null" || name == "local" {
 			hint = "write none for a User-Name without a realm"
 		}
-		return "", "a realm has at least two labels (RFC 7542)", hint
+		return "", oneLabel, hint
 	}
 	return folded, "", ""
+}
+
+// foldRealm is the function, for a hub to which a realm may have one label.
+func (l *loader) foldRealm(s string) (folded, text, hint string) {
+	folded, text, hint = foldRealm(s)
+	if text == oneLabel && l.oneLabel {
+		return foldASCII(s), "", ""
+	}
+	return folded, text, hint
+}
+
+const oneLabel = "a realm has at least two labels (RFC 7542)"
+
+// isHostName reports whether a text can be a name of DNS and no address.
+func isHostName(s string) bool {
+	if _, err := netip.ParseAddr(s); err == nil || !strings.Contains(s, ".") || strings.Trim(s, "0123456789.") == "" {
+		return false
+	}
+	text, _ := badHost(s)
+	return text == ""
+}
+
+// badHost checks a name that is asked for in DNS.
+func badHost(name string) (text, hint string) {
+	bare := strings.TrimSuffix(name, ".")
+	if _, err := netip.ParseAddr(name); err == nil {
+		return quote(name) + " is an address", "write address:"
+	}
+	if bare == "" || len(bare) > 253 {
+		return quote(name) + " is no name of DNS", "such as radius.acme.example"
+	}
+	for label := range strings.SplitSeq(bare, ".") {
+		bad := label == "" || len(label) > maxLabel || label[0] == '-' || label[len(label)-1] == '-'
+		for i := range len(label) {
+			bad = bad || !isKeyByte(label[i])
+		}
+		if bad {
+			return quote(name) + " is no name of DNS", "such as radius.acme.example"
+		}
+	}
+	return "", ""
 }
 
 // isUsual is the quick look at a name as nearly all are: two labels or more of

@@ -255,7 +255,7 @@ func (l *loader) services() {
 					continue
 				}
 				h := &l.set.Homes[i]
-				if a := [2]bool{h.Auth.IsValid(), h.Acct.IsValid()}; a[service] || a == [2]bool{} {
+				if a := offers(h); a[service] || a == [2]bool{} {
 					continue
 				}
 				l.fail(m.Home.pos(l.set.Pools[p].Pos.File), "give it "+keys[service]+", or use another pool",

@@ -114,7 +114,7 @@ func (clientEntry) KeyHint(key string) (text, hint string) { return peerHint(key
 type homeEntry struct {
 	Pos          realm.Pos          `yaml:",pos"`
 	Name         at[string]         `yaml:"name,required"`
-	Address      at[netip.Addr]     `yaml:"address"`
+	Address      []homeAddress      `yaml:"address"`
 	AuthPort     port               `yaml:"auth_port"`
 	AcctPort     port               `yaml:"acct_port"`
 	Auth         at[netip.AddrPort] `yaml:"auth"`
@@ -125,14 +125,14 @@ type homeEntry struct {
 	StatusServer bool               `yaml:"status_server"`
 	Disabled     bool               `yaml:"disabled"`
 
-	Host        at[string]         `yaml:"host"`
-	Drain       at[bool]           `yaml:"drain"`
-	Maintenance []windowEntry      `yaml:"maintenance"`
-	Group       at[string]         `yaml:"group"`
-	Realms      []at[string]       `yaml:"realms"`
-	In          at[string]         `yaml:"in"`
-	Out         at[string]         `yaml:"out"`
-	DynAuth     []at[netip.Prefix] `yaml:"dynauth"`
+	Host        at[string]    `yaml:"host"`
+	Drain       at[bool]      `yaml:"drain"`
+	Maintenance []windowEntry `yaml:"maintenance"`
+	Group       at[string]    `yaml:"group"`
+	Realms      []at[string]  `yaml:"realms"`
+	In          at[string]    `yaml:"in"`
+	Out         at[string]    `yaml:"out"`
+	DynAuth     []at[string]  `yaml:"dynauth"`
 }
 
 func (e *homeEntry) SetDefaults() {
@@ -157,6 +157,18 @@ func peerHint(key string) (text, hint string) {
 		return "unknown key " + quote(key), "did you mean address?"
 	}
 	return "", ""
+}
+
+// homeAddress is an address that is written; a name has a key of its own.
+type homeAddress struct{ at[netip.Addr] }
+
+func (a *homeAddress) decodeNode(d *decoder, i int, key string) {
+	if n := d.tree[i]; n.kind == kindScalar && isHostName(n.text) {
+		a.line, a.col = n.line, n.col
+		d.fail(i, "write host: with the name, or the IP address", "%s: %s is no IP address", key, quote(n.text))
+		return
+	}
+	a.at.decodeNode(d, i, key)
 }
 
 // port is a port number or none.
@@ -195,6 +207,7 @@ type poolEntry struct {
 }
 
 func (e *poolEntry) SetDefaults() {
+	e.Breaker.v = true
 	e.Timers = timersEntry{
 		IRT: at[time.Duration]{v: 2 * time.Second},
 		MRT: at[time.Duration]{v: 16 * time.Second},

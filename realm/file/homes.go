@@ -1,0 +1,248 @@
+package file
+
+import (
+	"iter"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/roamgate/roamgate/realm"
+)
+
+func (l *loader) home(e *homeEntry) {
+	if e.Pos.Line == 0 {
+		return
+	}
+	h := realm.Home{
+		Name:                        strings.Clone(e.Name.v),
+		Secret:                      l.secrets.of(e.Pos, "home", e.Name.v, e.SecretFile, e.SecretEnv),
+		RequireMessageAuthenticator: e.RequireMA.v,
+		StatusServer:                e.StatusServer,
+		Disabled:                    e.Disabled,
+		Pos:                         e.Pos,
+	}
+	l.homeAddresses(e, &h)
+	l.homeRules(e, &h)
+	if !e.RequireMA.v {
+		l.warn(e.RequireMA.pos(e.Pos.File), "bring the home to send Message-Authenticator",
+			"answers of home %s can be forged (CVE-2024-3596)", quote(e.Name.v))
+	}
+	if !l.name(e.Pos, e.Name) {
+		return
+	}
+	if first, twice := l.homes[h.Name]; twice {
+		l.twice(e.Name.pos(e.Pos.File), l.set.Homes[first].Pos, "home", h.Name)
+		return
+	}
+	h.DynAuth = l.reversePrefixes(e, &h)
+	l.homes[h.Name] = int32(len(l.set.Homes))
+	l.set.Homes = append(l.set.Homes, h)
+}
+
+// homeRules reads what a home has of its own or of its group.
+func (l *loader) homeRules(e *homeEntry, h *realm.Home) {
+	if g := l.groupOf(e.Pos, e.Group); g != nil {
+		g.homes++
+		h.Group, h.Realms, h.In, h.Out = g.Group, g.realms, g.in, g.out
+	}
+	if e.Realms != nil {
+		h.Realms = l.realmNames(e.Pos, "realms", e.Realms)
+	}
+	if e.In.set() {
+		h.In = l.filter(e.Pos, e.In)
+	}
+	if e.Out.set() {
+		h.Out = l.filter(e.Pos, e.Out)
+	}
+	h.Maintenance = l.windows(e.Maintenance)
+}
+
+const maxAddresses = 8 // of one home
+
+// homeAddresses reads where a home is: address, one or several, or host, each
+// with the ports beside it, or the two pairs auth and acct.
+func (l *loader) homeAddresses(e *homeEntry, h *realm.Home) {
+	file := e.Pos.File
+	pairs := e.Auth.set() || e.Acct.set()
+	ports := e.AuthPort.line > 0 || e.AcctPort.line > 0
+	switch {
+	case len(e.Address) > 0 && pairs:
+		l.fail(e.Address[0].pos(file), "keep address with auth_port and acct_port, or auth and acct",
+			"home %s has its address twice", quote(e.Name.v))
+		return
+	case e.Host.set() && (pairs || len(e.Address) > 0):
+		l.fail(e.Host.pos(file), "keep host or the address", "home %s has its address twice", quote(e.Name.v))
+		return
+	case pairs && ports:
+		l.fail(e.Pos, "the port stands in auth and acct", "home %s has its port twice", quote(e.Name.v))
+		return
+	case pairs:
+		h.Auth, h.Acct = unmapPort(e.Auth.v), unmapPort(e.Acct.v)
+	case e.Host.set():
+		l.homeHost(e, h)
+	case len(e.Address) == 0:
+		l.fail(e.Pos, "write address, host, or auth and acct as address:port", "home %s has no address", quote(e.Name.v))
+		return
+	default:
+		l.homeFound(e, h)
+	}
+	l.judgeAddresses(e, h)
+}
+
+func (l *loader) homeHost(e *homeEntry, h *realm.Home) {
+	name := foldASCII(e.Host.v)
+	if text, hint := badHost(name); text != "" {
+		l.fail(e.Host.pos(e.Pos.File), hint, "host: %s", text)
+		return
+	}
+	h.Host = strings.Clone(name)
+	h.AuthPort, h.AcctPort = e.AuthPort.n, e.AcctPort.n
+	// Without an address until somebody has asked for it.
+	h.Auth, h.Acct = netip.AddrPortFrom(netip.Addr{}, h.AuthPort), netip.AddrPortFrom(netip.Addr{}, h.AcctPort)
+}
+
+func (l *loader) homeFound(e *homeEntry, h *realm.Home) {
+	file := e.Pos.File
+	var found []netip.Addr
+	for i := range e.Address {
+		a := e.Address[i].v.Unmap()
+		switch pos := e.Address[i].pos(file); {
+		case !a.IsValid(): // the decoder has said so
+		case slices.Contains(found, a):
+			l.warn(pos, "remove it", "%s stands twice", a)
+		case len(found) == maxAddresses:
+			l.fail(pos, "another server is another home", "home %s has more than %d addresses", quote(e.Name.v), maxAddresses)
+			return
+		default:
+			found = append(found, a)
+		}
+	}
+	if len(found) == 0 {
+		return
+	}
+	if e.AuthPort.n > 0 {
+		h.Auth = netip.AddrPortFrom(found[0], e.AuthPort.n)
+	}
+	if e.AcctPort.n > 0 {
+		h.Acct = netip.AddrPortFrom(found[0], e.AcctPort.n)
+	}
+	if len(found) > 1 {
+		h.Found, h.AuthPort, h.AcctPort = found, e.AuthPort.n, e.AcctPort.n
+	}
+}
+
+func (l *loader) judgeAddresses(e *homeEntry, h *realm.Home) {
+	for a := range homePorts(h) {
+		if a.Addr().IsUnspecified() || a.Addr().IsMulticast() || a.Port() == 0 {
+			l.fail(e.Pos, "", "nothing can be sent to %s, the address of home %s", a, quote(e.Name.v))
+			return
+		}
+	}
+	off := e.AuthPort.line > 0 && e.AcctPort.line > 0 && e.AuthPort.n == 0 && e.AcctPort.n == 0
+	same := h.Auth.IsValid() && h.Auth == h.Acct || h.Host != "" && h.AuthPort == h.AcctPort
+	switch {
+	case off:
+		l.fail(e.Pos, "remove the home, or give it a port", "home %s has no port at all", quote(e.Name.v))
+	case same:
+		l.fail(e.Pos, "one of them is usually none", "home %s has one port for authentication and accounting", quote(e.Name.v))
+	}
+}
+
+// homePorts are the addresses of a home, each with the port of each service.
+func homePorts(h *realm.Home) iter.Seq[netip.AddrPort] {
+	return func(yield func(netip.AddrPort) bool) {
+		for _, a := range []netip.AddrPort{h.Auth, h.Acct} {
+			if a.Addr().IsValid() && !yield(a) {
+				return
+			}
+		}
+		for _, a := range h.Found[min(1, len(h.Found)):] {
+			for _, port := range []uint16{h.AuthPort, h.AcctPort} {
+				if port > 0 && !yield(netip.AddrPortFrom(a, port)) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// offers reports for each service whether a home has a port for it.
+func offers(h *realm.Home) [2]bool {
+	return [2]bool{h.Auth.IsValid() || h.AuthPort > 0, h.Acct.IsValid() || h.AcctPort > 0}
+}
+
+// reversePrefixes reads where the CoA and Disconnect requests of a home come
+// from. An address belongs to one home: its secret is known by it.
+func (l *loader) reversePrefixes(e *homeEntry, h *realm.Home) (list []netip.Prefix) {
+	for _, a := range e.DynAuth {
+		pos := a.pos(e.Pos.File)
+		if a.v == "self" {
+			if h.Host != "" {
+				l.fail(pos, "write the addresses", "dynauth: self of a home whose address is not written")
+			}
+			var own []netip.Addr
+			for p := range homePorts(h) {
+				if !slices.Contains(own, p.Addr()) {
+					own = append(own, p.Addr())
+					list = l.reverse(e, pos, netip.PrefixFrom(p.Addr(), p.Addr().BitLen()), list)
+				}
+			}
+			continue
+		}
+		p, ok := parsePrefix(a.v)
+		if !ok {
+			l.fail(pos, addressHint(a.v, "write self, or a prefix such as 192.0.2.0/24"), "dynauth: %s is no address or prefix", quote(a.v))
+			continue
+		}
+		if p.Addr().Is4In6() && p.Bits() >= 96 {
+			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		}
+		if masked := p.Masked(); masked != p {
+			l.warn(pos, "write "+masked.String(), "%s has bits behind the prefix", p)
+			p = masked
+		}
+		if p.Bits() == 0 {
+			l.fail(pos, "name the ranges", "dynauth: the whole internet may end sessions")
+			continue
+		}
+		list = l.reverse(e, pos, p, list)
+	}
+	return list
+}
+
+func (l *loader) reverse(e *homeEntry, pos realm.Pos, p netip.Prefix, list []netip.Prefix) []netip.Prefix {
+	switch first, taken := l.sources.add(p, e.Name.v, pos); {
+	case !taken:
+		return append(list, p)
+	case first.client != e.Name.v:
+		l.fail(pos, "first at "+first.pos.String(), "dynauth: %s belongs to home %s already", p, quote(first.client))
+	default:
+		l.warn(pos, "first at "+first.pos.String(), "%s stands twice", p)
+	}
+	return list
+}
+
+func unmapPort(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+}
+
+// ambiguousHomes refuses two homes at one address and port: an answer from
+// there would belong to either, under either secret.
+func (l *loader) ambiguousHomes() {
+	seen := make(map[netip.AddrPort]int, 2*len(l.set.Homes))
+	for i := range l.set.Homes {
+		h := &l.set.Homes[i]
+		for a := range homePorts(h) {
+			first, taken := seen[a]
+			if !taken {
+				seen[a] = i
+				continue
+			}
+			if first != i {
+				f := &l.set.Homes[first]
+				l.fail(h.Pos, "first at "+f.Pos.String(), "%s is the address of home %s already", a, quote(f.Name))
+				break
+			}
+		}
+	}
+}
