@@ -7,15 +7,29 @@
 // the device and pick the home server. An Access-Request whose realm has no
 // route is answered with an Access-Reject, never with silence.
 //
-// A Table prefers the exact name, then the longest suffix entry
-// ("*.iot.example" stands for every realm below iot.example, not for
-// iot.example itself), then "default". A NAI without a realm has its own entry,
-// "none", and never falls through to "default": a missing realm is a fault of
-// the device's configuration, not a roaming destination.
+// A Table asks in this order, and the first route that takes the request has it
+// (Find; Candidates for explanations):
+//
+//  1. imsi: a range of subscribers, by 3GPP-IMSI or the name of a permanent
+//     identity (3GPP TS 23.003 section 19.3.2); the narrowest range first
+//  2. the realm itself
+//  3. "*.suffix", which stands for every realm below the suffix, not for the
+//     suffix; the longest first
+//  4. plmn: the mobile network of a 3GPP realm, then its country
+//  5. a regular expression, of the realm or of the whole name; by rank
+//  6. "default" for a realm, "none" for a name without one: a missing realm is
+//     a fault of the device's configuration, not a roaming destination, and
+//     never falls through to "default"
+//
+// Several routes may have one subject: those with a condition or for some groups
+// of clients only come first, by rank, and what none of them takes goes on to the
+// route for all of it, then to wider subjects. A subject whose routes are all for
+// other groups ends the search: a realm closed to its sender is nobody else's.
 //
 // A million routes are meant: their names stand in the slots of one table
-// without pointers, 64 octets each and filled to 3/5, so that a look-up touches
-// one cache line of it and a collection nothing.
+// without pointers, 64 octets each and filled to 3/5, behind an octet of hash
+// each, so that a look-up touches one cache line of them and a collection
+// nothing. Ranges of subscribers are steps in one row, networks a field.
 //
 // Nothing here changes after it is built. A Set, its slices and its Table may
 // be read by any number of goroutines; a new configuration is a new Set behind

@@ -24,16 +24,18 @@ type Condition struct {
 	NASPortTypes []uint32
 	SSIDs        []string // of Called-Station-Id, behind the colon
 	Operators    []string // Operator-Name with its digit; "1*.suffix" for all below
-	RCOIs        []string // octets a roaming consortium begins with, in lower-case hexadecimal
+	RCOIs        []string // octets that the roaming consortium begins with
 	Users        []UserRange
 	During       []Window
 	Percent      uint32 // hundredths of a percent of the devices; 0: all
 }
 
 // UserRange is a range of users: the same text in front, then a number of the
-// same count of digits between two. A range of one user has equal ends.
+// same count of digits between two. A range of one user has equal ends. With
+// Prefix it is all users that begin with First.
 type UserRange struct {
 	First, Last string
+	Prefix      bool
 }
 
 // Mismatch says why a route did not take a request. The set is closed.
@@ -76,23 +78,4 @@ func (m Mismatch) String() string { return mismatchTexts[m] }
 type Candidate struct {
 	Route *Route
 	Why   Mismatch
-}
-
-// Find returns the route of a request, the first in the order of tiers and
-// ranks that matches. Without one it is nil, and why is OtherGroup where a
-// subject matched whose routes are all for other groups: such a request goes
-// to no wider route either, since a realm that is closed to its sender is not
-// handed to somebody else.
-//
-// hot: 0 allocs but for expressions
-func (t *Table) Find(q *Query) (r *Route, why Mismatch) {
-	if q.Realm == nil {
-		r = t.None()
-	} else {
-		r = t.Lookup(q.Realm)
-	}
-	if r == nil {
-		return nil, OtherSubject
-	}
-	return r, Matches
 }

@@ -200,7 +200,7 @@ type Route struct {
 	Auth        int32 // index into Set.Pools, -1: refused
 	Acct        int32 // index into Set.Pools, -1: ends here (durable) or is refused
 	Rank        int32 // order among routes of one subject, and among expressions: the lower first
-	next        int32 // index+1 of the next route of the subject, by the Table
+	rivals      int32 // 1 + number of the Table's row of all routes of the subject; 0: the only one
 	Acknowledge Acknowledge
 	Policy      Policy
 	// IssueCUI: the home has left it to the hub to issue the

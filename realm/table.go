@@ -1,8 +1,10 @@
 package realm
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math/bits"
+	"slices"
 	"strings"
 )
 
@@ -17,7 +19,7 @@ const (
 // of 253 octets has at most 127 labels.
 const maxDepth = 127
 
-// Table finds the Route of a realm. It is immutable and safe for concurrent
+// Table finds the Route of a request. It is immutable and safe for concurrent
 // use; the zero Table has no routes.
 type Table struct {
 	routes []Route
@@ -30,61 +32,159 @@ type Table struct {
 	depths  [2]uint64
 	lengths [4]uint64
 	longest int
-	none    *Route
-	other   *Route
+	imsi    ranges
+	plmn    networks
+	exprs   []expression // by rank
+	none    last
+	other   last
+	rivals  [][]int32        // rows of routes of one subject, in the order of trial
+	named   map[string]int32 // routes that have a Name
+	n       int
+	narrow  bool // a look-up by realm alone does not find every route
+	// judged has a bit for each route that is not all there is to its
+	// subject: the routes themselves lie far apart in memory.
+	judged []uint64
 }
 
 // NewTable indexes routes by their Realm, which must be folded. The slice is
-// retained and must not change afterwards. Of routes with equal names the
-// first one counts.
+// retained and must not change afterwards. Of routes with equal subjects those
+// for a part of its requests come first, by rank; of those for all of them only
+// the first counts. What is no subject is not found.
 func NewTable(routes []Route) *Table {
-	suffixes := 0
+	var names [2]int
 	for i := range routes {
-		if strings.HasPrefix(routes[i].Realm, wildcard) {
-			suffixes++
+		switch routes[i].Tier() {
+		case TierExact:
+			names[0]++
+		case TierSuffix:
+			names[1]++
 		}
 	}
-	t := &Table{routes: routes, exact: newIndex(routes, len(routes)-suffixes), below: newIndex(routes, suffixes)}
+	t := &Table{routes: routes, exact: newIndex(routes, names[0]), below: newIndex(routes, names[1]), judged: make([]uint64, len(routes)/64+1)}
 	for i := range routes {
 		t.add(int32(i))
 	}
+	t.imsi.sorted(func(head, i int32) {
+		if !t.join(head, i) {
+			t.n--
+		}
+	})
+	t.imsi.build()
+	slices.SortStableFunc(t.exprs, func(a, b expression) int { return byRank(&routes[a.route], &routes[b.route]) })
+	for _, row := range t.rivals {
+		slices.SortStableFunc(row, func(a, b int32) int { return byRank(&routes[a], &routes[b]) })
+	}
+	t.narrow = t.narrow || t.imsi.n > 0 || t.plmn.n > 0 || len(t.exprs) > 0
 	return t
 }
 
+// byRank orders routes of one subject: those for all its requests come last.
+func byRank(a, b *Route) int {
+	if a.narrow() != b.narrow() {
+		if a.narrow() {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Compare(a.Rank, b.Rank)
+}
+
+// narrow reports whether the route is for a part of the requests of its subject.
+func (r *Route) narrow() bool { return r.When != nil || r.For != nil }
+
 func (t *Table) add(i int32) {
 	r := &t.routes[i]
-	if suffix, ok := strings.CutPrefix(r.Realm, wildcard); ok {
-		t.addSuffix(suffix, i)
+	r.rivals = 0
+	head := t.place(r, i)
+	switch {
+	case head < 0:
+		return
+	case head != i && !t.join(head, i):
 		return
 	}
-	switch r.Realm {
-	case NameNone:
-		if t.none == nil {
-			t.none = r
+	t.n++
+	if r.narrow() {
+		t.judge(i)
+	}
+	if r.Name != "" {
+		if t.named == nil {
+			t.named = make(map[string]int32)
 		}
-	case NameDefault:
-		if t.other == nil {
-			t.other = r
-		}
-	default:
-		t.exact.add(r.Realm, i)
+		t.named[r.Name] = i
 	}
 }
 
-func (t *Table) addSuffix(suffix string, i int32) {
+// place keeps a route under its subject and gives the number of the route by
+// which that is found, -1 if it never is.
+func (t *Table) place(r *Route, i int32) int32 {
+	switch r.Tier() {
+	case TierIMSI:
+		return t.imsi.add(r.Realm, i)
+	case TierSuffix:
+		return t.addSuffix(r.Realm[len(wildcard):], i)
+	case TierPLMN:
+		return t.plmn.add(r.Realm, i)
+	case TierExpression:
+		return t.addExpression(r, i)
+	case TierNone:
+		return t.none.add(r, i)
+	case TierDefault:
+		return t.other.add(r, i)
+	}
+	return t.exact.add(r.Realm, i)
+}
+
+// last is a route without a name to be found by.
+type last struct {
+	route  *Route
+	number int32
+}
+
+func (place *last) add(r *Route, i int32) int32 {
+	if place.route == nil {
+		*place = last{r, i}
+	}
+	return place.number
+}
+
+// join puts a route beside head, which has its subject. A second one for all
+// requests is never asked.
+func (t *Table) join(head, i int32) bool {
+	h := &t.routes[head]
+	if h.rivals == 0 {
+		t.rivals = append(t.rivals, []int32{head})
+		h.rivals = int32(len(t.rivals))
+	}
+	row := &t.rivals[h.rivals-1]
+	if !t.routes[i].narrow() && slices.ContainsFunc(*row, func(j int32) bool { return !t.routes[j].narrow() }) {
+		return false
+	}
+	*row = append(*row, i)
+	t.judge(head)
+	return true
+}
+
+func (t *Table) judge(i int32) {
+	t.narrow = true
+	t.judged[i>>6] |= 1 << (i & 63)
+}
+
+func (t *Table) addSuffix(suffix string, i int32) int32 {
 	depth := strings.Count(suffix, ".") + 1
 	if depth > maxDepth || len(suffix) > maxNamed {
-		return
+		return -1
 	}
-	t.below.add(suffix, i)
+	head := t.below.add(suffix, i)
 	t.depths[depth>>6] |= 1 << (depth & 63)
 	t.lengths[len(suffix)>>6] |= 1 << (len(suffix) & 63)
 	t.longest = max(t.longest, len(suffix))
+	return head
 }
 
-// Lookup returns the Route of a realm folded by nai.Fold: the exact entry,
-// else the longest suffix entry, else the default, else nil. folded is not
-// retained.
+// Lookup returns the Route by which a realm folded by nai.Fold is found where
+// nothing but its name counts: the exact entry, else the longest suffix entry,
+// else the default, else nil. Of several routes of that subject it is any. folded
+// is not retained.
 //
 // hot: 0 allocs
 func (t *Table) Lookup(folded []byte) *Route {
@@ -92,18 +192,19 @@ func (t *Table) Lookup(folded []byte) *Route {
 		return &t.routes[i]
 	}
 	if t.longest > 0 {
-		if i := t.suffix(folded); i >= 0 {
+		if i, _ := t.suffix(folded); i >= 0 {
 			return &t.routes[i]
 		}
 	}
-	return t.other
+	return t.other.route
 }
 
 // suffix tries the ends of the name that begin behind a dot, the longest
 // first. The first octet is left out: an empty label is nothing below a suffix.
-func (t *Table) suffix(folded []byte) int32 {
+// name is the end that was found.
+func (t *Table) suffix(folded []byte) (i int32, name []byte) {
 	if len(folded) == 0 {
-		return -1
+		return -1, nil
 	}
 	end := folded[1:]
 	if over := len(end) - 1 - t.longest; over > 0 {
@@ -120,13 +221,13 @@ func (t *Table) suffix(folded []byte) int32 {
 			if depth <= maxDepth && t.depths[depth>>6]&(1<<(depth&63)) != 0 &&
 				t.lengths[len(name)>>6]&(1<<(len(name)&63)) != 0 {
 				if i := t.below.find(name); i >= 0 {
-					return i
+					return i, name
 				}
 			}
 			depth--
 		}
 	}
-	return -1
+	return -1, nil
 }
 
 // dots has a bit for each octet of b, 256 at most, that is a dot.
@@ -150,20 +251,26 @@ func dots(b []byte) (m [4]uint64) {
 	return m
 }
 
-// Entry returns the Route that bears this very name, as its Realm has it:
-// nothing stands below a suffix entry here and nothing falls to the default.
-func (t *Table) Entry(name string) *Route {
+// Entry returns the Route that bears this very subject, as its Realm has it, and
+// is for all its requests, or the first of several: nothing stands below a suffix
+// entry here and nothing falls to the default.
+func (t *Table) Entry(subject string) *Route {
 	i := int32(-1)
-	suffix, wild := strings.CutPrefix(name, wildcard)
-	switch {
-	case name == NameNone:
-		return t.none
-	case name == NameDefault:
-		return t.other
-	case wild:
-		i = t.below.find([]byte(suffix))
+	switch tierOf(subject) {
+	case TierNone:
+		return t.none.route
+	case TierDefault:
+		return t.other.route
+	case TierSuffix:
+		i = t.below.find([]byte(subject[len(wildcard):]))
+	case TierIMSI:
+		i = t.imsi.entry(subject)
+	case TierPLMN:
+		i = t.plmn.entry(subject)
+	case TierExpression:
+		i = t.expression(subject)
 	default:
-		i = t.exact.find([]byte(name))
+		i = t.exact.find([]byte(subject))
 	}
 	if i < 0 {
 		return nil
@@ -171,23 +278,33 @@ func (t *Table) Entry(name string) *Route {
 	return &t.routes[i]
 }
 
+// Labelled returns the Route with this Label, nil if there is none.
+func (t *Table) Labelled(label string) *Route {
+	if i, ok := t.named[label]; ok {
+		return &t.routes[i]
+	}
+	r := t.Entry(label)
+	if r == nil || r.Name == "" {
+		return r
+	}
+	if r.rivals > 0 {
+		for _, i := range t.rivals[r.rivals-1] {
+			if t.routes[i].Name == "" {
+				return &t.routes[i]
+			}
+		}
+	}
+	return nil
+}
+
 // None returns the Route of a NAI without a realm, nil if there is none.
 //
 // hot: 0 allocs
-func (t *Table) None() *Route { return t.none }
+func (t *Table) None() *Route { return t.none.route }
 
 // Default returns the Route of realms that nothing else matches, nil if there
 // is none.
-func (t *Table) Default() *Route { return t.other }
+func (t *Table) Default() *Route { return t.other.route }
 
 // Len returns the number of routes in the table.
-func (t *Table) Len() int {
-	n := t.exact.n + t.below.n
-	if t.none != nil {
-		n++
-	}
-	if t.other != nil {
-		n++
-	}
-	return n
-}
+func (t *Table) Len() int { return t.n }
