@@ -14,10 +14,11 @@ func (l *loader) client(e *clientEntry) {
 		return // no keys at all: the decoder has said so
 	}
 	named := l.name(e.Pos, e.Name)
+	p := &peer{pos: e.Name.pos(e.Pos.File), number: len(l.set.Clients)}
 	if first, twice := l.clients[e.Name.v]; twice && named {
 		l.twice(e.Name.pos(e.Pos.File), first.pos, "client", e.Name.v)
 	} else if named {
-		l.clients[e.Name.v] = &peer{pos: e.Name.pos(e.Pos.File), number: len(l.set.Clients)}
+		l.clients[strings.Clone(e.Name.v)] = p
 	}
 	c := realm.Client{
 		Name:                        strings.Clone(e.Name.v),
@@ -31,6 +32,7 @@ func (l *loader) client(e *clientEntry) {
 		Pos:                         e.Pos,
 	}
 	l.clientRules(e, &c)
+	p.group = c.Group
 	if text, hint := badOperator(e.Operator.v); e.Operator.set() && text != "" {
 		l.fail(e.Operator.pos(e.Pos.File), hint, "%s", text)
 	}
@@ -54,6 +56,7 @@ func (l *loader) client(e *clientEntry) {
 type peer struct {
 	pos    realm.Pos
 	number int // in the set
+	group  *realm.Group
 }
 
 // clientRules reads what a client has of its own or of its group.

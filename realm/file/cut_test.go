@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -54,7 +55,7 @@ func sameCut(t *testing.T, files []content) (*realm.Set, Problems) {
 			t.Fatalf("pieces of %d octets change %s", size, change)
 		}
 		for i := range set.Routes {
-			if got.Routes[i] != set.Routes[i] {
+			if !reflect.DeepEqual(got.Routes[i], set.Routes[i]) {
 				t.Fatalf("pieces of %d octets: route %+v, want %+v", size, got.Routes[i], set.Routes[i])
 			}
 		}

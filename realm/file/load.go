@@ -75,6 +75,13 @@ type loader struct {
 	doubtful []string
 	names    arena
 	now      func() time.Time
+
+	// special is set when a subject may have several routes, or a route a
+	// name of its own.
+	special bool
+	spans   []span
+	scopes  map[string]*realm.Scope // by the names of their groups
+	key     []byte
 }
 
 func newLoader(env func(string) (string, bool), workers int) *loader {

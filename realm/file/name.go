@@ -52,7 +52,7 @@ func foldRealm(s string) (folded, text, hint string) {
 	case folded == "*":
 		return "", "a star alone is no realm", "write default"
 	case strings.ContainsAny(name, "~^$\\()[]/|+"):
-		return "", "regular expressions are not understood", `a name, or "*.suffix" for every realm below it`
+		return "", "this is no realm", `"*.suffix" is every realm below it; an expression stands under realm_regexp`
 	case strings.Contains(name, "*"):
 		return "", "a star stands only as the whole first label", `write "*.suffix"`
 	case strings.Contains(name, "@"):

@@ -41,11 +41,13 @@ func (l *loader) realms(all []source) {
 				l.usedPool[service][p] = l.usedPool[service][p] || used
 			}
 		}
+		l.special = l.special || readers[i].special
 	}
 	if len(l.doubtful) > 0 {
 		return
 	}
-	if l.set.Table = realm.NewTable(l.set.Routes); l.set.Table.Len() < len(l.set.Routes) {
+	l.order()
+	if l.set.Table = realm.NewTable(l.set.Routes); !l.special && l.set.Table.Len() < len(l.set.Routes) {
 		l.realmsTwice()
 	}
 }
@@ -65,6 +67,7 @@ type part struct {
 type routes struct {
 	list            []realm.Route
 	decoded, judged report
+	spans           []span
 	doubtful        bool
 }
 
@@ -77,12 +80,16 @@ type routeReader struct {
 
 // init shares with l what is only read.
 func (w *routeReader) init(l *loader) {
-	w.loader = loader{set: &realm.Set{}, homes: l.homes, pools: l.pools, partial: l.partial, usedPool: l.noPool()}
+	w.loader = loader{
+		set: &realm.Set{}, groups: l.groups, clients: l.clients, homes: l.homes, pools: l.pools,
+		oneLabel: l.oneLabel, partial: l.partial, now: l.now,
+		usedPool: l.noPool(), scopes: make(map[string]*realm.Scope),
+	}
 }
 
 func (w *routeReader) read(p *part, out *routes) {
-	*out = routes{list: out.list[:0]}
-	w.set.Routes, w.report = out.list, &out.judged
+	*out = routes{list: out.list[:0], spans: out.spans[:0]}
+	w.set.Routes, w.spans, w.report = out.list, out.spans, &out.judged
 	if p.piece.text == nil {
 		for i := range p.rows {
 			w.realm(&p.rows[i])
@@ -90,7 +97,7 @@ func (w *routeReader) read(p *part, out *routes) {
 	} else {
 		w.readPiece(p, out)
 	}
-	out.list = w.set.Routes
+	out.list, out.spans = w.set.Routes, w.spans
 }
 
 func (w *routeReader) readPiece(p *part, out *routes) {
@@ -121,6 +128,9 @@ func (l *loader) take(p *part, r *routes, left int) {
 	}
 	first := len(l.set.Routes)
 	l.set.Routes = append(l.set.Routes, r.list...)
+	for _, s := range r.spans {
+		l.spans = append(l.spans, span{s.first + int32(first), s.n})
+	}
 	for i := first; i < len(l.set.Routes); i++ {
 		l.set.Routes[i].Index = int32(i)
 	}
@@ -139,7 +149,7 @@ func (l *loader) realmsTwice() {
 	}
 }
 
-// realm adds a route for each name of the entry.
+// realm adds a route for each subject of the entry.
 func (l *loader) realm(e *realmEntry) {
 	if e.Pos.Line == 0 {
 		return
@@ -152,19 +162,72 @@ func (l *loader) realm(e *realmEntry) {
 		Policy:      l.policy(e),
 	}
 	l.judgeRoute(e)
-	if len(e.Realm) == 0 {
-		l.fail(e.Pos, "a name, a list of names, none or default", "realm is missing")
-	}
-	for i := range e.Realm {
-		pos := e.Realm[i].pos(e.Pos.File)
-		name, text, hint := foldRealm(e.Realm[i].v)
+	name := l.routeRules(e, &route)
+	s := l.subjectsOf(e)
+	first := len(l.set.Routes)
+	for i := range s.list {
+		pos := s.list[i].pos(e.Pos.File)
+		subject, text, hint := l.subject(&s, s.list[i].v)
 		if text != "" {
-			l.fail(pos, hint, "%s: %s", quote(e.Realm[i].v), text)
+			l.badSubject(s.key, pos, s.list[i].v, text, hint)
 			continue
 		}
-		route.Realm, route.Pos = l.names.keep(name), pos
+		if s.prefix != "" {
+			subject = s.prefix + subject
+		}
+		route.Realm, route.Pos = l.names.keep(subject), pos
+		if name != "" {
+			route.Name = name
+			if len(s.list) > 1 {
+				route.Name = l.names.keep(name + "/" + subject)
+			}
+		}
 		l.set.Routes = append(l.set.Routes, route)
 	}
+	if s.prefix == prefixRealm || s.prefix == prefixName {
+		l.special = true
+		if n := len(l.set.Routes) - first; n > 1 {
+			l.spans = append(l.spans, span{int32(first), int32(n)})
+		}
+	}
+}
+
+func (l *loader) badSubject(key string, pos realm.Pos, value, text, hint string) {
+	if key == "realm" {
+		l.fail(pos, hint, "%s: %s", quote(value), text)
+		return
+	}
+	l.fail(pos, hint, "%s: %s %s", key, quote(value), text)
+}
+
+const maxRank = 1_000_000_000
+
+// routeRules reads what narrows and changes a route beside its subject, and
+// returns its name.
+func (l *loader) routeRules(e *realmEntry, r *realm.Route) (name string) {
+	if e.Groups == nil && e.When == nil && !e.Rank.set() && !e.Name.set() && !e.CUI.set() && !e.Rewrite.Realm.set() && !e.Rewrite.Strip.set() {
+		return ""
+	}
+	file := e.Pos.File
+	r.For = l.scope(e)
+	r.When = l.condition(e, r.For)
+	r.Rewrite = l.rewrite(e)
+	r.IssueCUI = choose(l, e.Pos, "cui", e.CUI, false, []string{"issue", "pass"}, true, false)
+	if r.IssueCUI && !e.Auth.set() {
+		l.warn(e.CUI.pos(file), "remove it", "cui: nothing is authenticated here")
+	}
+	if r.Rank = int32(e.Rank.v); e.Rank.v < 0 || e.Rank.v > maxRank {
+		l.fail(e.Rank.pos(file), "the lower is tried first", "rank is not in 0 to %d", maxRank)
+	}
+	expr := len(e.RealmRegexp)+len(e.NameRegexp) > 0
+	if e.Rank.set() && !conditioned(r) && !expr && e.When == nil {
+		l.warn(e.Rank.pos(file), "remove it", "rank: a route without groups and when comes last among those of its name")
+	}
+	l.special = l.special || conditioned(r) || e.Name.set() || expr
+	if e.Name.set() && l.name(e.Pos, e.Name) {
+		return l.names.keep(e.Name.v)
+	}
+	return ""
 }
 
 // poolFor returns the index of a pool for a service, -1 if none is named.

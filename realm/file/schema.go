@@ -267,7 +267,7 @@ type realmEntry struct {
 
 func (realmEntry) KeyHint(key string) (text, hint string) {
 	switch key {
-	case "name", "realms":
+	case "realms", "names":
 		return "unknown key " + quote(key), "did you mean realm?"
 	case "acct":
 		return "unknown key " + quote(key), "did you mean accounting?"
