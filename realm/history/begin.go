@@ -1,0 +1,162 @@
+package history
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/roamgate/roamgate/realm"
+	"github.com/roamgate/roamgate/realm/file"
+)
+
+// Beginning is what a hub starts with.
+type Beginning struct {
+	Set      *realm.Set
+	Problems file.Problems
+	// Why says in words that it is not the files as they are, "" that it is.
+	Why string
+
+	files file.Texts // nil: from the history
+	disk  Hash
+	entry *Entry // to be written
+	trial Entry  // that goes on
+	held  bool
+}
+
+// Begin chooses what to start with: the files of dir, or, where they wait for
+// somebody to take them or were left, what the history says was in use. Where
+// nothing can be used the Problems or the error say why. It changes nothing.
+func Begin(o Options, now time.Time) (*Beginning, error) {
+	b := &Beginning{}
+	files, ps := file.ReadTexts(o.Dir)
+	if !ps.Failed() {
+		b.disk = hashOf(files)
+	}
+	last := o.Store.Last()
+	if last == nil || !o.Manual && !keeps(last, b.disk, now) {
+		return b.fromDisk(o, files, ps, last, now), nil
+	}
+	h, why := last.Hash, ""
+	switch {
+	case last.onTrial() && !now.Before(last.Until):
+		h, why = last.Base, "nobody confirmed "+last.Hash.String()+" until "+last.Until.UTC().Format(time.RFC3339)
+		b.entry = &Entry{Time: now, Hash: h, How: Unconfirmed, Left: last.Hash, Why: why}
+	case last.onTrial():
+		b.trial = *last
+	case !o.Manual && last.How.back():
+		why = "the files as they are were left"
+	case o.Manual && b.disk != h:
+		why = "the files as they are wait for roamgate apply"
+	}
+	err := b.version(o, h, files)
+	if err != nil && b.entry != nil { // what was on trial is better than nothing
+		if b.version(o, last.Hash, files) == nil {
+			b.Why = fmt.Sprintf("%s, and going back is not possible: %s: version %s stays in use", why, err, last.Hash)
+			b.entry, b.held = nil, b.disk != last.Hash
+			return b, nil
+		}
+	}
+	switch {
+	case err == nil:
+		if b.held = b.disk != h; b.held {
+			b.Why = strings.TrimPrefix(why+": version "+h.String()+" of the history is in use", ": ")
+		}
+		return b, nil
+	case o.Manual:
+		return nil, fmt.Errorf("the version that was in use cannot be used (routing.apply: auto would take the files as they are): %w", err)
+	}
+	// In automatic mode the files are better than no hub.
+	b.entry, b.trial = nil, Entry{}
+	return b.fromDisk(o, files, ps, last, now), nil
+}
+
+// version loads a version from the disk, where it is the files as they are,
+// or from the history.
+func (b *Beginning) version(o Options, h Hash, disk file.Texts) error {
+	if h == b.disk {
+		b.files = disk
+		b.Set, b.Problems = disk.Load(o.Dir, o.Env)
+		return b.Problems.Err()
+	}
+	kept, err := o.Store.Version(h)
+	if err != nil {
+		return err
+	}
+	set, ps := kept.Load(o.Dir, o.Env)
+	b.Set = set
+	return ps.Err()
+}
+
+// keeps reports whether in automatic mode something else than the files on
+// disk is to be used, or they are on trial.
+func keeps(last *Entry, disk Hash, now time.Time) bool {
+	if last.onTrial() {
+		return disk == last.Hash
+	}
+	return last.How.back() && disk == last.Left
+}
+
+func (b *Beginning) fromDisk(o Options, files file.Texts, ps file.Problems, last *Entry, now time.Time) *Beginning {
+	if ps.Failed() {
+		b.Problems = ps
+		return b
+	}
+	b.files = files
+	b.Set, b.Problems = files.Load(o.Dir, o.Env)
+	if b.Set == nil || last != nil && last.Hash == b.disk && !last.onTrial() {
+		return b
+	}
+	b.entry = &Entry{Time: now, Hash: b.disk, How: Start}
+	if last != nil {
+		b.entry.Left = last.Hash
+		if last.onTrial() && now.Before(last.Until) { // newer files, and still nobody has confirmed
+			b.entry.Until, b.entry.Base = last.Until, last.Base
+			b.trial = *b.entry
+		}
+	}
+	return b
+}
+
+// New writes down what the hub began with and returns its Control.
+func New(o Options, b *Beginning, now time.Time) (*Control, error) {
+	if b.Set == nil {
+		return nil, errors.New("there is nothing to begin with")
+	}
+	c := &Control{opt: o}
+	c.now = State{Manual: o.Manual, Hash: Hash(b.Set.Hash), Disk: b.disk, Held: b.held}
+	c.running.Store(b.Set)
+	if err := c.started(b); err != nil {
+		c.now.Failed = err.Error()
+		c.report("", err)
+	}
+	if b.trial.onTrial() {
+		c.now.Trial = Trial{Since: b.trial.Time, Until: b.trial.Until, Base: b.trial.Base}
+	}
+	c.publish()
+	return c, nil
+}
+
+// started writes down what the hub began with. A hub that cannot is better
+// than none.
+func (c *Control) started(b *Beginning) error {
+	if b.files != nil {
+		if err := c.opt.Store.Keep(b.files); err != nil {
+			return err
+		}
+	}
+	if b.entry == nil {
+		return nil
+	}
+	if b.entry.How == Unconfirmed {
+		c.now.Back[NotConfirmed]++
+		c.now.Why = b.entry.Why
+	}
+	_, err := c.opt.Store.Append(*b.entry)
+	return err
+}
+
+// hasPrefix reports whether people may mean the version.
+func hasPrefix(h Hash, name string) bool {
+	return len(name) >= minPrefix && strings.HasPrefix(h.Whole(), strings.ToLower(name))
+}
