@@ -1,0 +1,377 @@
+package dynauth
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/binary"
+	"net/netip"
+	"time"
+
+	"github.com/roamgate/roamgate/pkg/radius"
+	"github.com/roamgate/roamgate/pkg/udp"
+	"github.com/roamgate/roamgate/realm"
+)
+
+// Clock is the time of an event.
+type Clock struct {
+	Now  int64 // monotonic ns
+	Wall int64 // unix seconds
+}
+
+// Source is where a home's request came from, and how its answer gets back.
+type Source struct {
+	From  netip.AddrPort
+	Local udp.LocalInfo
+	Front int // door it came to
+}
+
+// Step is a place on the way where filters change a packet.
+type Step uint8
+
+const (
+	FromHome   Step = iota // a request, as the hub takes it
+	ToClient               // as the client gets it
+	FromClient             // its answer, as the hub takes it
+	ToHome                 // as the home gets it
+)
+
+// Kinds of event.
+const (
+	Received  = iota // a request that is what it claims to be
+	Forwarded        // sent on for the first time
+	Retransmitted
+	Moved   // sent on by another connection
+	Replied // the home has its answer
+	Dropped // a packet that was silently discarded
+)
+
+// Event is something to count. Names are those of the configuration, "" where
+// there is none.
+type Event struct {
+	Kind   int
+	Code   radius.Code // of the request, or of the answer where it has Replied
+	Home   string
+	Client string
+	Why    Reason // OK: the client has answered
+	Cause  uint32 // Error-Cause of an answer, 0 none
+	From   netip.AddrPort
+}
+
+// Config is what a Machine works with.
+type Config struct {
+	Book     *Book
+	Identity []byte // keys what names a NAS, the same for all hubs of an operator
+	// Answer sends a packet to a home. b is not retained.
+	Answer func(to Source, b []byte)
+	// Note hears of events, nil: nobody does.
+	Note func(Event)
+	// Filter writes into buf what a step leaves of p and returns it, or nil
+	// where that is p itself. It is not ok where the packet may not pass. A nil
+	// Filter changes nothing.
+	Filter func(step Step, buf []byte, p *radius.Packet, home *realm.Home, client *realm.Client) (changed []byte, ok bool)
+	// MaxPending bounds the requests on their way, 0: 8192.
+	MaxPending int
+}
+
+const (
+	defaultPending = 8192
+	keepAnswers    = int64(30 * time.Second) // for repetitions (RFC 5080 section 2.2.2)
+	window         = 300                     // seconds that an Event-Timestamp may differ (RFC 5176 section 6.3)
+	maxAnswers     = 1 << 16
+)
+
+// Machine is the walk of CoA and Disconnect requests. It belongs to one
+// goroutine.
+type Machine struct {
+	conf   Config
+	book   *Book
+	table  *Table
+	sealer *Sealer
+	crypt  *radius.Crypt
+	tag    cipher.Block // keys our Proxy-State
+
+	links   map[int32][]*link // by client's name in the Book
+	known   map[repeatKey]*exchange
+	oldest  []*exchange // answered, in order
+	pending int
+	timers  timers
+
+	request, changed, answer radius.Packet
+	w                        radius.Writer
+	out, scratch, spare      [radius.MaxLen]byte
+	states                   [radius.MaxLen]byte
+	tagIn, tagOut            [aes.BlockSize]byte
+	proxy                    [ownProxyState]byte
+	found                    []Found
+}
+
+// repeatKey tells a repetition from a new request.
+type repeatKey struct {
+	from  netip.AddrPort
+	front int
+	code  radius.Code
+	id    uint8
+}
+
+// exchange is one request: on its way, or answered and kept for repetitions.
+type exchange struct {
+	key     repeatKey
+	src     Source
+	sender  *Sender
+	auth    [16]byte // the home's
+	signed  bool     // it carries a Message-Authenticator
+	request []byte   // as received
+	clients []*Client
+	ways    []*link // tried
+
+	link    *link // nil: not on its way
+	out     []byte
+	outAuth [16]byte
+	outID   uint8
+	sent    int
+	rt      int64
+	began   int64
+	sentAt  int64
+	first   int64 // to the present connection
+	timer   int   // place in the heap, -1 none
+	due     int64
+
+	reply []byte // answered
+	at    int64
+}
+
+// NewMachine makes a Machine for a Table.
+func NewMachine(conf Config, table *Table) *Machine {
+	if conf.MaxPending == 0 {
+		conf.MaxPending = defaultPending
+	}
+	if conf.Note == nil {
+		conf.Note = func(Event) {}
+	}
+	var key [aes.BlockSize]byte
+	_, _ = rand.Read(key[:])
+	tag, err := aes.NewCipher(key[:])
+	if err != nil {
+		panic("dynauth: " + err.Error()) // the length is that of a key
+	}
+	return &Machine{
+		conf: conf, book: conf.Book, table: table, sealer: NewSealer(conf.Identity), crypt: radius.NewCrypt(), tag: tag,
+		links: make(map[int32][]*link), known: make(map[repeatKey]*exchange),
+	}
+}
+
+// Adopt takes a newer configuration over. Connections of clients that it no
+// longer lets take requests are the caller's to detach; requests on their way
+// end with the client they were sent to.
+func (m *Machine) Adopt(t *Table) {
+	m.table = t
+	for name, links := range m.links {
+		if c := t.byName[name]; c != nil {
+			for _, l := range links {
+				l.client = c
+			}
+		}
+	}
+}
+
+// Table is the configuration in use.
+func (m *Machine) Table() *Table { return m.table }
+
+// Pending is the number of requests on their way.
+func (m *Machine) Pending() int { return m.pending }
+
+// Request takes a datagram from where homes send.
+func (m *Machine) Request(src Source, datagram []byte, now Clock) {
+	p := &m.request
+	senders := m.table.Senders(src.From.Addr())
+	if len(senders) == 0 {
+		m.drop(Stranger, "", src)
+		return
+	}
+	if p.Parse(datagram) != radius.OK {
+		m.drop(Malformed, senders[0].Spec.Name, src)
+		return
+	}
+	s, why := m.authentic(senders, p, now)
+	if why != OK {
+		m.drop(why, s.Spec.Name, src)
+		return
+	}
+	m.note(Event{Kind: Received, Code: p.Code(), Home: s.Spec.Name})
+	key := repeatKey{src.From, src.Front, p.Code(), p.Identifier()}
+	if old := m.known[key]; old != nil {
+		if old.auth == *p.Authenticator() {
+			m.repeated(old)
+			return
+		}
+		m.forget(old) // the home has given it up (RFC 5080 section 2.2.2)
+	}
+	if m.pending >= m.conf.MaxPending || len(m.known) >= maxAnswers {
+		m.drop(Overload, s.Spec.Name, src)
+		return
+	}
+	ex := &exchange{key: key, src: src, sender: s, auth: *p.Authenticator(), signed: p.Has(radius.MessageAuthenticator), began: now.Now, timer: -1}
+	ex.request = append(ex.request, p.Bytes()...)
+	m.known[key] = ex
+	if why := m.route(ex, p, now); why != OK {
+		m.refuse(ex, why, now)
+		return
+	}
+	m.forward(ex, now)
+}
+
+// authentic finds the home that has signed the request, and judges what comes
+// before its attributes are used (RFC 5176 sections 2.3, 3.4 and 6.3). A home
+// that must sign its answers with a Message-Authenticator must do so here.
+func (m *Machine) authentic(senders []*Sender, p *radius.Packet, now Clock) (*Sender, Reason) {
+	if c := p.Code(); c != radius.CoARequest && c != radius.DisconnectRequest {
+		return senders[0], CodeNotServed
+	}
+	for _, s := range senders {
+		if !m.crypt.CheckRequestAuthenticator(p, s.Secret) {
+			continue
+		}
+		switch {
+		case !p.Has(radius.MessageAuthenticator):
+			if s.Spec.RequireMessageAuthenticator {
+				return s, NoMessageAuthenticator
+			}
+		case !m.crypt.CheckMessageAuthenticator(p, s.Secret):
+			return s, BadMessageAuthenticator
+		}
+		if !fresh(p, now.Wall) {
+			return s, Stale
+		}
+		return s, OK
+	}
+	return senders[0], BadAuthenticator
+}
+
+// fresh judges every Event-Timestamp there is; without one a request cannot be
+// told from a recording of it, which RFC 5176 leaves to the sender.
+func fresh(p *radius.Packet, wall int64) bool {
+	for a, off, ok := p.Next(p.From(radius.EventTimestamp)); ok; a, off, ok = p.Next(off) {
+		if a.Type != radius.EventTimestamp {
+			continue
+		}
+		v := a.Value()
+		if len(v) != 4 {
+			return false
+		}
+		if d := wall - int64(binary.BigEndian.Uint32(v)); d > window || d < -window {
+			return false
+		}
+	}
+	return true
+}
+
+// repeated answers a repetition with the same octets, or not while the first
+// copy is on its way: the hub repeats it itself.
+func (m *Machine) repeated(old *exchange) {
+	if old.reply == nil {
+		m.drop(Repeated, old.sender.Spec.Name, old.src)
+		return
+	}
+	m.conf.Answer(old.src, old.reply)
+}
+
+// refuse answers with a NAK of our own.
+func (m *Machine) refuse(ex *exchange, why Reason, now Clock) {
+	if why.Dropped() {
+		m.drop(why, ex.sender.Spec.Name, ex.src)
+		m.forget(ex)
+		return
+	}
+	if m.request.Parse(ex.request) != radius.OK {
+		panic("dynauth: kept request no longer parses")
+	}
+	m.nak(ex, &m.request, why.ErrorCause(), why, now)
+}
+
+// nak answers a request with a NAK and an Error-Cause. Where its Proxy-States
+// alone fill a packet there is no answer that could find its way.
+func (m *Machine) nak(ex *exchange, p *radius.Packet, cause uint32, why Reason, now Clock) {
+	const toNAK = 2
+	m.w.Start(m.out[:], p.Code()+toNAK, p.Identifier(), ex.signed)
+	if !m.w.AddErrorCause(cause) || !m.w.Raw(m.proxyStates(p)) {
+		m.drop(TooLong, ex.sender.Spec.Name, ex.src)
+		m.forget(ex)
+		return
+	}
+	m.reply(ex, why, cause, "", now)
+}
+
+// reply signs what m.w has built, sends it and keeps it for repetitions.
+func (m *Machine) reply(ex *exchange, why Reason, cause uint32, client string, now Clock) {
+	b := m.w.SignResponse(m.crypt, ex.sender.Secret, &ex.auth)
+	m.conf.Answer(ex.src, b)
+	m.leave(ex)
+	ex.reply, ex.at = append([]byte(nil), b...), now.Now
+	ex.request, ex.out, ex.clients, ex.ways = nil, nil, nil, nil
+	m.oldest = append(m.oldest, ex)
+	m.note(Event{Kind: Replied, Code: radius.Code(b[0]), Home: ex.sender.Spec.Name, Client: client, Why: why, Cause: cause})
+}
+
+// leave ends what is on its way for ex.
+func (m *Machine) leave(ex *exchange) {
+	if ex.link != nil {
+		ex.link.release(ex.outID)
+		ex.link = nil
+		m.pending--
+	}
+	m.timers.remove(ex)
+}
+
+// forget lets a repetition be a new request.
+func (m *Machine) forget(ex *exchange) {
+	m.leave(ex)
+	if m.known[ex.key] == ex {
+		delete(m.known, ex.key)
+	}
+}
+
+// Tick does what is due and says when it wants to be called again, 0 for never.
+func (m *Machine) Tick(now Clock) (next int64) {
+	for {
+		ex := m.timers.first()
+		if ex == nil || ex.due > now.Now {
+			break
+		}
+		m.timers.remove(ex)
+		m.expired(ex, now)
+	}
+	n := 0
+	for n < len(m.oldest) && now.Now-m.oldest[n].at >= keepAnswers {
+		m.forget(m.oldest[n])
+		n++
+	}
+	m.oldest = append(m.oldest[:0], m.oldest[n:]...)
+	if ex := m.timers.first(); ex != nil {
+		next = ex.due
+	}
+	if len(m.oldest) > 0 {
+		if end := m.oldest[0].at + keepAnswers; next == 0 || end < next {
+			next = end
+		}
+	}
+	return next
+}
+
+func (m *Machine) note(e Event) { m.conf.Note(e) }
+
+func (m *Machine) drop(why Reason, home string, src Source) {
+	m.note(Event{Kind: Dropped, Home: home, Why: why, From: src.From})
+}
+
+// proxyStates collects those of the home's request: they go back whole and in
+// order (RFC 5176 section 3.1).
+func (m *Machine) proxyStates(p *radius.Packet) []byte {
+	n := 0
+	for a, off, ok := p.Next(p.From(radius.ProxyState)); ok; a, off, ok = p.Next(off) {
+		if a.Type == radius.ProxyState {
+			n += copy(m.states[n:], a.Raw)
+		}
+	}
+	return m.states[:n]
+}

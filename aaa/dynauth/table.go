@@ -1,0 +1,290 @@
+package dynauth
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/gaissmai/bart"
+
+	"github.com/roamgate/roamgate/pkg/nai"
+	"github.com/roamgate/roamgate/pkg/radius"
+	"github.com/roamgate/roamgate/realm"
+)
+
+// Sender is who sends from an address: homes that share it and a secret.
+type Sender struct {
+	Homes  []int32 // indexes into Set.Homes
+	Spec   *realm.Home
+	Secret *radius.Secret
+}
+
+// Client is one that takes requests.
+type Client struct {
+	Spec   *realm.Client
+	Secret *radius.Secret
+	Index  int32 // into Set.Clients
+	Name   int32 // in the Book
+	Mark   Mark
+}
+
+// Table is who may send, and which operators are reached through which
+// clients. It is immutable and safe for concurrent use.
+type Table struct {
+	Set     *realm.Set
+	senders bart.Table[[]*Sender]
+	clients []*Client // by index into Set.Clients, nil: takes none
+	names   []int32   // of clients in the Book, by index
+	pools   []int32   // of pools in the Book, by index
+	byName  map[int32]*Client
+	byPool  map[int32]int32 // index into Set.Pools
+	exact   map[string][]*Client
+	suffix  map[string][]*Client // without "1*."
+	mostPS  int
+	homes   int // that may send
+}
+
+const defaultProxyStates = 32
+
+// NewTable compiles a configuration. s is needed for marks only.
+func NewTable(set *realm.Set, book *Book, s *Sealer) *Table {
+	t := &Table{
+		Set: set, clients: make([]*Client, len(set.Clients)), names: make([]int32, len(set.Clients)), pools: make([]int32, len(set.Pools)),
+		byName: make(map[int32]*Client), byPool: make(map[int32]int32),
+		exact: make(map[string][]*Client), suffix: make(map[string][]*Client), mostPS: set.Loops.MaxProxyStates,
+	}
+	if t.mostPS == 0 {
+		t.mostPS = defaultProxyStates
+	}
+	for i := range set.Homes {
+		t.addSender(int32(i))
+	}
+	for i := range set.Clients {
+		t.addClient(int32(i), book, s)
+	}
+	for i := range set.Pools {
+		t.pools[i] = book.Name("pool " + set.Pools[i].Name)
+		t.byPool[t.pools[i]] = int32(i)
+	}
+	return t
+}
+
+func (t *Table) addSender(i int32) {
+	h := &t.Set.Homes[i]
+	if len(h.DynAuth) > 0 {
+		t.homes++
+	}
+	for _, p := range h.DynAuth {
+		p = unmap(p)
+		if !p.IsValid() || len(h.Secret) == 0 {
+			continue
+		}
+		there, _ := t.senders.Get(p)
+		at := slices.IndexFunc(there, func(s *Sender) bool { return bytes.Equal(s.Spec.Secret, h.Secret) })
+		if at >= 0 {
+			there[at].Homes = append(there[at].Homes, i)
+			continue
+		}
+		t.senders.Insert(p, append(there, &Sender{Homes: []int32{i}, Spec: h, Secret: radius.NewSecret(h.Secret)}))
+	}
+}
+
+// unmap turns a prefix of IPv4-mapped addresses into the IPv4 prefix it means.
+func unmap(p netip.Prefix) netip.Prefix {
+	if a := p.Addr(); a.Is4In6() && p.Bits() >= 96 {
+		p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
+	}
+	return p.Masked()
+}
+
+func (t *Table) addClient(i int32, book *Book, s *Sealer) {
+	spec := &t.Set.Clients[i]
+	t.names[i] = book.Name("client " + spec.Name)
+	if !spec.DynAuth.IsValid() || len(spec.Secret) == 0 {
+		return
+	}
+	c := &Client{Spec: spec, Secret: radius.NewSecret(spec.Secret), Index: i, Name: t.names[i], Mark: s.Mark(spec.Name)}
+	t.clients[i], t.byName[c.Name] = c, c
+	for _, operator := range append([]string{spec.Operator}, spec.Operators...) {
+		name, table := fold(operator), t.exact
+		if below, ok := strings.CutPrefix(name, "1*."); ok {
+			name, table = below, t.suffix
+		}
+		if name != "" && !slices.Contains(table[name], c) {
+			table[name] = append(table[name], c)
+		}
+	}
+}
+
+// fold makes an Operator-Name what it is looked up by.
+func fold(operator string) string {
+	b := []byte(operator)
+	for i := range b {
+		b[i] = lower(b[i])
+	}
+	return string(b)
+}
+
+// Needed reports whether some home may send requests and some client takes
+// them.
+func (t *Table) Needed() bool { return t.homes > 0 && len(t.byName) > 0 }
+
+// Clients are those that take requests.
+func (t *Table) Clients() []*Client {
+	return slices.DeleteFunc(slices.Clone(t.clients), func(c *Client) bool { return c == nil })
+}
+
+// ClientName is the number that the Book has for a client of the configuration.
+func (t *Table) ClientName(index int32) int32 { return t.names[index] }
+
+// PoolName is the number that the Book has for a pool, NoName for -1.
+func (t *Table) PoolName(index int32) int32 {
+	if index < 0 {
+		return NoName
+	}
+	return t.pools[index]
+}
+
+// Senders finds who may send from an address: the most specific range counts.
+func (t *Table) Senders(a netip.Addr) []*Sender {
+	s, _ := t.senders.Lookup(a.Unmap())
+	return s
+}
+
+// Reached are the clients through which an operator is reached: those that
+// name it, else those of the longest suffix. The result is shared.
+func (t *Table) Reached(operator []byte) []*Client {
+	if len(operator) < 2 || len(operator) > radius.MaxValue {
+		return nil
+	}
+	var buf [radius.MaxValue]byte
+	name := buf[:len(operator)]
+	for i, c := range operator {
+		name[i] = lower(c)
+	}
+	if cs := t.exact[string(name)]; cs != nil {
+		return cs
+	}
+	if name[0] != '1' {
+		return nil // of the other name spaces none is a domain name
+	}
+	for rest := name[1:]; ; {
+		dot := bytes.IndexByte(rest, '.')
+		if dot < 0 {
+			return nil
+		}
+		rest = rest[dot+1:]
+		if cs := t.suffix[string(rest)]; cs != nil {
+			return cs
+		}
+	}
+}
+
+// Through reports whether a client is one through which the operator is
+// reached.
+func (t *Table) Through(c *Client, operator []byte) bool {
+	return slices.Contains(t.Reached(operator), c)
+}
+
+// serves reports whether one of the sender's homes belongs to the pool.
+func (t *Table) serves(s *Sender, pool int32) bool {
+	if pool < 0 || int(pool) >= len(t.Set.Pools) {
+		return false
+	}
+	return slices.ContainsFunc(t.Set.Pools[pool].Members, func(m realm.Member) bool { return slices.Contains(s.Homes, m.Home) })
+}
+
+// servesNamed is serves for the number that a Book has.
+func (t *Table) servesNamed(s *Sender, name int32) bool {
+	pool, known := t.byPool[name]
+	return known && t.serves(s, pool)
+}
+
+// reverse is the reverse-path check: whether a request for this user, coming
+// from the client, would be sent to one of the sender's homes (RFC 8559 section
+// 4.3.1).
+func (t *Table) reverse(s *Sender, c *Client, p *radius.Packet, now Clock) bool {
+	name, ok := p.First(radius.UserName)
+	if !ok {
+		return false
+	}
+	q := realm.Query{Name: name, Packet: p, Client: c.Spec, Wall: now.Wall}
+	user, rlm, why := nai.Split(name)
+	if !t.readable(why) {
+		return false
+	}
+	var buf [nai.MaxLen]byte
+	q.User = user
+	if rlm != nil {
+		q.Realm = nai.Fold(&buf, rlm)
+	}
+	r, _ := t.Set.Table.Find(&q)
+	if r == nil || r.Reject != "" || !r.For.Has(c.Spec.Group) || !c.Spec.Realms.Allow(q.Realm) {
+		return false
+	}
+	return (t.serves(s, r.Auth) || t.serves(s, r.Acct)) && s.Spec.Realms.Allow(q.Realm)
+}
+
+// readable reports whether the identity rules take such a name.
+func (t *Table) readable(why nai.Reason) bool {
+	switch id := &t.Set.Identity; why {
+	case nai.OK:
+		return true
+	case nai.ManyAt:
+		return id.ManyAt
+	case nai.Backslash:
+		return id.Backslash
+	case nai.NoDot:
+		return id.OneLabel
+	}
+	return false
+}
+
+// Way is what an operator asks about one home: whether it may send requests
+// for a user's realm, and where those go.
+type Way struct {
+	Home    string   `json:"home"`
+	From    []string `json:"from,omitempty"` // addresses it may send from
+	Allowed bool     `json:"allowed"`
+	Why     string   `json:"why"`
+}
+
+// Explain says which homes may send requests about a user who came from a
+// client, nil for any.
+func (t *Table) Explain(name string, from *realm.Client, now Clock) []Way {
+	var w radius.Writer
+	w.Start(make([]byte, radius.MaxLen), radius.CoARequest, 0, false)
+	w.Add(radius.UserName, []byte(name))
+	var p radius.Packet
+	var crypt = radius.NewCrypt()
+	if why := p.Parse(w.SignAccounting(crypt, radius.NewSecret([]byte("none")))); why != radius.OK {
+		return nil
+	}
+	c := &Client{Spec: from}
+	if from == nil {
+		c.Spec = &realm.Client{}
+	}
+	var ways []Way
+	for i := range t.Set.Homes {
+		h := &t.Set.Homes[i]
+		if !t.reverse(&Sender{Homes: []int32{int32(i)}, Spec: h}, c, &p, now) {
+			continue
+		}
+		way := Way{Home: h.Name, Allowed: len(h.DynAuth) > 0, Why: "the realm is routed to it"}
+		for _, a := range h.DynAuth {
+			way.From = append(way.From, a.String())
+		}
+		if !way.Allowed {
+			way.Why = "the realm is routed to it, but it has no dynauth addresses"
+		}
+		ways = append(ways, way)
+	}
+	return ways
+}
+
+// String names the sender's homes.
+func (t *Table) String() string {
+	return fmt.Sprintf("%d homes may send, %d clients take requests", t.homes, len(t.byName))
+}
