@@ -192,10 +192,7 @@ func (l *loader) contract(e *contractEntry) {
 		return
 	}
 	c.From, c.To = from.Group, to.Group
-	switch {
-	case from == to:
-		l.warn(e.To.pos(e.Pos.File), "remove it", "a group needs no contract with itself")
-	case from.Kind != realm.Federation || to.Kind != realm.Federation:
+	if from.Kind != realm.Federation || to.Kind != realm.Federation {
 		l.warn(e.Pos, "only what passes between two groups of kind federation is denied without a contract", "the contract is not needed")
 	}
 	for i := range l.set.Contracts {
