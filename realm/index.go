@@ -1,6 +1,11 @@
 package realm
 
-import "hash/maphash"
+import (
+	"encoding/binary"
+	"hash/maphash"
+
+	"github.com/roamgate/roamgate/pkg/huge"
+)
 
 // index finds names: an open-addressed table whose slots hold the names
 // themselves. A slot is one cache line, and in front of the slots stand their
@@ -10,22 +15,22 @@ import "hash/maphash"
 type index struct {
 	seed   maphash.Seed
 	tags   []uint8 // of the slots; 0: empty
-	slots  []slot
+	slots  []byte  // slotSize octets each
 	places uint64
 	routes []Route // for the names that pass their slot
 	n      int
 }
 
-// inline is how much of a name stands in its slot: all of
-// wlan.mncNNN.mccNNN.3gppnetwork.org and of most others.
-const inline = 55
-
-type slot struct {
-	hash   uint32
-	number int32 // of the route
-	size   uint8 // of the name
-	name   [inline]byte
-}
+// A slot holds the hash, the number of the route, the length of the name and as
+// much of it as fits: all of wlan.mncNNN.mccNNN.3gppnetwork.org and of most
+// others.
+const (
+	slotSize = 64
+	atNumber = 4
+	atSize   = 8
+	atName   = 9
+	inline   = slotSize - atName
+)
 
 // maxNamed bounds a name's octets; a User-Name has 253 at most.
 const maxNamed = 255
@@ -40,7 +45,7 @@ func newIndex(routes []Route, n int) index {
 	places := n + n*2/3 + 1
 	return index{
 		seed: maphash.MakeSeed(), routes: routes, places: uint64(places),
-		tags: make([]uint8, places+overflow), slots: make([]slot, places+overflow),
+		tags: make([]uint8, places+overflow), slots: huge.Octets((places + overflow) * slotSize),
 	}
 }
 
@@ -59,18 +64,20 @@ func (x *index) add(name string, number int32) int32 {
 	hash := uint32(maphash.String(x.seed, name))
 	at := x.place(hash)
 	for ; x.tags[at] != 0; at++ {
-		if s := &x.slots[at]; s.hash == hash && x.is(s, []byte(name)) {
-			return s.number
+		if there := x.number(at, hash, []byte(name)); there >= 0 {
+			return there
 		}
 	}
 	x.n++
 	x.tags[at] = tag(hash)
-	s := &x.slots[at]
-	s.hash, s.number, s.size = hash, number, uint8(len(name))
-	copy(s.name[:], name)
+	s := x.slot(at)
+	binary.LittleEndian.PutUint32(s, hash)
+	binary.LittleEndian.PutUint32(s[atNumber:], uint32(number))
+	s[atSize] = uint8(len(name))
+	copy(s[atName:], name)
 	if at == uint64(len(x.tags)-1) { // the last one stays empty, where searches end
 		x.tags = append(x.tags, make([]uint8, overflow)...)
-		x.slots = append(x.slots, make([]slot, overflow)...)
+		x.slots = append(x.slots, make([]byte, overflow*slotSize)...)
 	}
 	return number
 }
@@ -87,8 +94,8 @@ func (x *index) find(name []byte) int32 {
 	for at := x.place(hash); ; at++ {
 		switch x.tags[at] {
 		case want:
-			if s := &x.slots[at]; s.hash == hash && x.is(s, name) {
-				return s.number
+			if i := x.number(at, hash, name); i >= 0 {
+				return i
 			}
 		case 0:
 			return -1
@@ -96,14 +103,24 @@ func (x *index) find(name []byte) int32 {
 	}
 }
 
-// is reports whether a slot has the name.
-func (x *index) is(s *slot, name []byte) bool {
-	if int(s.size) != len(name) {
-		return false
+func (x *index) slot(at uint64) []byte { return x.slots[at*slotSize:][:slotSize:slotSize] }
+
+// number gives the number that stands in a slot if it has the name, else -1.
+func (x *index) number(at uint64, hash uint32, name []byte) int32 {
+	s := x.slot(at)
+	if binary.LittleEndian.Uint32(s) != hash || int(s[atSize]) != len(name) {
+		return -1
 	}
+	number := int32(binary.LittleEndian.Uint32(s[atNumber:]))
 	if len(name) <= inline {
-		return string(s.name[:len(name)]) == string(name)
+		if string(s[atName:atName+len(name)]) != string(name) {
+			return -1
+		}
+		return number
 	}
-	whole := x.routes[s.number].Realm
-	return string(s.name[:]) == string(name[:inline]) && whole[len(whole)-len(name)+inline:] == string(name[inline:])
+	whole := x.routes[number].Realm
+	if string(s[atName:]) != string(name[:inline]) || whole[len(whole)-len(name)+inline:] != string(name[inline:]) {
+		return -1
+	}
+	return number
 }

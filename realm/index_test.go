@@ -3,7 +3,6 @@ package realm
 import (
 	"fmt"
 	"math"
-	"reflect"
 	"strings"
 	"testing"
 
@@ -52,10 +51,6 @@ func TestIndexOverflows(t *testing.T) {
 		require.EqualValues(t, i, x.find([]byte(name)))
 	}
 	assert.EqualValues(t, -1, x.find([]byte("b.example")))
-}
-
-func TestSlotIsACacheLine(t *testing.T) {
-	assert.EqualValues(t, 64, reflect.TypeFor[slot]().Size())
 }
 
 func TestTableEntry(t *testing.T) {
