@@ -6,7 +6,6 @@ import (
 	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/accounting"
 	"github.com/roamgate/roamgate/accounting/spool"
-	"github.com/roamgate/roamgate/pkg/nai"
 	"github.com/roamgate/roamgate/pkg/radius"
 	"github.com/roamgate/roamgate/realm"
 )
@@ -53,30 +52,30 @@ func (s *Shard) describe(ex *Exchange, p *radius.Packet) *accounting.Event {
 	return e
 }
 
-// routeAccounting finds the rule and the pool. Accounting-On and -Off name
+// routeAccounting finds the rule and the pool as for authentication; what is
+// refused there is quarantined here. Accounting-On and -Off name
 // no user: they concern every home of the NAS, and end here.
 func (s *Shard) routeAccounting(ex *Exchange, p *radius.Packet, e *accounting.Event) {
-	var rlm, folded []byte
-	if e.UserName != nil {
-		_, r, why := nai.Split(e.UserName)
-		if why != nai.OK {
-			s.quarantine(e, accounting.NoRoute)
-			return
-		}
-		rlm = r
-	} else if e.Kind == accounting.On || e.Kind == accounting.Off {
+	if e.UserName == nil && (e.Kind == accounting.On || e.Kind == accounting.Off) {
 		return
 	}
-	ex.route, folded = s.lookup(ex.snap, rlm)
-	r := ex.route
-	if r == nil || r.Reject != "" {
-		s.quarantine(e, accounting.NoRoute)
+	name := e.UserName
+	taken, why := s.accepted(ex, p)
+	if why != OK {
+		s.quarantine(e, why.quarantines())
 		return
 	}
-	s.header.Route, s.header.Realm = r.Realm, s.names.of(folded)
-	if r.Acct >= 0 {
-		ex.pool = ex.snap.Homes.Pool(r.Acct, home.Acct)
-		ex.key = deviceHash(p, e.UserName)
+	if taken != p {
+		name, _ = taken.First(radius.UserName)
+	}
+	d := s.router.decide(s.asks(ex), taken, name)
+	ex.follow(d)
+	if d.why != OK {
+		ex.pool = nil
+		s.quarantine(e, d.why.quarantines())
+	}
+	if d.route != nil && d.route.Reject == "" {
+		s.header.Route, s.header.Realm = d.route.Label(), s.names.of(d.folded)
 	}
 }
 
@@ -377,11 +376,8 @@ func (s *Shard) usage(ex *Exchange, p *radius.Packet, e *accounting.Event) {
 		return
 	}
 	var user, folded []byte
-	if e.UserName != nil {
-		u, rlm, why := nai.Split(e.UserName)
-		if why == nai.OK && rlm != nil {
-			user, folded = u, nai.Fold(&s.fold, rlm)
-		}
+	if d := &s.router.to; d.folded != nil {
+		user, folded = d.user, d.folded
 	}
 	q := s.query(ex, p, user, folded)
 	key, ok := s.hub.policy.KeyOf(&q)

@@ -50,7 +50,9 @@ type Exchange struct {
 	homeID  uint8
 	sock    int32
 	homeIdx int32  // -1: none
-	tried   uint64 // members of the pool already used
+	tried   uint64 // members of the pool already used, or barred
+	barred  uint64 // members that the request must not be sent to
+	shifts  uint8  // realms of ours taken from the front of its name
 
 	from  udp.Addr
 	local udp.LocalInfo

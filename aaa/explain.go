@@ -1,6 +1,8 @@
 package aaa
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -11,6 +13,7 @@ import (
 	"github.com/roamgate/roamgate/aaa/device"
 	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/pkg/nai"
+	"github.com/roamgate/roamgate/pkg/radius"
 	"github.com/roamgate/roamgate/realm"
 )
 
@@ -88,7 +91,7 @@ type Explanation struct {
 	Realm      string      `json:"realm,omitempty"`
 	Rule       string      `json:"rule,omitempty"`
 	RuleAt     string      `json:"rule_at,omitempty"`
-	Match      string      `json:"match,omitempty"` // exact, suffix, none or default
+	Match      string      `json:"match,omitempty"` // the word of a realm.Tier
 	Pool       string      `json:"pool,omitempty"`
 	PoolAt     string      `json:"pool_at,omitempty"`
 	Order      []Candidate `json:"order,omitempty"`
@@ -124,63 +127,105 @@ func (h *Hub) Explain(q Question) Explanation {
 
 // Explain answers q.
 func (e *Explainer) Explain(q Question) (x Explanation) {
-	spec, known := e.client(q.Client)
+	c, known := e.client(q.Client)
 	if !known {
 		return refused(x, "drop", UnknownClient, "no client has this name or address: its packets are silently discarded (RFC 2865 section 3)")
 	}
-	if spec != nil {
-		x.Client, x.ClientAt = spec.Name, spec.Pos.String()
+	if c != nil {
+		x.Client, x.ClientAt = c.Spec.Name, c.Spec.Pos.String()
 	}
-	user, rlm, why := nai.Split([]byte(q.NAI))
-	if why != nai.OK {
-		return unroutable(x, &q, ofNAI(why), ofNAI(why).Text())
+	p, err := q.packet()
+	if err != nil {
+		return unroutable(x, &q, ofNAI(nai.TooLong), err.Error())
 	}
-	var buf [253]byte
-	var folded []byte
-	r := e.Set.Table.None()
-	x.Match = "none"
-	if rlm != nil {
-		folded = nai.Fold(&buf, rlm)
-		r = e.Set.Table.Lookup(folded)
-		x.Realm, x.Match = string(folded), match(r, string(folded))
-	}
-	if r == nil {
-		return unroutable(x, &q, NoRoute, NoRoute.Text())
-	}
-	x.Rule, x.RuleAt = r.Realm, r.Pos.String()
-	if r.Reject != "" {
-		return unroutable(x, &q, RouteRejects, r.Reject)
-	}
+	o, kind := &router{}, home.Auth
 	if q.Accounting {
-		x.Ack = r.Acknowledge.String()
-		return accounted(e.place(x, r.Acct, home.Acct, &q), r.Acct)
+		kind = home.Acct
 	}
-	x = e.place(x, r.Auth, home.Auth, &q)
-	if r.Auth < 0 {
-		return refused(x, "reject", NoPool, NoPool.Text())
+	name, _ := p.First(radius.UserName)
+	d := o.decide(&asking{snap: e.snapshot(), client: c, from: e.source(&q, c), kind: kind, wall: e.Wall}, p, name)
+	x.Realm = string(d.folded)
+	if d.route == nil {
+		return unroutable(x, &q, d.why, d.why.Text())
 	}
-	x = e.permit(x, r, spec, &q, user, folded)
+	x.Rule, x.RuleAt, x.Match = d.route.Label(), d.route.Pos.String(), d.route.Tier().String()
+	if d.why == RouteRejects {
+		return unroutable(x, &q, RouteRejects, d.route.Reject)
+	}
+	if d.pool != nil {
+		x.Pool, x.PoolAt = d.pool.Spec.Name, d.pool.Spec.Pos.String()
+		x.Order = e.order(d, kind)
+	}
+	switch {
+	case d.why != OK:
+		return unroutable(x, &q, d.why, d.why.Text())
+	case q.Accounting:
+		x.Ack = d.route.Acknowledge.String()
+		return accounted(x, d.pool)
+	}
+	x = e.permit(x, d, c, p)
 	if x.Result == "forward" && len(x.Order) == 0 {
 		return refused(x, "reject", NoPool, NoPool.Text())
 	}
 	return x
 }
 
-// place tells the pool and the order of its homes now.
-func (e *Explainer) place(x Explanation, pool int32, kind home.Kind, q *Question) Explanation {
-	if pool >= 0 {
-		p := e.Homes.Pool(pool, kind)
-		x.Pool, x.PoolAt = p.Spec.Name, p.Spec.Pos.String()
-		x.Order = e.order(p, kind, q)
+// snapshot is as much of one as routing looks at.
+func (e *Explainer) snapshot() *Snapshot {
+	return &Snapshot{Set: e.Set, Clients: e.Clients, Homes: e.Homes, fence: newFence(e.Set, e.Clients)}
+}
+
+// source is where the question comes from: the address it names, or the one
+// address of its client.
+func (e *Explainer) source(q *Question, c *client.Client) netip.Addr {
+	if a, err := netip.ParseAddr(q.Client); err == nil {
+		return a.Unmap()
 	}
-	return x
+	if c != nil && len(c.Spec.Prefixes) == 1 && c.Spec.Prefixes[0].IsSingleIP() {
+		return c.Spec.Prefixes[0].Addr().Unmap()
+	}
+	return netip.Addr{}
+}
+
+// packet is the request that the question is about, as far as it says.
+func (q *Question) packet() (*radius.Packet, error) {
+	var w radius.Writer
+	code := radius.AccessRequest
+	if q.Accounting {
+		code = radius.AccountingRequest
+	}
+	b := make([]byte, radius.MaxLen)
+	w.Start(b, code, 0, false)
+	fits := w.Add(radius.UserName, []byte(q.NAI))
+	add := func(t radius.Type, s string) {
+		if s != "" {
+			fits = fits && w.Add(t, []byte(s))
+		}
+	}
+	add(radius.CallingStationID, q.Station)
+	add(radius.ChargeableUserID, q.CUI)
+	if q.IMSI != "" {
+		fits = fits && w.AddVendor(vendor3GPP, tgppIMSI, []byte(q.IMSI))
+	}
+	if q.NASPortType >= 0 {
+		w.AddUint32(radius.NASPortType, uint32(q.NASPortType))
+	}
+	if q.RATType >= 0 {
+		w.AddVendor(vendor3GPP, tgppRATType, []byte{uint8(q.RATType)})
+	}
+	binary.BigEndian.PutUint16(b[2:], uint16(w.Len()))
+	p := new(radius.Packet)
+	if !fits || p.Parse(b[:w.Len()]) != radius.OK {
+		return nil, errors.New("no attribute holds so much")
+	}
+	return p, nil
 }
 
 // accounted says what becomes of a record that has a rule.
-func accounted(x Explanation, pool int32) Explanation {
+func accounted(x Explanation, pool *home.Pool) Explanation {
 	x.Result = "forward"
 	switch {
-	case pool < 0:
+	case pool == nil:
 		x.Result, x.Ack = "record", realm.AcknowledgeDurable.String()
 	case len(x.Order) == 0:
 		return refused(x, "record", NoPool, "recorded; no home of the pool can take it now")
@@ -203,88 +248,58 @@ func refused(x Explanation, result string, why Reason, text string) Explanation 
 	return x
 }
 
-func match(r *realm.Route, folded string) string {
-	switch {
-	case r == nil:
-		return ""
-	case r.Realm == folded:
-		return "exact"
-	case r.Realm == realm.NameDefault:
-		return "default"
-	}
-	return "suffix"
-}
-
 // client finds who asks: nothing named is any client.
-func (e *Explainer) client(name string) (*realm.Client, bool) {
+func (e *Explainer) client(name string) (*client.Client, bool) {
 	if name == "" {
 		return nil, true
 	}
 	if a, err := netip.ParseAddr(name); err == nil {
-		if c := e.Clients.Lookup(a); c != nil {
-			return c.Spec, true
-		}
-		return nil, false
+		c := e.Clients.Lookup(a)
+		return c, c != nil
 	}
 	for i := range e.Set.Clients {
 		if e.Set.Clients[i].Name == name {
-			return &e.Set.Clients[i], true
+			return e.Clients.At(int32(i)), true
 		}
 	}
 	return nil, false
 }
 
-func (e *Explainer) permit(x Explanation, r *realm.Route, spec *realm.Client, q *Question, user, folded []byte) Explanation {
+func (e *Explainer) permit(x Explanation, d *direction, c *client.Client, p *radius.Packet) Explanation {
 	x.Result, x.Policy = "forward", "off"
-	if !r.Policy.Enabled {
+	if !d.route.Policy.Enabled {
 		return x
 	}
 	if e.Policy == nil {
 		x.Policy = "not loaded"
 		return x
 	}
-	d := e.Policy.Peek(e.query(r, spec, q, user, folded))
-	x.Policy = d.Outcome.String()
-	if d.Profile != nil {
-		x.Profile = d.Profile.Name
+	q := deviceQuery(p, d.user, d.folded)
+	q.Route, q.Now, q.Wall = d.route, e.Now, e.Wall
+	if c != nil {
+		q.Client = c.Spec
+	}
+	says := e.Policy.Peek(&q)
+	x.Policy = says.Outcome.String()
+	if says.Profile != nil {
+		x.Profile = says.Profile.Name
 	}
 	switch {
-	case d.Outcome == device.Miss:
+	case says.Outcome == device.Miss:
 		x.Policy = "not in memory: the store would be asked"
-	case d.Outcome != device.Allow:
-		return refused(x, "reject", ofDevice(d.Reason), ofDevice(d.Reason).Text())
-	case d.Reason != device.OK:
-		x.Policy += " by the realm's rule: " + d.Reason.String()
+	case says.Outcome != device.Allow:
+		return refused(x, "reject", ofDevice(says.Reason), ofDevice(says.Reason).Text())
+	case says.Reason != device.OK:
+		x.Policy += " by the realm's rule: " + says.Reason.String()
 	}
 	return x
 }
 
-func (e *Explainer) query(r *realm.Route, spec *realm.Client, q *Question, user, folded []byte) *device.Query {
-	dq := &device.Query{Route: r, User: user, Realm: folded, Client: spec, Now: e.Now, Wall: e.Wall}
-	set := func(s string) []byte {
-		if s == "" {
-			return nil
-		}
-		return []byte(s)
-	}
-	dq.IMSI, dq.CallingStation, dq.CUI = set(q.IMSI), set(q.Station), set(q.CUI)
-	if q.NASPortType >= 0 {
-		dq.NASPortType, dq.HasNASPortType = uint32(q.NASPortType), true
-	}
-	if q.RATType >= 0 {
-		dq.RATType, dq.HasRATType = uint8(q.RATType), true
-	}
-	return dq
-}
-
 // order lists the members of a pool as Pick would try them now.
-func (e *Explainer) order(p *home.Pool, kind home.Kind, q *Question) []Candidate {
-	key := spread(hashBasis, []byte(q.NAI))
-	if q.Station != "" {
-		key = spread(key, []byte(q.Station))
-	}
+func (e *Explainer) order(d *direction, kind home.Kind) []Candidate {
 	var cs []Candidate
-	for _, i := range p.Order(key) {
+	p := d.pool
+	for _, i := range p.Order(d.key) {
 		hm := e.Homes.Home(i)
 		health, cause := hm.Health(kind)
 		c := Candidate{Home: hm.Spec.Name, State: health.String(), Cause: cause.String(), At: hm.Spec.Pos.String(),

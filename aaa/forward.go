@@ -56,7 +56,7 @@ func (s *Shard) choose(slot uint32, ex *Exchange, p *radius.Packet) Reason {
 			return HomeBusy
 		case why == home.AllDown:
 			return HomesDown
-		case ex.tried != 0:
+		case ex.tried != ex.barred:
 			return HomeTimeout
 		default:
 			return NoPool

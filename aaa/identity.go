@@ -19,10 +19,14 @@ const (
 // query collects what the device policy decides on. The octets are borrowed
 // from p.
 func (s *Shard) query(ex *Exchange, p *radius.Packet, user, folded []byte) device.Query {
-	q := device.Query{
-		Route: ex.route, User: user, Realm: folded,
-		Client: ex.client.Spec, Now: s.now, Wall: s.wall / 1e9, Continues: p.Has(radius.State),
-	}
+	q := deviceQuery(p, user, folded)
+	q.Route, q.Client, q.Now, q.Wall = ex.route, ex.client.Spec, s.now, s.wall/1e9
+	return q
+}
+
+// deviceQuery is what the policy learns from the request itself.
+func deviceQuery(p *radius.Packet, user, folded []byte) device.Query {
+	q := device.Query{User: user, Realm: folded, Continues: p.Has(radius.State)}
 	q.IMSI, _ = p.Vendor(vendor3GPP, tgppIMSI)
 	q.CallingStation, _ = p.First(radius.CallingStationID)
 	q.CUI, _ = p.First(radius.ChargeableUserID)

@@ -39,6 +39,16 @@ const (
 	Loop
 	ForgedProxyState
 	NoRoute
+	// ScopeDenied: the routes that match are for clients of other groups.
+	ScopeDenied
+	// RealmNotAllowed: the client may not send this realm, or no home of the
+	// pool takes it.
+	RealmNotAllowed
+	// TransitDenied: no contract lets the client's federation use the home's.
+	TransitDenied
+	// Hairpin: every home of the pool has the address that the request came
+	// from.
+	Hairpin
 	RouteRejects
 	NoPool
 	HomesDown
@@ -91,6 +101,10 @@ var ownReasons = [numOwn]string{
 	Loop:                              "loop",
 	ForgedProxyState:                  "forged_proxy_state",
 	NoRoute:                           "no_route",
+	ScopeDenied:                       "scope_denied",
+	RealmNotAllowed:                   "realm_not_allowed",
+	TransitDenied:                     "transit_denied",
+	Hairpin:                           "hairpin",
 	RouteRejects:                      "route_rejects",
 	NoPool:                            "no_pool",
 	HomesDown:                         "homes_down",
@@ -161,14 +175,14 @@ func (r Reason) ofPacket() bool { return r >= radiusReasons && r < naiReasons }
 // words, no detail that helps an attacker.
 func (r Reason) Text() string {
 	switch r {
-	case NoRoute:
+	case NoRoute, ScopeDenied, RealmNotAllowed, TransitDenied:
 		return "no roaming agreement for this realm"
 	case NoPool, HomesDown, HomeTimeout, NoIdentifier:
 		return "the home network does not answer"
 	case Overload, SpoolUnavailable:
 		return "try again later"
-	case Loop:
-		return "the request came back to this hub"
+	case Loop, Hairpin:
+		return "the request would go round in a circle"
 	}
 	switch {
 	case r >= deviceReasons:
@@ -183,7 +197,7 @@ func (r Reason) Text() string {
 // for none.
 func (r Reason) ErrorCause() uint32 {
 	switch r {
-	case NoRoute, NoPool, HomesDown, HomeTimeout, NoIdentifier, Loop:
+	case NoRoute, ScopeDenied, RealmNotAllowed, TransitDenied, Hairpin, NoPool, HomesDown, HomeTimeout, NoIdentifier, Loop:
 		return 502 // Request Not Routable (Proxy)
 	case Overload, ofDevice(device.StoreAway):
 		return 506 // Resources Unavailable

@@ -48,7 +48,7 @@ func refusedNames() (all []provocation) {
 		{"R069 star", nai.BadRealm, secretUser + "@*"},
 		{"R056", nai.ManyAt, secretUser + "@x@home.example"},
 		{"R058", nai.Backslash, `DOM\` + secretUser + "@home.example"},
-		{"R057", nai.Decorated, "home.example!" + secretUser + "@visited.example"},
+		{"R057", nai.Decorated, "home.example!" + secretUser},
 		{"R063 no dot", nai.NoDot, secretUser + "@home"},
 	} {
 		all = append(all, provocation{name: n.name, why: ofNAI(n.why), place: local, what: refusal(named(n.user), withPassword(secretPass))})

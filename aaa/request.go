@@ -9,7 +9,6 @@ import (
 	"github.com/roamgate/roamgate/aaa/device"
 	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/aaa/listen"
-	"github.com/roamgate/roamgate/pkg/nai"
 	"github.com/roamgate/roamgate/pkg/radius"
 	"github.com/roamgate/roamgate/pkg/udp"
 	"github.com/roamgate/roamgate/realm"
@@ -303,7 +302,7 @@ func (s *Shard) route(slot uint32, ex *Exchange, p *radius.Packet) {
 		s.refuse(slot, ex, why)
 		return
 	}
-	name, user, rlm, why := subscriber(p)
+	name, why := subscriber(p)
 	if why == NoUserName && s.eapStart(p) {
 		s.askIdentity(slot, ex)
 		return
@@ -312,51 +311,35 @@ func (s *Shard) route(slot uint32, ex *Exchange, p *radius.Packet) {
 		s.refuse(slot, ex, why)
 		return
 	}
-	r, folded := s.lookup(ex.snap, rlm)
-	if r == nil {
-		s.refuse(slot, ex, NoRoute)
+	d := s.router.decide(s.asks(ex), p, name)
+	ex.follow(d)
+	if d.route != nil {
+		s.stats.Add(ex.snap.realmStats[d.route.Index].requests[home.Auth], 1)
+	}
+	if d.why != OK {
+		s.refuse(slot, ex, d.why)
 		return
 	}
-	ex.route = r
-	s.stats.Add(ex.snap.realmStats[r.Index].requests[home.Auth], 1)
-	switch {
-	case r.Reject != "":
-		s.refuse(slot, ex, RouteRejects)
-	case r.Auth < 0:
-		s.refuse(slot, ex, NoPool)
-	default:
-		ex.pool = ex.snap.Homes.Pool(r.Auth, home.Auth)
-		ex.stateful = p.Has(radius.State)
-		ex.key = deviceHash(p, name)
-		s.permit(slot, ex, p, user, folded, false)
-	}
+	ex.stateful = p.Has(radius.State)
+	s.permit(slot, ex, p, d.user, d.folded, false)
 }
 
-// subscriber reads who asks: one User-Name that is a network access
-// identifier.
-func subscriber(p *radius.Packet) (name, user, rlm []byte, why Reason) {
+// follow takes a direction over.
+func (ex *Exchange) follow(d *direction) {
+	ex.route, ex.pool, ex.key, ex.shifts = d.route, d.pool, d.key, d.shifts
+	ex.barred, ex.tried = d.barred, d.barred
+}
+
+// subscriber reads who asks: the one User-Name.
+func subscriber(p *radius.Packet) (name []byte, why Reason) {
 	name, ok := p.First(radius.UserName)
 	switch {
 	case !ok:
-		return nil, nil, nil, NoUserName
+		return nil, NoUserName
 	case p.Count(radius.UserName) > 1:
-		return nil, nil, nil, SeveralUserNames
+		return nil, SeveralUserNames
 	}
-	user, rlm, bad := nai.Split(name)
-	if bad != nai.OK {
-		return nil, nil, nil, ofNAI(bad)
-	}
-	return name, user, rlm, OK
-}
-
-// lookup finds the rule of a realm, the one for no realm where rlm is nil.
-// The folded realm stays good until the next lookup.
-func (s *Shard) lookup(snap *Snapshot, rlm []byte) (*realm.Route, []byte) {
-	if rlm == nil {
-		return snap.Set.Table.None(), nil
-	}
-	folded := nai.Fold(&s.fold, rlm)
-	return snap.Set.Table.Lookup(folded), folded
+	return name, OK
 }
 
 // permit asks the device policy. A miss parks the Exchange until the policy
@@ -396,12 +379,10 @@ func (s *Shard) resume(slot uint32, ex *Exchange) {
 	}
 	p, _ := s.accepted(ex, s.parsed(ex)) // it was, so it is again
 	name, _ := p.First(radius.UserName)
-	user, rlm, _ := nai.Split(name)
-	var folded []byte
-	if rlm != nil {
-		folded = nai.Fold(&s.fold, rlm)
-	}
-	s.permit(slot, ex, p, user, folded, true)
+	d := &s.router.to
+	*d = direction{}
+	s.router.identify(&ex.snap.Set.Identity, name)
+	s.permit(slot, ex, p, d.user, d.folded, true)
 }
 
 // parsed gives the request of an Exchange as a packet. It was accepted once,

@@ -88,7 +88,8 @@ type Shard struct {
 
 // scratch is memory reused from packet to packet.
 type scratch struct {
-	fold      [253]byte
+	router    router
+	asking    asking
 	proxy     [ownProxyState]byte
 	tagIn     [16]byte // zero behind mark and nonce
 	tagOut    [16]byte

@@ -17,6 +17,8 @@ type Snapshot struct {
 	Homes      *home.View
 	Generation uint64
 
+	fence fence
+
 	clientStats []clientStats // by client.Client.Index
 	homeStats   []*homeStats  // by home.Home.Index; nil for homes of other configurations
 	realmStats  []realmStats  // by realm.Route.Index
@@ -109,7 +111,7 @@ func (h *Hub) compile(set *realm.Set) (*Snapshot, error) {
 	}
 	h.generation++
 	s := &Snapshot{
-		Set: set, Clients: clients, Homes: view, Generation: h.generation,
+		Set: set, Clients: clients, Homes: view, Generation: h.generation, fence: newFence(set, clients),
 		clientStats: make([]clientStats, len(set.Clients)),
 		realmStats:  make([]realmStats, len(set.Routes)),
 		rejects:     make(map[int32][]byte),
@@ -134,7 +136,7 @@ func (h *Hub) compile(set *realm.Set) (*Snapshot, error) {
 	}
 	for i := range set.Routes {
 		if s.realmStats[i] = other; i < h.conf.RealmSeries {
-			s.realmStats[i] = h.realmSeries(set.Routes[i].Realm)
+			s.realmStats[i] = h.realmSeries(set.Routes[i].Label())
 		}
 		if text := set.Routes[i].Reject; text != "" {
 			s.rejects[int32(i)] = []byte(text[:min(len(text), maxText)])
