@@ -244,6 +244,14 @@ func (r *rig) saying(client string, code layeh.Code, attrs ...any) []byte {
 	for i := 0; i < len(attrs); i += 2 {
 		p.Add(layeh.Type(attrs[i].(int)), []byte(attrs[i+1].(string)))
 	}
+	if code == 52 { // the library does not know it
+		var w radius.Writer
+		w.Start(make([]byte, radius.MaxLen), radius.ProtocolError, p.Identifier, false)
+		for _, a := range p.Attributes {
+			w.Add(radius.Type(a.Type), a.Attribute)
+		}
+		return w.SignResponse(radius.NewCrypt(), radius.NewSecret([]byte(secretOfNAS)), &r.at(client).Authenticator)
+	}
 	b, err := p.Encode()
 	require.NoError(r.t, err)
 	return b
