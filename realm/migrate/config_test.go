@@ -135,7 +135,7 @@ func TestReport(t *testing.T) {
 	want(true, "old.conf:2: mapped: client a/host: clients.address\nold.conf:3: mapped: client a/secret: a file of its own\nold.conf:9: unmapped: client a/tls: needs RadSec\nold.conf:1: note: silence-to-reject: answers?[2J\nold.conf: 2 of 3 directives mapped (66 %)\n")
 	var b writer
 	require.NoError(t, r.WriteJSON(&b))
-	assert.JSONEq(t, `{"source":"old.conf","mapped":2,"directives_total":3,"percent":66,"directives":[
+	assert.JSONEq(t, `{"source":"old.conf","mapped":2,"waiting":0,"directives_total":3,"percent":66,"directives":[
 		{"file":"old.conf","line":2,"directive":"client a/host","fate":"mapped","text":"clients.address"},
 		{"file":"old.conf","line":3,"directive":"client a/secret","fate":"mapped","text":"a file of its own"},
 		{"file":"old.conf","line":9,"directive":"client a/tls","fate":"unmapped","text":"needs RadSec"}],

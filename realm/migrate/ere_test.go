@@ -107,3 +107,34 @@ func FuzzERE(f *testing.F) {
 		assert.Equal(t, e.Match([]byte(in)), ours.MatchString(in), "%q as %q on %q", expr, text, in)
 	})
 }
+
+func TestMayMatchEnd(t *testing.T) {
+	for _, c := range []struct {
+		expr, end string
+		want      bool
+	}{
+		{`@b\.org$`, "@a.org", false},
+		{`@(.*\.)?a\.org$`, "@A.org", true},
+		{`.*\.a\.org$`, "@a.org", false},
+		{`\.org$`, "@a.org", true},
+		{`^[^@]+$`, "@a.org", false},
+		{`^[^@]*$`, "@a.org", false},
+		{`^$`, "@a.org", false},
+		{`^anonymous$`, "@a.org", false},
+		{`^anonymous`, "@a.org", true},
+		{`@.*@`, "@a.org", true},
+		{`^@`, "@a.org", true},
+		{`[[:space:]]`, "@a.org", true},
+		{`[[:space:]]$`, "@a.org", false},
+		{`@[^.]+$`, "@a.org", false},
+		{`\.\.`, "@a.org", true},
+		{`@a\.org.$`, "@a.org", false},
+		{`^.{3}@a`, "@a.org", true},
+		{`^.{3}$`, "@a.org", false},
+		{`x^y`, "@a.org", false},
+	} {
+		e, err := migrate.ParseERE(c.expr)
+		require.NoError(t, err)
+		assert.Equal(t, c.want, e.MayMatchEnd(c.end), c.expr)
+	}
+}
