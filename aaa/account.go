@@ -411,22 +411,18 @@ func (s *Shard) replayRecord(r replayed) {
 	ex.session, ex.turn, ex.lane = r.session, true, r.lane
 	ex.visitor = ex.snap.byName[rec.Client]
 	s.slab.keep(ex, rec.Raw)
-	if ex.route = routeIn(ex.snap, rec.Realm); ex.route != nil && ex.route.Acct >= 0 {
+	if ex.route, ex.barred = ex.snap.wayOf(&rec); ex.route != nil {
+		ex.tried = ex.barred
 		ex.pool = ex.snap.Homes.Pool(ex.route.Acct, home.Acct)
-		name, _ := s.again.First(radius.UserName)
-		ex.key = deviceHash(&s.again, name)
+		p, _ := s.accepted(ex, &s.again)
+		name, _ := p.First(radius.UserName)
+		ex.key = deviceHash(p, name)
+		s.router.to = direction{}
+		s.router.identify(&ex.snap.Set.Identity, name)
+		ex.shifts = s.router.to.shifts
 		s.forwardAccounting(slot, ex)
 	} else {
 		s.homeFailed(slot, ex, NoRoute)
 	}
 	s.settle(slot, ex)
-}
-
-// routeIn finds the present rule of a record's realm, "" for none: the
-// configuration may have changed since it was written.
-func routeIn(snap *Snapshot, name string) *realm.Route {
-	if name == "" {
-		return snap.Set.Table.None()
-	}
-	return snap.Set.Table.Lookup([]byte(name))
 }

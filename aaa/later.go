@@ -21,8 +21,8 @@ const (
 	laterChunk  = 4096                  // records looked at in one turn
 	laterPause  = 20 * time.Millisecond // after a turn that found nothing to send
 	laterShare  = 4                     // 1/laterShare of the slots are given to the walk
-	ruleGrace   = int64(24 * time.Hour) // a realm may be without a rule before its records are dead
-	mostMissing = 4096                  // realms without a rule that are remembered
+	ruleGrace   = int64(24 * time.Hour) // records may be without a rule before they are dead
+	mostMissing = 4096                  // records without a rule that are remembered, by what they are forwarded by
 )
 
 // fate is what became of a record that was on its way to a home.
@@ -78,7 +78,7 @@ type walk struct {
 	letters    []spool.Letter
 	generation uint64
 	lanes      []*lane // by pool of the configuration; the last is for those without a rule
-	missing    map[string]int64
+	missing    map[lost]int64
 	underway   int
 	most       int // underway at once
 	turn       uint64
@@ -93,7 +93,7 @@ type walk struct {
 func newLater(sp *spool.Spool, slots int) *later {
 	l := &later{
 		debts: newDebts(slots), wake: make(chan struct{}, 1), jobs: make(chan func()),
-		walk: walk{last: sp.Last(), most: max(slots/laterShare, 1), missing: map[string]int64{}},
+		walk: walk{last: sp.Last(), most: max(slots/laterShare, 1), missing: map[lost]int64{}},
 	}
 	if st := sp.Stats(); st.Pending == 0 {
 		l.rebuilt.Store(true)
@@ -325,7 +325,7 @@ func (h *Hub) look(snap *Snapshot, seq uint64, b []byte, now int64) (stop bool) 
 	rec, session, ok := h.sessionOfRecord(b, &l.event)
 	on, route := none, int32(-1)
 	if ok {
-		if r := routeIn(snap, rec.Realm); r != nil && r.Acct >= 0 {
+		if r, _ := snap.wayOf(&rec); r != nil {
 			on, route = l.lanes[r.Acct], r.Acct
 		}
 	}
@@ -347,7 +347,7 @@ func (h *Hub) look(snap *Snapshot, seq uint64, b []byte, now int64) (stop bool) 
 	case !ok:
 		l.garbage = true
 		e.letter = DeadUnreadable
-	case route < 0 && !l.buried(rec.Realm, now):
+	case route < 0 && !l.buried(lost{rec.Route, rec.Realm, rec.Client}, now):
 		on.leave(seq, session)
 		l.debts.leave(session)
 		return false
@@ -364,12 +364,15 @@ func (h *Hub) look(snap *Snapshot, seq uint64, b []byte, now int64) (stop bool) 
 	return false
 }
 
-// buried says whether a realm has been without a rule for so long that no
+// lost is what a record is forwarded by, where that leads nowhere.
+type lost struct{ route, realm, client string }
+
+// buried says whether records have been without a rule for so long that no
 // mistake in a reload can be the reason.
-func (l *later) buried(name string, now int64) bool {
-	since, known := l.missing[name]
+func (l *later) buried(by lost, now int64) bool {
+	since, known := l.missing[by]
 	if !known && len(l.missing) < mostMissing {
-		l.missing[name] = now
+		l.missing[by] = now
 	}
 	return known && now-since >= ruleGrace
 }
@@ -395,9 +398,10 @@ func (l *later) adopt(snap *Snapshot) {
 		on.rest, on.limit = 0, max(on.limit, firstLimit)
 		l.lanes = append(l.lanes, on)
 	}
-	for name := range l.missing {
-		if r := routeIn(snap, name); r != nil && r.Acct >= 0 {
-			delete(l.missing, name)
+	for by := range l.missing {
+		rec := accounting.Record{Header: accounting.Header{Route: by.route, Realm: by.realm, Client: by.client}}
+		if r, _ := snap.wayOf(&rec); r != nil {
+			delete(l.missing, by)
 		}
 	}
 }

@@ -167,3 +167,61 @@ func (r *rig) paid() {
 type collector struct{ sync.WaitGroup }
 
 func (c *collector) SpoolDone(*spool.Batch) { c.Done() }
+
+// A record goes where it was taken for, whatever the time is by then; where
+// that route is gone its realm counts, if that is open to the client.
+func TestOwedByItsRoute(t *testing.T) {
+	until := time.Date(2026, 3, 1, 12, 0, 10, 0, time.UTC)
+	durable := realm.AcknowledgeDurable
+	r := newRig(t, 2, func(s *realm.Set) {
+		second := s.Pools[0]
+		second.Name, second.Members = "second", []realm.Member{{Home: 1, Weight: 1}}
+		s.Pools[0].Members = s.Pools[0].Members[:1]
+		s.Pools = append(s.Pools, second)
+		s.Groups = []*realm.Group{{Name: "own", Kind: realm.Own}}
+		s.Routes = append(s.Routes,
+			realm.Route{Realm: "trial.example", Name: "trial", Rank: 1, Index: 4, Auth: 1, Acct: 1, Acknowledge: durable,
+				When: &realm.Condition{During: []realm.Window{{End: until}}}},
+			realm.Route{Realm: "trial.example", Index: 5, Auth: 0, Acct: 0, Acknowledge: durable})
+	})
+	b := r.report(acctStop("bob@trial.example", "s"))
+	r.recorded(1)
+	r.got(b)
+	assert.Equal(t, "trial", r.records()[0].Route)
+	owedAt := func(home int) {
+		t.Helper()
+		r.pass(31 * time.Second)
+		r.unheardAt(0)
+		r.unheardAt(1)
+		require.Equal(t, 1, r.owed())
+		if home < 0 {
+			assert.Zero(t, r.forwardOwed())
+			r.quietHome(0)
+			r.quietHome(1)
+			return
+		}
+		assert.Equal(t, 1, r.forwardOwed())
+		r.atAcct(home)
+		r.quietHome(1 - home)
+	}
+	owedAt(1)
+	r.apply(func(s *realm.Set) { s.Homes[1].Realms = realm.NewNames([]string{"other.example"}) })
+	owedAt(-1)
+	r.apply(func(s *realm.Set) { s.Homes[1].Realms = nil })
+	owedAt(1)
+	r.apply(func(s *realm.Set) {
+		s.Routes = append(s.Routes[:4:4], s.Routes[5])
+		s.Routes[4].Index = 4
+	})
+	owedAt(0)
+	r.apply(func(s *realm.Set) { s.Routes[4].For = &realm.Scope{Groups: s.Groups} })
+	owedAt(-1)
+	r.apply(func(s *realm.Set) { s.Clients[0].Group = s.Groups[0] })
+	owedAt(0)
+	r.pass(31 * time.Second)
+	r.unheardAt(0)
+	r.forwardOwed()
+	r.atAcct(0).answer(layeh.CodeAccountingResponse)
+	r.until("the marker is gone", func() bool { return r.owed() == 0 })
+	r.clean()
+}

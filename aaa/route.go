@@ -307,3 +307,44 @@ func (r Reason) quarantines() accounting.Reason {
 	}
 	return accounting.NoRoute
 }
+
+// wayOf finds where a record that is owed goes now, nil for nowhere: by the
+// route that took it while that is there, whatever the time and the share of
+// devices are by now; else by its realm, if that is open to its client. The
+// realm is empty where there was none.
+func (snap *Snapshot) wayOf(rec *accounting.Record) (r *realm.Route, bar uint64) {
+	var folded []byte
+	if rec.Realm != "" {
+		folded = []byte(rec.Realm)
+	}
+	set := snap.Set
+	if r = set.Table.Labelled(rec.Route); r == nil || r.Acct < 0 {
+		if r = set.Table.None(); folded != nil {
+			r = set.Table.Lookup(folded)
+		}
+		if r == nil || r.Acct < 0 || !snap.open(r, rec.Client, folded) {
+			return nil, 0
+		}
+	}
+	if snap.fence.pools[r.Acct] {
+		var why Reason
+		if bar, why = barred(snap.Homes, snap.Homes.Pool(r.Acct, home.Acct), folded, netip.Addr{}); why != OK {
+			return nil, 0
+		}
+	}
+	return r, bar
+}
+
+// open says whether a client's group may use a route and the homes behind it.
+// A client that is no more is of no group.
+func (snap *Snapshot) open(r *realm.Route, name string, folded []byte) bool {
+	var group *realm.Group
+	if v := snap.byName[name]; v != nil {
+		group = v.spec.Group
+	}
+	if !r.For.Has(group) {
+		return false
+	}
+	c, needed := snap.Set.Transit(group, snap.Set.Pools[r.Acct].Group, folded)
+	return c != nil || !needed
+}
