@@ -1,7 +1,6 @@
 package file
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -26,17 +25,45 @@ func (d Delta) String() string {
 
 // Change is what a new version of the files changes.
 type Change struct {
-	Clients, Homes, Pools, Realms Delta
+	Settings                      Delta // identity and loops
+	Groups, Contracts, Filters    Delta
+	Clients, Homes, Pools, Realms Delta // routes by their labels
+}
+
+// deltas are the kinds in the order of the files.
+func (c Change) deltas() []struct {
+	kind string
+	Delta
+} {
+	return []struct {
+		kind string
+		Delta
+	}{
+		{"settings", c.Settings}, {"groups", c.Groups}, {"contracts", c.Contracts}, {"filters", c.Filters},
+		{"clients", c.Clients}, {"homes", c.Homes}, {"pools", c.Pools}, {"realms", c.Realms},
+	}
 }
 
 // Empty reports whether nothing changes: a comment was edited, or the order.
 func (c Change) Empty() bool {
-	return c.Clients.Empty() && c.Homes.Empty() && c.Pools.Empty() && c.Realms.Empty()
+	for _, d := range c.deltas() {
+		if !d.Empty() {
+			return false
+		}
+	}
+	return true
 }
 
-// String gives the numbers of each kind, for one log line.
+// String gives the numbers of each kind, for one log line. Of the kinds that
+// few hubs have, it tells where they change.
 func (c Change) String() string {
-	return fmt.Sprintf("clients %s, homes %s, pools %s, realms %s", c.Clients, c.Homes, c.Pools, c.Realms)
+	var parts []string
+	for i, d := range c.deltas() {
+		if i >= 4 || !d.Empty() {
+			parts = append(parts, d.kind+" "+d.String())
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // Diff says what changes from old to set; nil stands for an empty set.
@@ -50,41 +77,36 @@ func Diff(old, set *realm.Set) Change {
 		set = &realm.Set{}
 	}
 	return Change{
-		Clients: delta(old.Clients, set.Clients, func(c *realm.Client) string { return c.Name }, sameClient),
-		Homes:   delta(old.Homes, set.Homes, func(h *realm.Home) string { return h.Name }, sameHome),
-		Pools: delta(old.Pools, set.Pools, func(p *realm.Pool) string { return p.Name },
-			func(a, b *realm.Pool) bool { return samePool(old, set, a, b) }),
-		Realms: routesDelta(old, set),
+		Settings:  settingsDelta(old, set),
+		Groups:    delta(old, set, groupsOf, groupFields),
+		Contracts: delta(old, set, contractsOf, contractFields),
+		Filters:   delta(old, set, filtersOf, filterFields),
+		Clients:   delta(old, set, clientsOf, clientFields),
+		Homes:     delta(old, set, homesOf, homeFields),
+		Pools:     delta(old, set, poolsOf, poolFields),
+		Realms:    routesDelta(old, set),
 	}
 }
 
 // routesDelta is delta by the tables that are there already. Files mostly keep
 // their order, so a route is first looked for where its neighbour was.
 func routesDelta(old, set *realm.Set) (d Delta) {
-	next, kept := 0, 0
-	for i := range set.Routes {
-		r := &set.Routes[i]
-		var was *realm.Route
-		if next < len(old.Routes) && old.Routes[next].Realm == r.Realm {
-			was = &old.Routes[next]
-		} else if old.Table != nil {
-			was = old.Table.Entry(r.Realm)
-		}
+	kept := 0
+	eachRoute(old, set, func(was, r *realm.Route) {
 		if was == nil {
-			d.Added = append(d.Added, r.Realm)
-			continue
+			d.Added = append(d.Added, r.Label())
+			return
 		}
-		next = int(was.Index) + 1
 		kept++
 		if !sameRoute(old, set, was, r) {
-			d.Changed = append(d.Changed, r.Realm)
+			d.Changed = append(d.Changed, r.Label())
 		}
-	}
+	})
 	for i := range old.Routes {
 		if kept == len(old.Routes) {
 			break
 		}
-		if name := old.Routes[i].Realm; set.Table == nil || set.Table.Entry(name) == nil {
+		if name := old.Routes[i].Label(); set.Table == nil || set.Table.Labelled(name) == nil {
 			d.Removed = append(d.Removed, name)
 			kept++
 		}
@@ -95,20 +117,48 @@ func routesDelta(old, set *realm.Set) (d Delta) {
 	return d
 }
 
-func delta[T any](old, set []T, name func(*T) string, same func(a, b *T) bool) (d Delta) {
-	was := make(map[string]*T, len(old))
-	for i := range old {
-		was[name(&old[i])] = &old[i]
+// eachRoute calls f for each route of set with the one that had its label.
+func eachRoute(old, set *realm.Set, f func(was, r *realm.Route)) {
+	next := 0
+	for i := range set.Routes {
+		r := &set.Routes[i]
+		var was *realm.Route
+		if next < len(old.Routes) && old.Routes[next].Name == r.Name && (r.Name != "" || old.Routes[next].Realm == r.Realm) {
+			was = &old.Routes[next]
+		} else if old.Table != nil {
+			was = old.Table.Labelled(r.Label())
+		}
+		if was != nil {
+			next = int(was.Index) + 1
+		}
+		f(was, r)
 	}
-	for i := range set {
-		n := name(&set[i])
-		before, ok := was[n]
-		delete(was, n)
+}
+
+func settingsDelta(old, set *realm.Set) (d Delta) {
+	for _, s := range settings {
+		if s.text(old) != s.text(set) && !slices.Contains(d.Changed, s.section) {
+			d.Changed = append(d.Changed, s.section)
+		}
+	}
+	return d
+}
+
+// delta compares objects by their names and fields.
+func delta[T any](old, set *realm.Set, all func(*realm.Set) []named[T], fields []attribute[T]) (d Delta) {
+	before := all(old)
+	was := make(map[string]*T, len(before))
+	for _, o := range before {
+		was[o.name] = o.value
+	}
+	for _, o := range all(set) {
+		b, ok := was[o.name]
+		delete(was, o.name)
 		switch {
 		case !ok:
-			d.Added = append(d.Added, n)
-		case !same(before, &set[i]):
-			d.Changed = append(d.Changed, n)
+			d.Added = append(d.Added, o.name)
+		case slices.ContainsFunc(fields, func(f attribute[T]) bool { return f.text(old, b) != f.text(set, o.value) }):
+			d.Changed = append(d.Changed, o.name)
 		}
 	}
 	d.Removed = slices.Sorted(maps.Keys(was))
@@ -117,28 +167,16 @@ func delta[T any](old, set []T, name func(*T) string, same func(a, b *T) bool) (
 	return d
 }
 
-func sameClient(a, b *realm.Client) bool {
-	return slices.Equal(a.Prefixes, b.Prefixes) && bytes.Equal(a.Secret, b.Secret) &&
-		a.RequireMessageAuthenticator == b.RequireMessageAuthenticator && a.LimitProxyState == b.LimitProxyState &&
-		a.Operator == b.Operator && a.Country == b.Country
-}
-
-func sameHome(a, b *realm.Home) bool {
-	return a.Auth == b.Auth && a.Acct == b.Acct && bytes.Equal(a.Secret, b.Secret) &&
-		a.RequireMessageAuthenticator == b.RequireMessageAuthenticator &&
-		a.StatusServer == b.StatusServer && a.Disabled == b.Disabled
-}
-
-func samePool(old, set *realm.Set, a, b *realm.Pool) bool {
-	return a.Retransmit == b.Retransmit && a.Timers == b.Timers &&
-		slices.EqualFunc(a.Members, b.Members, func(m, n realm.Member) bool {
-			return old.Homes[m.Home].Name == set.Homes[n.Home].Name && m.Priority == n.Priority && m.Weight == n.Weight
-		})
-}
-
+// sameRoute is the quick look at two routes, as nearly all are the same.
 func sameRoute(old, set *realm.Set, a, b *realm.Route) bool {
-	return poolName(old, a.Auth) == poolName(set, b.Auth) && poolName(old, a.Acct) == poolName(set, b.Acct) &&
-		a.Reject == b.Reject && a.Acknowledge == b.Acknowledge && a.Policy == b.Policy
+	if poolName(old, a.Auth) != poolName(set, b.Auth) || poolName(old, a.Acct) != poolName(set, b.Acct) ||
+		a.Reject != b.Reject || a.Acknowledge != b.Acknowledge || a.Policy != b.Policy || a.IssueCUI != b.IssueCUI {
+		return false
+	}
+	if a.Name == "" && b.Name == "" && a.When == nil && b.When == nil && a.For == nil && b.For == nil && a.Rewrite == nil && b.Rewrite == nil && a.Rank == b.Rank {
+		return true
+	}
+	return !slices.ContainsFunc(routeFields, func(f attribute[realm.Route]) bool { return f.text(old, a) != f.text(set, b) })
 }
 
 func poolName(s *realm.Set, i int32) string {

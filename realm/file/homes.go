@@ -19,6 +19,7 @@ func (l *loader) home(e *homeEntry) {
 		RequireMessageAuthenticator: e.RequireMA.v,
 		StatusServer:                e.StatusServer,
 		Disabled:                    e.Disabled,
+		Drain:                       e.Drain.v,
 		Pos:                         e.Pos,
 	}
 	l.homeAddresses(e, &h)

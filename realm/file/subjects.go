@@ -5,15 +5,16 @@ import (
 	"regexp/syntax"
 	"strings"
 
+	"github.com/roamgate/roamgate/pkg/nai"
 	"github.com/roamgate/roamgate/realm"
 )
 
 // What stands in front of a subject that is no name of a realm.
 const (
-	prefixIMSI  = "imsi:"
-	prefixPLMN  = "plmn:"
-	prefixRealm = "realm~"
-	prefixName  = "name~"
+	prefixIMSI  = realm.SubjectIMSI
+	prefixPLMN  = realm.SubjectPLMN
+	prefixRealm = realm.SubjectRealmRegexp
+	prefixName  = realm.SubjectNameRegexp
 )
 
 // subjects are the values of one key of an entry that become subjects.
@@ -117,24 +118,19 @@ func plmn(s string) (subject, text, hint string) {
 	case len(mnc) < 2 || len(mnc) > 3:
 		return "", "is no network: its code has two or three digits", how
 	}
-	if n := mncDigits(mcc); n > 0 && len(mnc) != n {
-		return "", "is no network: its code has " + [...]string{2: "two", 3: "three"}[n] + " digits there", "such as " + mcc + "-" + "001"[3-n:]
+	switch n := nai.MNCLen(mcc); {
+	case n > 0 && len(mnc) != n:
+		return "", "is no network: codes have " + [...]string{2: "two", 3: "three"}[n] + " digits there", "such as " + mcc + "-" + "001"[3-n:]
+	case n == 0 && len(mnc) == 3 && mnc[0] == '0':
+		mnc = mnc[1:] // a realm does not tell them apart
 	}
 	return mcc + "-" + mnc, "", ""
 }
 
-// mncDigits is how many digits the codes of networks have in a country, 0 if
-// that is not known.
-func mncDigits(string) int { return 0 }
+const maxExpression = 1024
 
-const (
-	maxExpression = 1 << 10
-	// maxProgram bounds the steps that each octet of a name may take.
-	maxProgram = 4000
-)
-
-// expression checks a regular expression of RE2. Its cost grows with the name
-// alone, so only its size is to be feared.
+// expression checks a regular expression. Its cost grows with the name alone,
+// so only its size is to be feared.
 func expression(s string) (subject, text, hint string) {
 	if s == "" {
 		return "", "is empty", "default takes what nothing else matches"
@@ -142,13 +138,8 @@ func expression(s string) (subject, text, hint string) {
 	if len(s) > maxExpression {
 		return "", "is longer than 1024 octets", "several entries, each with its rank"
 	}
-	tree, err := syntax.Parse(s, syntax.Perl|syntax.FoldCase)
-	if err != nil {
-		return "", "is no regular expression: " + expressionText(err), expressionHint(err, s)
-	}
-	prog, err := syntax.Compile(tree.Simplify())
-	if err != nil || len(prog.Inst) > maxProgram {
-		return "", "is too large", "a counted repetition inside another multiplies; count less"
+	if _, err := realm.CompileExpression(s); err != nil {
+		return "", expressionText(err), expressionHint(err, s)
 	}
 	return s, "", ""
 }
@@ -156,15 +147,15 @@ func expression(s string) (subject, text, hint string) {
 // expressionText is the error without the expression, which is quoted already.
 func expressionText(err error) string {
 	if e := (*syntax.Error)(nil); errors.As(err, &e) {
-		return string(e.Code)
+		return "is no regular expression: " + string(e.Code)
 	}
-	return "it cannot be read"
+	return err.Error()
 }
 
 func expressionHint(err error, s string) string {
 	e := (*syntax.Error)(nil)
 	if !errors.As(err, &e) {
-		return ""
+		return "a counted repetition inside another multiplies; count less"
 	}
 	switch e.Code {
 	case syntax.ErrInvalidRepeatSize, syntax.ErrLarge, syntax.ErrNestingDepth:

@@ -106,12 +106,11 @@ func operatorWord(s string) (string, string, string) {
 // rcoi reads the identifier of a roaming consortium, 3 octets or 5, or the
 // octets in front of several.
 func rcoi(s string) (string, string, string) {
-	hexDigits := foldASCII(strings.ReplaceAll(s, "-", ""))
-	octets, err := hex.DecodeString(hexDigits)
+	octets, err := hex.DecodeString(strings.ReplaceAll(s, "-", ""))
 	if err != nil || len(octets) < 3 || len(octets) > 5 {
 		return "", "is no roaming consortium", "3 to 5 octets such as 5A-03-BA-00-00"
 	}
-	return strings.Clone(hexDigits), "", ""
+	return string(octets), "", ""
 }
 
 // userRange reads one user, a range a..b, or all that begin alike: "meter-*".
@@ -126,6 +125,11 @@ func userRange(s string) (r realm.UserRange, text, hint string) {
 		return r, "is no user", how
 	case strings.Contains(strings.TrimSuffix(first, "*"), "*") || isRange && strings.ContainsAny(s, "*"):
 		return r, "is no user: a star stands only at the end", how
+	case !isRange && strings.HasSuffix(first, "*"):
+		if first == "*" {
+			return r, "is all users", "without the key all match"
+		}
+		return realm.UserRange{First: strings.Clone(first[:len(first)-1]), Prefix: true}, "", ""
 	case !isRange:
 		return realm.UserRange{First: strings.Clone(first), Last: strings.Clone(first)}, "", ""
 	case len(first) != len(last):
