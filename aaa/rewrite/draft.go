@@ -125,12 +125,22 @@ func (d *Draft) Change(off int, value []byte) (next int, ok bool) {
 // off by value.
 func (d *Draft) put(off, head int, value []byte) (next int, ok bool) {
 	end, size := off+int(d.b[off+1]), head+len(value)
-	if size > 2+radius.MaxValue || d.n+size-(end-off) > len(d.b) {
+	if size > 2+radius.MaxValue || !d.splice(off+head, end-off-head, value) {
 		return end, false
 	}
-	copy(d.b[off+size:], d.b[end:d.n])
-	d.n += size - (end - off)
-	copy(d.b[off+head:], value)
 	d.b[off+1] = byte(size)
 	return off + size, true
+}
+
+// splice puts octets in the place of others. Lengths are the caller's to
+// correct.
+func (d *Draft) splice(at, size int, to []byte) bool {
+	grows := len(to) - size
+	if d.n+grows > len(d.b) {
+		return false
+	}
+	copy(d.b[at+len(to):], d.b[at+size:d.n])
+	copy(d.b[at:], to)
+	d.n += grows
+	return true
 }

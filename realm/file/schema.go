@@ -52,11 +52,6 @@ type contractEntry struct {
 	Realms []at[string] `yaml:"realms"`
 }
 
-type filterEntry struct {
-	Pos  realm.Pos  `yaml:",pos"`
-	Name at[string] `yaml:"name,required"`
-}
-
 // windowEntry is a time: days and times of day, or an interval, or both.
 type windowEntry struct {
 	Pos   realm.Pos    `yaml:",pos"`

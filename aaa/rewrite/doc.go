@@ -15,35 +15,3 @@
 // unknown ones stay verbatim). It reads no files, counts nothing and knows
 // neither homes nor clients but by the Vars it is given.
 package rewrite
-
-import (
-	"github.com/roamgate/roamgate/realm"
-)
-
-// Vars is what variables stand for; an empty one is not known.
-type Vars [realm.NumVariables][]byte
-
-// Program is a compiled realm.Filter. A nil Program changes nothing.
-type Program struct {
-	name string
-}
-
-// Compile makes the Program of a filter; nil gives nil.
-func Compile(f *realm.Filter) (*Program, error) {
-	if f == nil {
-		return nil, nil
-	}
-	return &Program{name: f.Name}, nil
-}
-
-// Name is the filter's name.
-func (p *Program) Name() string { return p.name }
-
-// Apply changes the packet and returns how many attributes were removed, added
-// or changed. It is not ok if something does not fit the packet, which is then
-// of no use.
-//
-// hot: 0 allocs but for expressions
-func (p *Program) Apply(d *Draft, v *Vars) (changed int, ok bool) {
-	return 0, true
-}
