@@ -74,7 +74,7 @@ func (l *detailed) note(d Detail) {
 	}
 }
 
-func detail[T any](l *detailed, kind string, all func(*realm.Set) []named[T], fields []attribute[T]) {
+func detail[T any](l *detailed, kind string, all func(*realm.Set) []object[T], fields []property[T]) {
 	was := make(map[string]*T)
 	for _, o := range all(l.old) {
 		was[o.name] = o.value
@@ -86,7 +86,7 @@ func detail[T any](l *detailed, kind string, all func(*realm.Set) []named[T], fi
 	}
 }
 
-func fieldsOf[T any](l *detailed, kind, name string, pos realm.Pos, was, is *T, fields []attribute[T]) {
+func fieldsOf[T any](l *detailed, kind, name string, pos realm.Pos, was, is *T, fields []property[T]) {
 	for _, f := range fields {
 		d := Detail{Kind: kind, Name: name, Field: f.name, Old: f.text(l.old, was), New: f.text(l.set, is), Pos: pos}
 		if f.name == keySecret && d.Old != d.New {
@@ -99,15 +99,15 @@ func fieldsOf[T any](l *detailed, kind, name string, pos realm.Pos, was, is *T, 
 // keySecret is the field of which nothing is shown.
 const keySecret = "secret"
 
-// named is an object by which name it is compared.
-type named[T any] struct {
+// object is what stands in a set by which name it is compared.
+type object[T any] struct {
 	name  string
 	value *T
 	pos   realm.Pos
 }
 
-func namedOf[T any](list []T, of func(*T) (string, realm.Pos)) []named[T] {
-	out := make([]named[T], len(list))
+func objectsOf[T any](list []T, of func(*T) (string, realm.Pos)) []object[T] {
+	out := make([]object[T], len(list))
 	for i := range list {
 		out[i].value = &list[i]
 		out[i].name, out[i].pos = of(&list[i])
@@ -115,30 +115,30 @@ func namedOf[T any](list []T, of func(*T) (string, realm.Pos)) []named[T] {
 	return out
 }
 
-func clientsOf(s *realm.Set) []named[realm.Client] {
-	return namedOf(s.Clients, func(c *realm.Client) (string, realm.Pos) { return c.Name, c.Pos })
+func clientsOf(s *realm.Set) []object[realm.Client] {
+	return objectsOf(s.Clients, func(c *realm.Client) (string, realm.Pos) { return c.Name, c.Pos })
 }
 
-func homesOf(s *realm.Set) []named[realm.Home] {
-	return namedOf(s.Homes, func(h *realm.Home) (string, realm.Pos) { return h.Name, h.Pos })
+func homesOf(s *realm.Set) []object[realm.Home] {
+	return objectsOf(s.Homes, func(h *realm.Home) (string, realm.Pos) { return h.Name, h.Pos })
 }
 
-func poolsOf(s *realm.Set) []named[realm.Pool] {
-	return namedOf(s.Pools, func(p *realm.Pool) (string, realm.Pos) { return p.Name, p.Pos })
+func poolsOf(s *realm.Set) []object[realm.Pool] {
+	return objectsOf(s.Pools, func(p *realm.Pool) (string, realm.Pos) { return p.Name, p.Pos })
 }
 
-func groupsOf(s *realm.Set) []named[*realm.Group] {
-	return namedOf(s.Groups, func(g **realm.Group) (string, realm.Pos) { return (*g).Name, (*g).Pos })
+func groupsOf(s *realm.Set) []object[*realm.Group] {
+	return objectsOf(s.Groups, func(g **realm.Group) (string, realm.Pos) { return (*g).Name, (*g).Pos })
 }
 
-func filtersOf(s *realm.Set) []named[*realm.Filter] {
-	return namedOf(s.Filters, func(f **realm.Filter) (string, realm.Pos) { return (*f).Name, (*f).Pos })
+func filtersOf(s *realm.Set) []object[*realm.Filter] {
+	return objectsOf(s.Filters, func(f **realm.Filter) (string, realm.Pos) { return (*f).Name, (*f).Pos })
 }
 
 // contractsOf numbers contracts of one pair of groups.
-func contractsOf(s *realm.Set) []named[realm.Contract] {
+func contractsOf(s *realm.Set) []object[realm.Contract] {
 	seen := make(map[string]int)
-	return namedOf(s.Contracts, func(c *realm.Contract) (string, realm.Pos) {
+	return objectsOf(s.Contracts, func(c *realm.Contract) (string, realm.Pos) {
 		name := c.From.Name + " to " + c.To.Name
 		if seen[name]++; seen[name] > 1 {
 			name += " " + strconv.Itoa(seen[name])
@@ -147,9 +147,9 @@ func contractsOf(s *realm.Set) []named[realm.Contract] {
 	})
 }
 
-// attribute is one key of an object, in words that are equal where the values
+// property is one key of an object, in words that are equal where the values
 // are.
-type attribute[T any] struct {
+type property[T any] struct {
 	name string
 	text func(s *realm.Set, v *T) string
 }
@@ -176,15 +176,15 @@ var settings = []struct {
 	{"loops", "hops", func(s *realm.Set) string { return numberText(int(s.Loops.Hops)) }},
 }
 
-var groupFields = []attribute[*realm.Group]{
+var groupFields = []property[*realm.Group]{
 	{"kind", func(_ *realm.Set, g **realm.Group) string { return (*g).Kind.String() }},
 }
 
-var contractFields = []attribute[realm.Contract]{
+var contractFields = []property[realm.Contract]{
 	{"realms", func(_ *realm.Set, c *realm.Contract) string { return namesText(c.Realms) }},
 }
 
-var filterFields = []attribute[*realm.Filter]{
+var filterFields = []property[*realm.Filter]{
 	{"rules", func(_ *realm.Set, f **realm.Filter) string {
 		var rules []string
 		for i := range (*f).Rules {
@@ -194,7 +194,7 @@ var filterFields = []attribute[*realm.Filter]{
 	}},
 }
 
-var clientFields = []attribute[realm.Client]{
+var clientFields = []property[realm.Client]{
 	{"address", func(_ *realm.Set, c *realm.Client) string { return join(c.Prefixes) }},
 	{keySecret, func(_ *realm.Set, c *realm.Client) string { return secretText(c.Secret) }},
 	{"require_message_authenticator", func(_ *realm.Set, c *realm.Client) string { return strconv.FormatBool(c.RequireMessageAuthenticator) }},
@@ -212,7 +212,7 @@ var clientFields = []attribute[realm.Client]{
 	{"institution", func(_ *realm.Set, c *realm.Client) string { return c.Institution }},
 }
 
-var homeFields = []attribute[realm.Home]{
+var homeFields = []property[realm.Home]{
 	{"host", func(_ *realm.Set, h *realm.Home) string { return h.Host }},
 	{"auth", func(_ *realm.Set, h *realm.Home) string { return homeAddr(h, h.Auth, h.AuthPort) }},
 	{"acct", func(_ *realm.Set, h *realm.Home) string { return homeAddr(h, h.Acct, h.AcctPort) }},
@@ -235,7 +235,7 @@ var homeFields = []attribute[realm.Home]{
 	{"dynauth", func(_ *realm.Set, h *realm.Home) string { return join(h.DynAuth) }},
 }
 
-var poolFields = []attribute[realm.Pool]{
+var poolFields = []property[realm.Pool]{
 	{"homes", func(s *realm.Set, p *realm.Pool) string {
 		var homes []string
 		for _, m := range p.Members {
@@ -257,7 +257,7 @@ var poolFields = []attribute[realm.Pool]{
 	{"breaker", func(_ *realm.Set, p *realm.Pool) string { return strconv.FormatBool(p.Breaker) }},
 }
 
-var routeFields = []attribute[realm.Route]{
+var routeFields = []property[realm.Route]{
 	{"subject", func(_ *realm.Set, r *realm.Route) string { return subjectName(r.Realm) }},
 	{"auth", func(s *realm.Set, r *realm.Route) string { return poolName(s, r.Auth) }},
 	{"accounting", func(s *realm.Set, r *realm.Route) string { return poolName(s, r.Acct) }},

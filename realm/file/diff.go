@@ -145,7 +145,7 @@ func settingsDelta(old, set *realm.Set) (d Delta) {
 }
 
 // delta compares objects by their names and fields.
-func delta[T any](old, set *realm.Set, all func(*realm.Set) []named[T], fields []attribute[T]) (d Delta) {
+func delta[T any](old, set *realm.Set, all func(*realm.Set) []object[T], fields []property[T]) (d Delta) {
 	before := all(old)
 	was := make(map[string]*T, len(before))
 	for _, o := range before {
@@ -157,7 +157,7 @@ func delta[T any](old, set *realm.Set, all func(*realm.Set) []named[T], fields [
 		switch {
 		case !ok:
 			d.Added = append(d.Added, o.name)
-		case slices.ContainsFunc(fields, func(f attribute[T]) bool { return f.text(old, b) != f.text(set, o.value) }):
+		case slices.ContainsFunc(fields, func(f property[T]) bool { return f.text(old, b) != f.text(set, o.value) }):
 			d.Changed = append(d.Changed, o.name)
 		}
 	}
@@ -176,7 +176,7 @@ func sameRoute(old, set *realm.Set, a, b *realm.Route) bool {
 	if a.Name == "" && b.Name == "" && a.When == nil && b.When == nil && a.For == nil && b.For == nil && a.Rewrite == nil && b.Rewrite == nil && a.Rank == b.Rank {
 		return true
 	}
-	return !slices.ContainsFunc(routeFields, func(f attribute[realm.Route]) bool { return f.text(old, a) != f.text(set, b) })
+	return !slices.ContainsFunc(routeFields, func(f property[realm.Route]) bool { return f.text(old, a) != f.text(set, b) })
 }
 
 func poolName(s *realm.Set, i int32) string {
