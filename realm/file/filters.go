@@ -172,7 +172,7 @@ func (l *loader) surplus(e *ruleEntry, r *realm.Rule, key string) {
 func (l *loader) attributes(e *ruleEntry, r *realm.Rule, names []at[string]) string {
 	var text []string
 	for _, n := range names {
-		a, fact, tag, bad, hint := attribute(n.v)
+		a, fact, tag, bad, hint := attributeNamed(n.v)
 		pos := n.pos(e.Pos.File)
 		if bad == "" && tag != 0 && r.Action != realm.FilterSet && r.Action != realm.FilterSupplement && r.Action != realm.FilterAdd {
 			bad, hint = "a tag goes with set, supplement and add", "write "+fact.Name
@@ -195,7 +195,7 @@ func (l *loader) attributes(e *ruleEntry, r *realm.Rule, names []at[string]) str
 	}
 	r.Attributes = nil
 	for _, n := range names {
-		if a, _, _, bad, _ := attribute(n.v); bad == "" {
+		if a, _, _, bad, _ := attributeNamed(n.v); bad == "" {
 			r.Attributes = append(r.Attributes, a)
 		}
 	}
@@ -394,10 +394,10 @@ func (l *loader) contradicts(rules []realm.Rule, r *realm.Rule) {
 	}
 }
 
-// attribute reads the name of an attribute: a name of the dictionary, with a tag
+// attributeNamed reads the name of an attribute: a name of the dictionary, with a tag
 // behind a colon, a number (31, 26.14122.2, 241.8, 241.26.14122.1), or all of a
 // vendor ("vendor 14122", "vendor WISPr").
-func attribute(text string) (a realm.Attribute, fact dict.Attr, tag uint8, bad, hint string) {
+func attributeNamed(text string) (a realm.Attribute, fact dict.Attr, tag uint8, bad, hint string) {
 	if vendor, ok := strings.CutPrefix(text, "vendor "); ok {
 		return allOfVendor(strings.TrimSpace(vendor))
 	}
@@ -423,7 +423,7 @@ func attribute(text string) (a realm.Attribute, fact dict.Attr, tag uint8, bad, 
 		}
 		tag = uint8(n)
 	}
-	return named(fact), fact, tag, "", ""
+	return placeOf(fact), fact, tag, "", ""
 }
 
 func allOfVendor(name string) (a realm.Attribute, fact dict.Attr, tag uint8, bad, hint string) {
@@ -438,8 +438,8 @@ func allOfVendor(name string) (a realm.Attribute, fact dict.Attr, tag uint8, bad
 	return a, dict.Attr{Name: a.Name}, 0, "", ""
 }
 
-// named is the place of an attribute of the dictionary.
-func named(fact dict.Attr) realm.Attribute {
+// placeOf is the place of an attribute of the dictionary.
+func placeOf(fact dict.Attr) realm.Attribute {
 	a := realm.Attribute{Name: fact.Name, Type: fact.Type, Vendor: fact.Vendor, Sub: fact.Sub, Tagged: fact.Tagged}
 	switch {
 	case fact.Vendor != 0:
@@ -479,7 +479,7 @@ func byNumber(text string) (a realm.Attribute, fact dict.Attr, ok bool) {
 		a.Place = realm.PlaceExtended
 	default:
 		if fact, ok = dict.Lookup("Attr-" + text); ok {
-			a = named(fact)
+			a = placeOf(fact)
 		}
 		return a, fact, ok
 	}
