@@ -183,27 +183,37 @@ func (s *server) command(w http.ResponseWriter, r *http.Request, name string, do
 }
 
 func readSelection(w http.ResponseWriter, r *http.Request) (sel aaa.Selection, code int, err error) {
-	if r.Header.Get(commandHeader) != "1" {
-		return sel, http.StatusForbidden, errors.New("the header " + commandHeader + ": 1 is missing")
+	if code, err := readCommand(w, r, &sel); err != nil {
+		return sel, code, err
 	}
-	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
-		return sel, http.StatusUnsupportedMediaType, errors.New("the body must be application/json")
-	}
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, commandBody))
-	d.DisallowUnknownFields()
-	err = d.Decode(&sel)
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		return sel, http.StatusRequestEntityTooLarge, fmt.Errorf("the body is longer than %d octets", commandBody)
-	case err != nil:
-		return sel, http.StatusBadRequest, fmt.Errorf("reading the body: %w", err)
-	case d.More():
-		return sel, http.StatusBadRequest, errors.New("the body goes on behind its object")
-	case len(sel.Seqs) > mostSeqs:
+	if len(sel.Seqs) > mostSeqs {
 		return sel, http.StatusBadRequest, fmt.Errorf("at most %d numbers at once", mostSeqs)
 	}
 	return sel, 0, nil
+}
+
+// readCommand reads the body of a request that changes something; code is
+// that of the answer after an error.
+func readCommand(w http.ResponseWriter, r *http.Request, into any) (code int, err error) {
+	if r.Header.Get(commandHeader) != "1" {
+		return http.StatusForbidden, errors.New("the header " + commandHeader + ": 1 is missing")
+	}
+	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+		return http.StatusUnsupportedMediaType, errors.New("the body must be application/json")
+	}
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, commandBody))
+	d.DisallowUnknownFields()
+	err = d.Decode(into)
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return http.StatusRequestEntityTooLarge, fmt.Errorf("the body is longer than %d octets", commandBody)
+	case err != nil:
+		return http.StatusBadRequest, fmt.Errorf("reading the body: %w", err)
+	case d.More():
+		return http.StatusBadRequest, errors.New("the body goes on behind its object")
+	}
+	return 0, nil
 }
 
 // eachWaiting asks the hub for all records that wait.

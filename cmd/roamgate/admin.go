@@ -21,7 +21,8 @@ import (
 )
 
 // The administration port changes nothing but what becomes of records that
-// wait for their home (accounting_admin.go).
+// wait for their home (accounting_admin.go), and which version of the routing
+// files is in use (change.go).
 func (s *server) adminHandler() http.Handler {
 	mux := adminMux(s.stats)
 	mux.HandleFunc("GET /readyz", s.readyz)
@@ -34,6 +35,7 @@ func (s *server) adminHandler() http.Handler {
 	mux.HandleFunc("GET /accounting", s.accountingJSON)
 	mux.HandleFunc("POST /accounting/retry", s.retryJSON)
 	mux.HandleFunc("POST /accounting/drop", s.dropJSON)
+	s.handleChange(mux)
 	return trusted(mux)
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/realm"
 	"github.com/roamgate/roamgate/realm/file"
+	"github.com/roamgate/roamgate/realm/history"
 )
 
 func checkCommand() *cobra.Command {
@@ -55,18 +56,26 @@ func count(n int, what string) string {
 type loaded struct {
 	conf   *config
 	set    *realm.Set
-	policy *device.File // nil where the policy is in Redis or there is none
+	begin  *history.Beginning // where the routes are not the files as they are
+	policy *device.File       // nil where the policy is in Redis or there is none
 }
 
 // loadAll reads what serve reads, and goes on after mistakes so that all of
 // them are named. loaded is nil when any is an error.
 func loadAll(path string) (*loaded, file.Problems) {
+	return loadWith(path, func(c *config) (*realm.Set, file.Problems) {
+		return file.Load(c.path(c.Routing.Directory), os.LookupEnv)
+	})
+}
+
+// loadWith is loadAll with routes from somewhere.
+func loadWith(path string, routes func(*config) (*realm.Set, file.Problems)) (*loaded, file.Problems) {
 	conf, ps := loadConfig(path)
 	if conf == nil {
 		return nil, ps
 	}
 	l := &loaded{conf: conf}
-	set, more := file.Load(conf.path(conf.Routing.Directory), os.LookupEnv)
+	set, more := routes(conf)
 	ps = append(ps, more...)
 	if set != nil {
 		l.set = set

@@ -44,6 +44,9 @@ type config struct {
 	Routing struct {
 		Directory string        `yaml:"directory"` // default realms
 		Poll      time.Duration `yaml:"poll"`      // how often it is looked at, default 2s
+		Apply     string        `yaml:"apply"`     // auto: a good change is taken into use; manual: by roamgate apply
+		History   string        `yaml:"history"`   // versions that were in use; default history beside the spool
+		Keep      int           `yaml:"keep"`      // so many entries, default 50
 	} `yaml:"routing"`
 	Spool struct {
 		Directory string        `yaml:"directory"` // default spool
@@ -83,6 +86,12 @@ type config struct {
 	base string         // directory of the file
 	doc  *file.Document // where each key stands
 }
+
+// The words of routing.apply.
+const (
+	applyAuto   = "auto"
+	applyManual = "manual"
+)
 
 // adminDefault is where commands look for the hub.
 const adminDefault = "127.0.0.1:9812"
@@ -128,6 +137,11 @@ func (c *config) defaults() {
 	text(&c.Routing.Directory, "realms")
 	text(&c.Spool.Directory, "spool")
 	text(&c.Clearing.Directory, "clearing")
+	text(&c.Routing.Apply, applyAuto)
+	text(&c.Routing.History, filepath.Join(filepath.Dir(c.Spool.Directory), "history"))
+	if c.Routing.Keep == 0 {
+		c.Routing.Keep = 50
+	}
 	text(&c.Log.Format, "json")
 	text(&c.Log.Level, "info")
 	if c.Spool.MinFree == 0 {

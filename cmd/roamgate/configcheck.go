@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/roamgate/roamgate/realm/file"
+	"github.com/roamgate/roamgate/realm/history"
 )
 
 // check finds what is well formed and still wrong.
@@ -18,6 +19,10 @@ func (c *config) check() file.Problems {
 	c.checkRedis(f)
 	c.checkQueue(f)
 	c.checkClearing(f)
+	f.oneOf("routing.apply", c.Routing.Apply, applyAuto, applyManual)
+	if k := c.Routing.Keep; k < history.MinKeep || k > history.MaxKeep {
+		f.bad("routing.keep", "routing.keep is out of range", fmt.Sprintf("%d to %d", history.MinKeep, history.MaxKeep))
+	}
 	f.oneOf("log.format", c.Log.Format, "json", "console")
 	f.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	return f.ps

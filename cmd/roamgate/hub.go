@@ -22,7 +22,10 @@ import (
 const adminVariable = "ROAMGATE_ADMIN"
 
 // hubAddress is the administration port of the running hub.
-type hubAddress struct{ addr string }
+type hubAddress struct {
+	addr     string
+	patience time.Duration // for an answer, 10 s if zero
+}
 
 func (h *hubAddress) flag(c *cobra.Command) {
 	c.Flags().StringVar(&h.addr, "admin", cmp.Or(os.Getenv(adminVariable), adminDefault),
@@ -55,7 +58,7 @@ func (h *hubAddress) open(ctx context.Context, path string) (io.ReadCloser, erro
 func (h *hubAddress) do(req *http.Request) (io.ReadCloser, error) {
 	client := http.Client{Transport: &http.Transport{
 		DialContext:           (&net.Dialer{Timeout: 3 * time.Second}).DialContext,
-		ResponseHeaderTimeout: 10 * time.Second,
+		ResponseHeaderTimeout: cmp.Or(h.patience, 10*time.Second),
 		DisableKeepAlives:     true,
 	}}
 	resp, err := client.Do(req)

@@ -83,5 +83,5 @@ Five commands to begin with:
 	}
 	c.SetFlagErrorFunc(badFlag)
 	return group(c, serveCommand(), checkCommand(), explainCommand(), sendCommand(), accountingCommand(),
-		policyCommand(), recordsCommand(), spoolCommand(), statusCommand(), versionCommand(), manCommand())
+		importCommand(), policyCommand(), recordsCommand(), spoolCommand(), applyCommand(), confirmCommand(), rollbackCommand(), historyCommand(), statusCommand(), versionCommand(), manCommand())
 }

@@ -70,9 +70,12 @@ func (s *server) open(ctx context.Context, l *loaded) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := s.openHistory(l); err != nil {
+		return err
+	}
 	s.watch = file.NewWatcher(file.Options{
 		Dir: c.path(c.Routing.Directory), Interval: c.Routing.Poll, Env: os.LookupEnv,
-		Current: set, Apply: s.apply, Report: s.reported,
+		Current: set, Running: s.control.Running, Found: s.found, Report: s.reported,
 	})
 	s.series()
 	return nil
@@ -101,10 +104,15 @@ func nodeSeed(node string) uint64 {
 // reported hears of every attempt to take new routing files.
 func (s *server) reported(st file.Status, ps file.Problems) {
 	s.problems("routing files", ps)
+	s.control.Looked(st)
 	text := "carrying traffic"
-	if st.Result == file.Failed {
+	switch st.Result {
+	case file.Failed:
 		s.log.Error("routing files refused, the running configuration stays", zap.Int("mistakes", st.Errors))
 		text = "carrying traffic by older routing files, the newest were refused"
+	case file.Held:
+		s.log.Info("routing files wait, the running configuration stays", zap.Stringer("files", s.control.State().Disk))
+		text = "carrying traffic by older routing files, the newest wait"
 	}
 	s.notify.ready(text)
 }
@@ -130,7 +138,7 @@ func (s *server) series() {
 		}
 		return 0
 	})
-	for _, res := range []file.Result{file.Applied, file.Unchanged, file.Failed} {
+	for _, res := range []file.Result{file.Applied, file.Unchanged, file.Failed, file.Held} {
 		r.CounterFunc("roamgate_config_reloads_total", "Attempts to take new routing files.",
 			func() float64 { return float64(s.watch.Status().Count[res]) }, "result", res.String())
 	}
@@ -143,6 +151,7 @@ func (s *server) series() {
 		r.GaugeFunc("roamgate_config_objects", "Objects of the configuration in use.",
 			func() float64 { return float64(n(s.hub.Snapshot().Set)) }, "kind", kind)
 	}
+	s.historySeries()
 	s.spoolSeries()
 	s.queueSeries()
 	if s.clearing != nil {

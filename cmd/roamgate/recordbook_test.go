@@ -30,7 +30,7 @@ func TestAnswerThatBreaksOff(t *testing.T) {
 			}))
 			defer srv.Close()
 			n := 0
-			book := hubBook{&hubAddress{strings.TrimPrefix(srv.URL, "http://")}}
+			book := hubBook{&hubAddress{addr: strings.TrimPrefix(srv.URL, "http://")}}
 			err := book.records(context.Background(), recordQuery{}, func(uint64, *usage.Record) error { n++; return nil })
 			assert.Equal(t, 1, n)
 			assert.Equal(t, tt.broken, err != nil, "%v", err)

@@ -185,7 +185,7 @@ func TestRecordsExport(t *testing.T) {
 
 	t.Run("parquet in parts", func(t *testing.T) {
 		dir := h.path("parquet")
-		book := hubBook{&hubAddress{h.admin.String()}}
+		book := hubBook{&hubAddress{addr: h.admin.String()}}
 		x := export{format: "parquet", out: dir, rows: 3}
 		stop := errors.New("the power failed")
 		cut := cutBook{hubBook: book, after: 4, err: stop}

@@ -26,6 +26,7 @@ import (
 	"github.com/roamgate/roamgate/pkg/stat"
 	"github.com/roamgate/roamgate/realm"
 	"github.com/roamgate/roamgate/realm/file"
+	"github.com/roamgate/roamgate/realm/history"
 )
 
 func serveCommand() *cobra.Command {
@@ -66,6 +67,7 @@ type server struct {
 	clearing *clearing.Store // nil where the records leave by a queue
 	closers  []func()        // in the order of opening
 	watch    *file.Watcher
+	control  *history.Control // which version of the routing files is in use
 	hub      *aaa.Hub
 	admin    net.Listener
 	notify   *notifier
@@ -82,10 +84,15 @@ func serve(ctx context.Context, path string) error {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	l, ps := loadAll(path)
+	var begin *history.Beginning
+	l, ps := loadWith(path, func(c *config) (_ *realm.Set, ps file.Problems) {
+		begin, ps = c.begin(time.Now())
+		return begin.Set, ps
+	})
 	if l == nil {
 		return refused(ps)
 	}
+	l.begin = begin
 	log, err := newLogger(l.conf)
 	if err != nil {
 		return err
@@ -97,6 +104,9 @@ func serve(ctx context.Context, path string) error {
 	}
 	defer s.notify.close()
 	s.problems("configuration", ps)
+	if begin.Why != "" {
+		log.Warn("the routing files are not used as they are", zap.String("why", begin.Why))
+	}
 	if err := s.open(ctx, l); err != nil {
 		s.close()
 		return &exitError{exitProblem, err.Error()}
@@ -144,6 +154,7 @@ func (s *server) run(ctx context.Context) error {
 	s.start(background, "policy", s.policy.Run)
 	s.awaitPolicy(ctx)
 	hub.Go(func() { s.task("hub", s.hub.Run(ctx)) })
+	s.start(background, "history", s.keepTime)
 	s.start(background, "queue", s.drain)
 	if s.clearing != nil {
 		s.start(background, "clearing", func(ctx context.Context) error { sweep(ctx, s.clearing, s.log); return nil })
@@ -235,19 +246,10 @@ func (s *server) reloadOnSignal(ctx context.Context) error {
 			return nil
 		case <-s.hup:
 			s.notify.reloading() // until reported hears of it
+			s.control.Release()
 			s.watch.Reload()
 		}
 	}
-}
-
-// apply is the watcher's call with a configuration that has no mistake.
-func (s *server) apply(set *realm.Set, change file.Change) error {
-	if err := s.hub.Apply(set); err != nil {
-		return err
-	}
-	s.log.Info("routing files taken over", zap.Uint64("generation", s.hub.Snapshot().Generation),
-		zap.String("hash", fmt.Sprintf("%x", set.Hash[:8])), zap.Stringer("change", change))
-	return nil
 }
 
 // problems writes a file's problems to the log.

@@ -13,7 +13,6 @@ import (
 	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/accounting/spool"
 	"github.com/roamgate/roamgate/accounting/usage"
-	"github.com/roamgate/roamgate/pkg/stat"
 	"github.com/roamgate/roamgate/realm/file"
 )
 
@@ -128,10 +127,7 @@ func (s *server) status() status {
 // sum adds a family up over all labels but one.
 func (s *server) sum(family, label string) map[string]uint64 {
 	m := make(map[string]uint64)
-	s.stats.Each(func(name string, labels []string, _ stat.Kind, v float64) {
-		if name != family {
-			return
-		}
+	s.stats.EachOf(family, func(labels []string, v float64) {
 		for i := 0; i+1 < len(labels); i += 2 {
 			if labels[i] == label && v > 0 {
 				m[labels[i+1]] += uint64(v)
@@ -149,6 +145,7 @@ func (s *server) parts(homes []homeStatus) []part {
 		{"spool", state == spool.Ready, true, state.String()},
 		s.filesPart(), homesPart(homes), s.queuePart(),
 	}
+	ps = append(ps, s.historyParts()...)
 	if s.conf.Redis.Address != "" {
 		p := part{Name: "redis", OK: s.policy.RedisUp(), Text: "reached"}
 		if !p.OK {
@@ -160,9 +157,9 @@ func (s *server) parts(homes []homeStatus) []part {
 }
 
 func (s *server) filesPart() part {
-	w := s.watch.Status()
+	w, st := s.watch.Status(), s.control.State()
 	if w.Result != file.Failed {
-		return part{Name: "routing files", OK: true, Text: "as on disk"}
+		return filesText(&st)
 	}
 	return part{Name: "routing files", Text: fmt.Sprintf("refused at %s with %s: an older version is in use",
 		w.Attempt.Format(time.RFC3339), count(w.Errors, "error"))}

@@ -65,6 +65,14 @@ func (r *Registry) Each(f func(name string, labels []string, kind Kind, value fl
 	}
 }
 
+// EachOf calls f for every live series of one name, in no order. The labels
+// are k, v, k, v and not to be kept.
+func (r *Registry) EachOf(name string, f func(labels []string, value float64)) {
+	for _, m := range r.samples(name, nil) {
+		f(m.labels, m.value)
+	}
+}
+
 // Lines is the number of lines that a scrape has at most, against MaxSeries.
 func (r *Registry) Lines() int {
 	r.mu.RLock()

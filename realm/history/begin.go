@@ -3,6 +3,7 @@ package history
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -26,14 +27,19 @@ type Beginning struct {
 
 // Begin chooses what to start with: the files of dir, or, where they wait for
 // somebody to take them or were left, what the history says was in use. Where
-// nothing can be used the Problems or the error say why. It changes nothing.
+// nothing can be used the Problems or the error say why. It needs no Store and
+// changes nothing.
 func Begin(o Options, now time.Time) (*Beginning, error) {
 	b := &Beginning{}
+	log, err := Read(o.History)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
 	files, ps := file.ReadTexts(o.Dir)
 	if !ps.Failed() {
 		b.disk = hashOf(files)
 	}
-	last := o.Store.Last()
+	last := log.last()
 	if last == nil || !o.Manual && !keeps(last, b.disk, now) {
 		return b.fromDisk(o, files, ps, last, now), nil
 	}
@@ -49,7 +55,7 @@ func Begin(o Options, now time.Time) (*Beginning, error) {
 	case o.Manual && b.disk != h:
 		why = "the files as they are wait for roamgate apply"
 	}
-	err := b.version(o, h, files)
+	err = b.version(o, h, files)
 	if err != nil && b.entry != nil { // what was on trial is better than nothing
 		if b.version(o, last.Hash, files) == nil {
 			b.Why = fmt.Sprintf("%s, and going back is not possible: %s: version %s stays in use", why, err, last.Hash)
@@ -79,7 +85,7 @@ func (b *Beginning) version(o Options, h Hash, disk file.Texts) error {
 		b.Set, b.Problems = disk.Load(o.Dir, o.Env)
 		return b.Problems.Err()
 	}
-	kept, err := o.Store.Version(h)
+	kept, err := Version(o.History, h)
 	if err != nil {
 		return err
 	}

@@ -52,12 +52,13 @@ func (t *Trial) On() bool { return !t.Base.IsZero() }
 
 // Options are what a Control works with.
 type Options struct {
-	Store  *Store
-	Dir    string // of the routing files
-	Env    func(string) (string, bool)
-	Manual bool
-	// Use hands a Set to the hub.
-	Use func(*realm.Set) error
+	Store   *Store
+	History string // directory of the Store
+	Dir     string // of the routing files
+	Env     func(string) (string, bool)
+	Manual  bool
+	// Use hands a Set to the hub, with what is written about it.
+	Use func(*realm.Set, *Entry) error
 	// Tally counts answers; nil: there are no guards.
 	Tally func() Tally
 	// Left hears of versions that the hub left by itself, and of entries that
@@ -146,7 +147,7 @@ func (c *Control) take(set *realm.Set, files file.Texts, e Entry) error {
 		c.now.Failed = err.Error()
 		c.report("", err)
 	}
-	if err := c.opt.Use(set); err != nil {
+	if err := c.opt.Use(set, &e); err != nil {
 		if written {
 			err = errors.Join(err, c.opt.Store.Undo())
 		}
@@ -175,11 +176,11 @@ func (c *Control) report(why string, err error) {
 
 // Order asks for the files to be taken into use.
 type Order struct {
-	Who     string        `json:"who,omitempty"`
-	Comment string        `json:"comment,omitempty"`
-	Confirm time.Duration `json:"confirm,omitempty"` // 0: for good
-	Guard   int           `json:"guard,omitempty"`   // percent, 0: none
-	Expect  string        `json:"expect,omitempty"`  // the files' hash begins with it
+	Who     string
+	Comment string
+	Confirm time.Duration // 0: for good
+	Guard   int           // percent, 0: none
+	Expect  string        // the files' hash begins with it, "": any
 }
 
 // The bounds of Order.Confirm.

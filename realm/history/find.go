@@ -15,15 +15,16 @@ type Step struct {
 	Confirmed int `json:"confirmed,omitempty"`
 }
 
-// Steps lists what has been in use, the newest first.
+// Steps lists what has been in use, the newest first. What a version was
+// confirmed by, given more time or loaded again is no step.
 func (l *Log) Steps() (steps []Step) {
 	confirmed := 0
 	for i := len(l.Entries) - 1; i >= 0; i-- {
 		e := l.Entries[i]
-		if e.How == Confirmed && i > 0 && l.Entries[i-1].Hash == e.Hash {
-			if confirmed == 0 {
-				confirmed = e.Number
-			}
+		if e.How == Confirmed && confirmed == 0 {
+			confirmed = e.Number
+		}
+		if i > 0 && l.Entries[i-1].Hash == e.Hash {
 			continue
 		}
 		steps = append(steps, Step{Back: len(steps), Entry: e, Confirmed: confirmed})

@@ -75,8 +75,9 @@ func (h *hub) edit(name string) {
 
 func (h *hub) options() Options {
 	return Options{
-		Store: h.store, Dir: h.path("realms"), Manual: h.manual,
-		Use: func(s *realm.Set) error {
+		Store: h.store, History: h.dir(), Dir: h.path("realms"), Manual: h.manual,
+		Use: func(s *realm.Set, e *Entry) error {
+			require.Equal(h.t, Hash(s.Hash), e.Hash)
 			if h.refuses != nil {
 				return h.refuses
 			}

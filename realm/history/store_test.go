@@ -241,10 +241,11 @@ func TestFind(t *testing.T) {
 	at(Applied, 0xbb, 0xbb, 0xb1)
 	at(Confirmed, 0xbb, 0xbb, 0xb1)
 	at(Applied, 0xbb, 0xbb, 0xb2)
+	at(Applied, 0xbb, 0xbb, 0xb2)
 	at(RolledBack, 0xaa, 0xaa, 0xaa)
 	steps := l.Steps()
 	require.Len(t, steps, 4)
-	assert.Equal(t, []int{5, 4, 2, 1}, []int{steps[0].Number, steps[1].Number, steps[2].Number, steps[3].Number})
+	assert.Equal(t, []int{6, 4, 2, 1}, []int{steps[0].Number, steps[1].Number, steps[2].Number, steps[3].Number})
 	assert.Equal(t, 3, steps[2].Confirmed)
 	for name, want := range map[string]string{
 		"0": "aaaaaa", "": "bbbbb2", "1": "bbbbb2", "2": "bbbbb1", "3": "aaaaaa", "AAAAA": "aaaaaa", "bbbbb2": "bbbbb2",
