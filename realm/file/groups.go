@@ -165,6 +165,7 @@ func (l *loader) group(e *groupEntry) {
 		return
 	}
 	l.groups[g.Name] = g
+	l.federated = l.federated || g.Kind == realm.Federation
 	l.set.Groups = append(l.set.Groups, g.Group)
 }
 

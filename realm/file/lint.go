@@ -21,6 +21,8 @@ func (l *loader) lint(dir string) {
 		l.report.add(whole, Info, "a realm called default would take them", "there is no default: unknown realms are rejected")
 	}
 	l.lintPools()
+	l.lintGroups()
+	l.lintRoutes()
 	l.prefixes.hidden(func(p prefix) {
 		l.warn(p.pos, "remove it", "%s of client %s is covered by longer prefixes of other clients and never used", p.prefix, quote(p.client))
 	})
@@ -28,6 +30,7 @@ func (l *loader) lint(dir string) {
 
 func (l *loader) lintPools() {
 	used := make([]bool, len(l.set.Homes))
+	l.inPool = used
 	for i := range l.set.Pools {
 		p := &l.set.Pools[i]
 		alive := false

@@ -80,8 +80,14 @@ type loader struct {
 	// name of its own.
 	special bool
 	spans   []span
-	scopes  map[string]*realm.Scope // by the names of their groups
-	key     []byte
+	rivals  [][]int32 // routes of one subject
+	ranged  bool      // there are ranges of IMSIs
+	narrow  bool      // there are networks or expressions
+	// federated is set when there is a federation.
+	federated bool
+	inPool    []bool                  // by home
+	scopes    map[string]*realm.Scope // by the names of their groups
+	key       []byte
 }
 
 func newLoader(env func(string) (string, bool), workers int) *loader {
@@ -147,6 +153,9 @@ func (l *loader) load(dir string, files []content, whole map[string]bool) *realm
 	}
 	l.phase()
 	l.services()
+	if !l.partial {
+		l.shadows()
+	}
 	if !l.partial && !l.failed() {
 		l.lint(dir)
 	}

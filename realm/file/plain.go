@@ -223,7 +223,7 @@ func (p *plain) quotedScalar(at int) int {
 			p.tree.open(kindScalar, p.line, p.column(at), p.src[at+1:i], true)
 			return i + 1
 		}
-		if c == '\\' || c < ' ' || c >= 0x7f {
+		if c == '\\' && p.src[at] == '"' || c < ' ' || c >= 0x7f {
 			return 0
 		}
 	}
@@ -232,7 +232,13 @@ func (p *plain) quotedScalar(at int) int {
 
 func isKeyByte(c byte) bool { return octets[c]&keyOctet != 0 }
 
-func isFirstByte(c byte) bool { return c != '-' && c != '=' && c != '@' && c != '+' && isPlainByte(c) }
+func isFirstByte(c byte) bool {
+	switch c {
+	case '-', '=', '@', '+', '%', '*':
+		return false
+	}
+	return isPlainByte(c)
+}
 
 func isPlainByte(c byte) bool { return octets[c]&plainOctet != 0 }
 
@@ -251,7 +257,7 @@ var octets = func() (t [256]uint8) {
 		}
 	}
 	set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", keyOctet|plainOctet|blockOctet)
-	set("./+=@", plainOctet|blockOctet)
+	set("./+=@%*", plainOctet|blockOctet)
 	set(" ,()", blockOctet)
 	return t
 }()

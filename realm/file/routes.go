@@ -42,6 +42,8 @@ func (l *loader) realms(all []source) {
 			}
 		}
 		l.special = l.special || readers[i].special
+		l.ranged = l.ranged || readers[i].ranged
+		l.narrow = l.narrow || readers[i].narrow
 	}
 	if len(l.doubtful) > 0 {
 		return
@@ -184,8 +186,10 @@ func (l *loader) realm(e *realmEntry) {
 		}
 		l.set.Routes = append(l.set.Routes, route)
 	}
+	l.ranged = l.ranged || s.prefix == prefixIMSI
+	l.narrow = l.narrow || s.prefix == prefixPLMN
 	if s.prefix == prefixRealm || s.prefix == prefixName {
-		l.special = true
+		l.special, l.narrow = true, true
 		if n := len(l.set.Routes) - first; n > 1 {
 			l.spans = append(l.spans, span{int32(first), int32(n)})
 		}

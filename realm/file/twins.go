@@ -11,10 +11,14 @@ import (
 // order brings routes with one subject into one order, and gives each a name
 // of its own. Nothing is left to the order of files.
 func (l *loader) order() {
+	if l.ranged {
+		l.crossing()
+	}
 	if !l.special {
 		return // NewTable finds names that stand twice by itself
 	}
-	for _, list := range l.twins() {
+	l.rivals = l.twins()
+	for _, list := range l.rivals {
 		l.rankTwins(list)
 	}
 	l.rankExpressions()
