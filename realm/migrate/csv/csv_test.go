@@ -65,7 +65,7 @@ func TestEncodings(t *testing.T) {
 }
 
 func TestErrorsAreBounded(t *testing.T) {
-	_, _, err := Import("sheet.csv", strings.NewReader("realm,pool\n"+strings.Repeat("a..b,p\n", 100_000)))
+	_, _, err := Import("sheet.csv", strings.NewReader("realm,pool\n"+strings.Repeat("a..b,p\n", 1000)))
 	var all Errors
 	require.ErrorAs(t, err, &all)
 	assert.Len(t, all, maxErrors)
@@ -81,10 +81,10 @@ func sheet(rows int) string {
 }
 
 func TestManyRows(t *testing.T) {
-	root, n, err := Import("sheet.csv", strings.NewReader(sheet(100_000)))
+	root, n, err := Import("sheet.csv", strings.NewReader(sheet(20_000)))
 	require.NoError(t, err)
-	assert.Equal(t, 100_000, n)
-	assert.Contains(t, string(root.Bytes()), "  - realm: realm-99999.example # from sheet.csv:100001\n    auth: pool-4\n")
+	assert.Equal(t, 20_000, n)
+	assert.Contains(t, string(root.Bytes()), "  - realm: realm-19999.example # from sheet.csv:20001\n    auth: pool-0\n")
 }
 
 func BenchmarkImport100k(b *testing.B) {
