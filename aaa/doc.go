@@ -53,6 +53,13 @@
 // home does not take at once is owed to it: the walk (later) forwards it, the
 // records of a session in order, until it is taken or is a dead letter.
 //
+// # The way back
+//
+// CoA-Request and Disconnect-Request go from a home to the visited network. One
+// goroutine (dynAuth) carries them with sockets of its own; shards only tell it
+// where sessions are, by dynauth.Book, and hide the NASes of clients at the edge
+// in an Operator-NAS-Identifier. See dynauth.
+//
 // # Memory and concurrency
 //
 // A shard's Exchange keeps its own copy of the request in a buffer of the
@@ -62,9 +69,10 @@
 // began with until it ends, so a reload takes nothing away from it.
 //
 // Lock order: none is held while another is taken; a mailbox's mutex and the
-// event ring's are the only ones a shard ever takes.
+// event ring's are the only ones a shard ever takes; where CoA is listened to,
+// also one of the many of dynauth.Book, for the time of one cache line.
 //
 // Sections: RFC 2865 §2.3, §3, §5.33; RFC 2866 §2, §4.1; RFC 2869 §5; RFC
 // 3579 §2.1, §2.6, §3; RFC 5080 §2.2; RFC 5997; RFC 7542 §2. What it does
-// not do: TCP, TLS, Diameter and dynamic authorisation.
+// not do: TCP, TLS and Diameter.
 package aaa

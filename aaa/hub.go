@@ -19,6 +19,7 @@ import (
 	"github.com/roamgate/roamgate/aaa/admit"
 	"github.com/roamgate/roamgate/aaa/dedup"
 	"github.com/roamgate/roamgate/aaa/device"
+	"github.com/roamgate/roamgate/aaa/dynauth"
 	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/aaa/listen"
 	"github.com/roamgate/roamgate/accounting"
@@ -47,6 +48,7 @@ type Config struct {
 	RecvBuffer   int           // octets of a socket's receive buffer, default 4 MiB
 	DuplicateTTL time.Duration // how long an answer is kept for repetitions, default 10 s
 	DuplicateMem int           // octets of kept answers of a shard, default 64 MiB
+	DynAuthMem   int           // octets in which live sessions are remembered where CoA is listened to, default 64 MiB
 	RealmSeries  int           // realms with counters of their own, default 1000; the others share `other`
 	Seed         uint64        // turns the choice among equal homes; each hub in a row has its own
 }
@@ -62,10 +64,21 @@ func (c *Config) defaults() {
 	def(&c.HomeSockets, 256)
 	def(&c.RecvBuffer, 4<<20)
 	def(&c.DuplicateMem, 64<<20)
+	def(&c.DynAuthMem, 64<<20)
 	def(&c.RealmSeries, 1000)
 	if c.DuplicateTTL == 0 {
 		c.DuplicateTTL = 10 * time.Second
 	}
+}
+
+// doors are the addresses of the shards, or those of dynamic authorisation.
+func (c *Config) doors(dynAuth bool) (as []listen.Address) {
+	for _, a := range c.Listen {
+		if (a.Service == listen.DynAuth) == dynAuth {
+			as = append(as, a)
+		}
+	}
+	return as
 }
 
 // Rooms are the parts a Hub works with but does not own: they are opened
@@ -100,6 +113,9 @@ type Hub struct {
 	sticky *home.Sticky
 	notes  chan note
 	later  *later
+	// dynauth carries CoA back, nil: the hub listens to none.
+	dynauth *dynAuth
+	sealer  *dynauth.Sealer // for marks; guarded by applying
 
 	snap       atomic.Pointer[Snapshot]
 	applying   sync.Mutex // guards generation and the order of snapshots
@@ -118,10 +134,11 @@ func New(conf Config, set *realm.Set, rooms Rooms) (*Hub, error) {
 		notes: make(chan note, 1024), later: newLater(rooms.Spool, conf.Shards*conf.InFlight),
 	}
 	h.ctr = newHubStats(h)
+	h.sealer, h.dynauth = dynauth.NewSealer(h.identity), h.newDynAuth()
 	if err := h.Apply(set); err != nil {
 		return nil, err
 	}
-	fronts, err := listen.UDP(conf.Listen, conf.Shards, conf.RecvBuffer)
+	fronts, err := listen.UDP(conf.doors(false), conf.Shards, conf.RecvBuffer)
 	if err != nil {
 		return nil, err
 	}
@@ -139,6 +156,14 @@ func New(conf Config, set *realm.Set, rooms Rooms) (*Hub, error) {
 			return nil, err
 		}
 		h.shards = append(h.shards, s)
+	}
+	if h.dynauth != nil {
+		if err := h.dynauth.open(); err != nil {
+			for _, s := range h.shards {
+				s.close()
+			}
+			return nil, err
+		}
 	}
 	h.socketSeries()
 	h.levelSeries()
@@ -164,6 +189,7 @@ func (h *Hub) newShard(i int, fronts []*listen.Front, key []byte) (*Shard, error
 		backlog: backlog{buffer: h.conf.RecvBuffer}, share: admit.NewShare(), pace: home.NewPace(h.conf.InFlight),
 		proofs: radius.NewProofs(batchSize), signatures: radius.NewSignatures(2 * batchSize),
 	}
+	s.sealer = dynauth.NewSealer(h.identity)
 	s.ids = home.NewIDs(home.IDsConfig{NeedSocket: s.openHomeSocket, MaxSockets: h.conf.HomeSockets, Seed: binary.BigEndian.Uint64(key[8:]) + uint64(i)})
 	s.loud.init()
 	for t, f := range fronts {
@@ -189,7 +215,15 @@ func (h *Hub) Run(ctx context.Context) error {
 		OnChange: h.homeChanged, Seed: h.conf.Seed, Listen: h.probeSocket,
 	})
 	others.Go(func() { _ = mon.Run(background) })
-	failed := make(chan error, len(h.shards))
+	failed := make(chan error, len(h.shards)+1)
+	if h.dynauth != nil {
+		defer h.dynauth.close()
+		others.Go(func() {
+			if err := h.dynauth.run(background); err != nil {
+				failed <- err
+			}
+		})
+	}
 	for _, s := range h.shards {
 		shards.Go(func() {
 			if err := s.run(); err != nil {
@@ -238,11 +272,16 @@ func (h *Hub) Apply(set *realm.Set) error {
 func (h *Hub) Snapshot() *Snapshot { return h.snap.Load() }
 
 // Fronts are the addresses listened on, ports resolved, in the order of
-// Config.Listen.
+// Config.Listen; those of dynamic authorisation come last.
 func (h *Hub) Fronts() []listen.Address {
 	var as []listen.Address
 	for _, f := range h.shards[0].fronts {
 		as = append(as, listen.Address{Service: f.Service, Addr: f.Addr})
+	}
+	if h.dynauth != nil {
+		for _, f := range h.dynauth.fronts {
+			as = append(as, listen.Address{Service: f.Service, Addr: f.Addr})
+		}
 	}
 	return as
 }

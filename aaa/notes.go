@@ -2,9 +2,11 @@ package aaa
 
 import (
 	"context"
+	"net/netip"
 
 	"go.uber.org/zap"
 
+	"github.com/roamgate/roamgate/aaa/dynauth"
 	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/pkg/udp"
 )
@@ -16,6 +18,9 @@ type note struct {
 	peer string
 	from udp.Addr
 	n    int64 // lines like this left out since the last one
+	// Of dynamic authorisation, in the place of why and from.
+	reverse dynauth.Reason
+	source  netip.AddrPort
 }
 
 // noteEvery is how often one reason is written, in ns.
@@ -32,7 +37,7 @@ func (s *Shard) note(why Reason, peer string, from udp.Addr) {
 		return
 	}
 	select {
-	case s.hub.notes <- note{why, peer, from, l.n}:
+	case s.hub.notes <- note{why: why, peer: peer, from: from, n: l.n}:
 		l.at, l.n = s.now, 0
 	default:
 		l.n++
@@ -52,6 +57,12 @@ func (h *Hub) writeNotes(ctx context.Context) {
 }
 
 func (h *Hub) write(n note) {
+	if n.reverse != dynauth.OK {
+		h.log.Info("dynamic authorisation noted",
+			zap.String("reason", n.reverse.String()), zap.String("peer", n.peer),
+			zap.Stringer("from", n.source), zap.Int64("suppressed", n.n))
+		return
+	}
 	h.log.Info("packet noted",
 		zap.String("reason", n.why.String()), zap.String("peer", n.peer),
 		zap.Stringer("from", n.from.AddrPort()), zap.Int64("suppressed", n.n))

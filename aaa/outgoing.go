@@ -3,6 +3,7 @@ package aaa
 import (
 	"fmt"
 
+	"github.com/roamgate/roamgate/aaa/dynauth"
 	"github.com/roamgate/roamgate/aaa/rewrite"
 	"github.com/roamgate/roamgate/pkg/nai"
 	"github.com/roamgate/roamgate/pkg/radius"
@@ -17,6 +18,7 @@ type visitor struct {
 	in, out *rewrite.Program
 	vars    rewrite.Vars // what is the same for all its packets
 	changed [2]stat.ID   // attributes, in and out
+	mark    dynauth.Mark // of a client whose NAS is hidden
 }
 
 // host is the same for a home.
@@ -171,6 +173,9 @@ func (s *Shard) outgoing(ex *Exchange, p *radius.Packet, index int32) (*radius.P
 	}
 	if why := s.rename(ex); why != OK {
 		return p, why
+	}
+	if v != nil && v.spec.HideNAS && !s.hideNAS(v) {
+		return p, ofRadius(radius.Overflow)
 	}
 	if !s.apply(hm.out, v, hm, hm.changed[dirOut], ex.sent == 0) {
 		return p, ofRadius(radius.Overflow)

@@ -113,6 +113,9 @@ func (s *Shard) authenticated(slot uint32, ex *Exchange, p *radius.Packet, hm *h
 			s.hub.sticky.Learn(any, hm.Index, s.now)
 		}
 	}
+	if p.Code() == radius.AccessAccept && ex.snap.reverse != nil && !ex.orphan {
+		s.learnAccept(ex, s.parsed(ex), p)
+	}
 	s.deliver(slot, ex, p, hm)
 }
 

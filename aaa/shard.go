@@ -11,6 +11,7 @@ import (
 
 	"github.com/roamgate/roamgate/aaa/admit"
 	"github.com/roamgate/roamgate/aaa/dedup"
+	"github.com/roamgate/roamgate/aaa/dynauth"
 	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/aaa/listen"
 	"github.com/roamgate/roamgate/aaa/rewrite"
@@ -58,6 +59,7 @@ type Shard struct {
 	wheel            *home.Wheel
 	crypt            *radius.Crypt
 	hasher           *accounting.Hasher
+	sealer           *dynauth.Sealer
 	tag              cipher.Block // keys our Proxy-State
 
 	arrivals   [batchSize]arrival
@@ -99,6 +101,8 @@ type scratch struct {
 	draftBuf  [radius.MaxLen]byte
 	spareBuf  [radius.MaxLen]byte // for a draft of what lies in the other
 	name      [nai.MaxLen]byte
+	session   dynauth.Session
+	nasBuf    [2 * (2 + radius.MaxValue)]byte
 	states    [radius.MaxLen]byte
 	recordBuf []byte
 	ended     []ending

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/roamgate/roamgate/aaa/client"
+	"github.com/roamgate/roamgate/aaa/dynauth"
 	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/pkg/stat"
 	"github.com/roamgate/roamgate/realm"
@@ -19,9 +20,10 @@ type Snapshot struct {
 
 	fence fence
 
-	clientStats []clientStats // by client.Client.Index
-	homeStats   []*homeStats  // by home.Home.Index; nil for homes of other configurations
-	realmStats  []realmStats  // by realm.Route.Index
+	reverse     *dynauth.Table // the way back, nil: the hub listens to no CoA
+	clientStats []clientStats  // by client.Client.Index
+	homeStats   []*homeStats   // by home.Home.Index; nil for homes of other configurations
+	realmStats  []realmStats   // by realm.Route.Index
 	// rejects is the operator's own text by realm.Route.Index, for those that
 	// have one.
 	rejects map[int32][]byte
@@ -130,6 +132,7 @@ func (h *Hub) compile(set *realm.Set) (*Snapshot, error) {
 	if s.filtering, err = h.filtering(s); err != nil {
 		return nil, err
 	}
+	h.compileReverse(s)
 	var other realmStats
 	if len(set.Routes) > h.conf.RealmSeries {
 		other = h.realmSeries("other")

@@ -270,6 +270,7 @@ func TestAdopt(t *testing.T) {
 	next.Clients = append([]realm.Client{{Name: "new", Secret: realm.Secret("x")}}, next.Clients...)
 	next.Pools[0], next.Pools[1] = next.Pools[1], next.Pools[0]
 	next.Routes[0].Auth, next.Routes[0].Acct, next.Routes[1].Auth, next.Routes[1].Acct = 1, 1, 0, 0
+	next.Clients[1].Secret = realm.Secret("another secret from now on")
 	next.Table = realm.NewTable(next.Routes)
 	r.m.Adopt(NewTable(next, r.book, NewSealer([]byte("0123456789abcdef"))))
 	r.says("visited", layeh.CodeDisconnectACK)

@@ -57,7 +57,7 @@ func (m *Machine) send(ex *exchange, kind int, now Clock) {
 		due = min(due, end)
 	}
 	m.timers.set(ex, due)
-	m.note(Event{Kind: kind, Code: radius.Code(ex.out[0]), Home: ex.sender.Spec.Name, Client: ex.link.client.Spec.Name})
+	m.note(Event{Kind: kind, Code: radius.Code(ex.out[0]), Home: ex.sender.Spec.Name, Client: ex.client.Spec.Name})
 }
 
 // expired repeats a request, moves it to another connection when this one has
@@ -99,6 +99,7 @@ func (m *Machine) write(ex *exchange) Reason {
 		panic("dynauth: kept request no longer parses")
 	}
 	c := ex.link.client
+	ex.client = c
 	p, why := m.filter(FromHome, &m.request, ex, c)
 	if why != OK {
 		return why
@@ -197,7 +198,7 @@ func (m *Machine) Reply(client string, conn Connection, datagram []byte, now Clo
 		m.dropReply(LateReply, client)
 		return
 	}
-	c := l.client
+	c := ex.client
 	if !answers(radius.Code(ex.out[0]), p.Code()) || !m.crypt.CheckResponse(p, &ex.outAuth, c.Secret) ||
 		p.Has(radius.MessageAuthenticator) && !m.crypt.CheckResponseMessageAuthenticator(p, &ex.outAuth, c.Secret) {
 		m.dropReply(BadReply, client)

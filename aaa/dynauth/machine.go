@@ -125,7 +125,8 @@ type exchange struct {
 	clients []*Client
 	ways    []*link // tried
 
-	link    *link // nil: not on its way
+	link    *link   // nil: not on its way
+	client  *Client // whose secret it was written with
 	out     []byte
 	outAuth [16]byte
 	outID   uint8

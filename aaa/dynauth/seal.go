@@ -80,6 +80,11 @@ func (s *Sealer) Mark(client string) (m Mark) {
 	return m
 }
 
+// Attributes are a packet or what becomes one.
+type Attributes interface {
+	First(t radius.Type) ([]byte, bool)
+}
+
 // Append appends what stands in a request toward a home in the place of
 // NAS-IP-Address, NAS-IPv6-Address and NAS-Identifier of p, which the caller
 // leaves out with any Operator-NAS-Identifier: a NAS-Identifier that is the
@@ -89,7 +94,7 @@ func (s *Sealer) Mark(client string) (m Mark) {
 // found again.
 //
 // hot: 0 allocs
-func (s *Sealer) Append(dst []byte, p *radius.Packet, operator []byte, m Mark) []byte {
+func (s *Sealer) Append(dst []byte, p Attributes, operator []byte, m Mark) []byte {
 	if len(operator) < 2 || len(operator) > radius.MaxValue {
 		return dst
 	}
@@ -116,7 +121,7 @@ func NASTypes() (d radius.Drop) {
 }
 
 // describe writes the plain octets of a token, whole blocks.
-func (s *Sealer) describe(p *radius.Packet, m Mark) int {
+func (s *Sealer) describe(p Attributes, m Mark) int {
 	clear(s.plain[:])
 	n := copy(s.plain[:], m[:])
 	for _, t := range [...]radius.Type{radius.NASIPAddress, radius.NASIPv6Address, radius.NASIdentifier} {

@@ -7,8 +7,8 @@
 // live in the shard's batch until the next Recv.
 //
 // UDP follows RFC 2865 section 2.4 and RFC 2866 section 2: authentication
-// and accounting are separate ports, the same socket answers. What it does
-// not do: it reads no packet, knows no client and speaks neither TCP nor
+// and accounting are separate ports, the same socket answers; so is dynamic
+// authorisation (RFC 5176 section 2.3), where homes send. What it does not do: it reads no packet, knows no client and speaks neither TCP nor
 // TLS.
 package listen
 
@@ -17,18 +17,16 @@ import "net/netip"
 // Service is what a front door offers.
 type Service uint8
 
-// The services of RFC 2865 and RFC 2866.
+// The services of RFC 2865, RFC 2866 and RFC 5176.
 const (
 	Auth Service = iota
 	Acct
+	DynAuth
 )
 
 // String gives the word used in metrics and logs.
 func (s Service) String() string {
-	if s == Acct {
-		return "acct"
-	}
-	return "auth"
+	return [...]string{Auth: "auth", Acct: "acct", DynAuth: "dynauth"}[s]
 }
 
 // Address is one place to listen on.

@@ -17,6 +17,7 @@ const patience = 5 * time.Second
 func TestServices(t *testing.T) {
 	assert.Equal(t, "auth", Auth.String())
 	assert.Equal(t, "acct", Acct.String())
+	assert.Equal(t, "dynauth", DynAuth.String())
 }
 
 // All shards share a chosen port, and the rows are in the order asked for.
