@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -152,7 +153,7 @@ func TestReference(t *testing.T) {
 			if !ok || strings.HasPrefix(strings.TrimSpace(line), "#") {
 				continue
 			}
-			path = filepath.Join(dir, strings.TrimSuffix(strings.Fields(path)[0], ","))
+			path = filepath.Join(dir, strings.TrimRight(strings.Fields(path)[0], ",}"))
 			require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
 			require.NoError(t, os.WriteFile(path, []byte("reference secret of "+filepath.Base(path)), 0o600))
 		}
@@ -228,4 +229,32 @@ func FuzzLoad(f *testing.F) {
 			reachable(t, set)
 		}
 	})
+}
+
+// TestReferenceIsComplete holds the keys of the reference files against what
+// the loader reads.
+func TestReferenceIsComplete(t *testing.T) {
+	found, err := filepath.Glob("../../configs/realms/*.yaml")
+	require.NoError(t, err)
+	var all strings.Builder
+	for _, f := range found {
+		text, err := os.ReadFile(f)
+		require.NoError(t, err)
+		all.Write(text)
+	}
+	var walk func(p *plan)
+	seen := make(map[*plan]bool)
+	walk = func(p *plan) {
+		if p == nil || seen[p] {
+			return
+		}
+		seen[p] = true
+		walk(p.elem)
+		for _, f := range p.fields {
+			assert.Regexp(t, `(?m)^[\s-]*(# )?([{].*[ {])?`+f.name+`:`, all.String(), "the reference explains %s", f.name)
+			walk(f.plan)
+		}
+	}
+	walk(planOf(reflect.TypeFor[entries]()))
+	walk(planOf(reflect.TypeFor[memberKeys]()))
 }
