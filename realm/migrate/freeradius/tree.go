@@ -5,24 +5,16 @@ import (
 	"strings"
 
 	"github.com/roamgate/roamgate/realm"
+	"github.com/roamgate/roamgate/realm/migrate"
 )
 
-// Error is what the original program refuses, or what is too large to be a
+// fail is what the original refuses, or what is too large to be a
 // configuration, and where.
-type Error struct {
-	Pos  realm.Pos
-	Text string
-}
-
-func (e *Error) Error() string {
-	if e.Pos.File == "" {
-		return e.Text
-	}
-	return fmt.Sprintf("%s:%d: %s", e.Pos.File, e.Pos.Line, e.Text)
-}
-
 func fail(pos realm.Pos, format string, args ...any) error {
-	return &Error{pos, fmt.Sprintf(format, args...)}
+	if pos.File == "" {
+		return fmt.Errorf(format, args...)
+	}
+	return migrate.Refuse(pos, format, args...)
 }
 
 // Pair is "name = value", or a name alone.
