@@ -62,11 +62,12 @@ type Exchange struct {
 	homeAuth [16]byte // ours toward the home
 	nonce    uint32   // inside our Proxy-State
 
-	began   int64 // monotonic ns, arrival
-	firstAt int64 // monotonic ns, first transmission to the present home
-	sentAt  int64 // monotonic ns, last transmission
-	rt      int64 // present retransmission timeout
-	key     uint64
+	began   int64  // monotonic ns, arrival
+	firstAt int64  // monotonic ns, first transmission to the present home
+	sentAt  int64  // monotonic ns, last transmission
+	rt      int64  // present retransmission timeout
+	key     uint64 // of the device
+	realm   uint64 // names the realm to the breaker, 0: there is none
 	turns   uint16 // waited for a commit
 	event   accounting.Key
 	content uint64

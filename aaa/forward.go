@@ -44,9 +44,11 @@ func (s *Shard) choose(slot uint32, ex *Exchange, p *radius.Packet) Reason {
 			sticky = idx
 		}
 	}
+	a := s.homeAsk(ex, p, sticky)
 	wait, busy := int32(-1), false
 	for {
-		idx, why := ex.pool.Pick(ex.key, sticky, ex.tried, s.now)
+		a.Exclude = ex.tried
+		idx, why := ex.pool.Pick(&a)
 		switch {
 		case why == home.OK:
 		case wait >= 0:
@@ -56,6 +58,8 @@ func (s *Shard) choose(slot uint32, ex *Exchange, p *radius.Packet) Reason {
 			return HomeBusy
 		case why == home.AllDown:
 			return HomesDown
+		case why == home.Silent:
+			return RealmSilent
 		case ex.tried != ex.barred:
 			return HomeTimeout
 		default:
@@ -86,12 +90,14 @@ func (s *Shard) choose(slot uint32, ex *Exchange, p *radius.Packet) Reason {
 // engage takes an identifier of a home for the Exchange.
 func (s *Shard) engage(slot uint32, ex *Exchange, idx int32) bool {
 	hm := ex.snap.Homes.Home(idx)
-	sock, id, ok := s.ids.Acquire(idx, ex.kind, hm.Addr[ex.kind].V4, slot, s.now)
+	line := hm.Line[ex.kind]
+	sock, id, ok := s.ids.Acquire(line, hm.Addr[ex.kind].V4, slot, s.now)
 	if !ok {
 		s.stats.Add(s.ctr.local[NoIdentifier], 1)
 		s.note(NoIdentifier, hm.Spec.Name, hm.Addr[ex.kind])
 		return false
 	}
+	hm.Load[ex.kind].Set(s.index, s.ids.Outstanding(line))
 	ex.homeIdx, ex.sock, ex.homeID = idx, int32(sock), id
 	ex.sent, ex.rt = 0, 0
 	s.crypt.Random(ex.homeAuth[:])
@@ -213,7 +219,9 @@ func (s *Shard) transmit(slot uint32, ex *Exchange) Reason {
 	ex.sent = min(ex.sent, math.MaxUint8-1) + 1 // a client may repeat for ever
 	ex.sentAt = s.now
 	s.pace.Sent(slot, ex.homeIdx, ex.kind, s.now)
-	hm.State[ex.kind].Sent(s.now)
+	if !s.silent(ex) {
+		hm.State[ex.kind].Sent(s.now)
+	}
 	s.arm(slot, ex)
 	return OK
 }
@@ -281,7 +289,7 @@ func (s *Shard) waitedLong(slot uint32, ex *Exchange) {
 func (s *Shard) unanswered(slot uint32, ex *Exchange) {
 	hm := ex.snap.Homes.Home(ex.homeIdx)
 	ctr := ex.snap.homeStats[ex.homeIdx]
-	hm.State[ex.kind].TimedOut(s.now)
+	silent := s.noteSilence(ex, hm)
 	s.stats.Add(ctr.timeouts[ex.kind], 1)
 	again := s.pace.Expired(slot, s.now)
 	if ex.orphan && ex.kind == home.Auth {
@@ -293,7 +301,7 @@ func (s *Shard) unanswered(slot uint32, ex *Exchange) {
 		s.giveUp(slot, ex, HomeTimeout)
 		return
 	}
-	if !s.well(ex) && s.failOver(slot, ex) {
+	if (silent || !s.well(ex)) && s.failOver(slot, ex) {
 		return
 	}
 	if int(ex.sent) >= t.MRC || ex.pool.Spec.Retransmit == realm.RetransmitClient {
@@ -333,7 +341,7 @@ func (s *Shard) failOver(slot uint32, ex *Exchange) bool {
 		return down
 	}
 	if old.sock != noSocket {
-		s.ids.Release(int(old.sock), old.homeIdx, old.kind, old.homeID, false, s.now)
+		s.release(&old, false)
 	}
 	s.stats.Add(s.ctr.failovers, 1)
 	if ex.sock == noSocket {
@@ -354,9 +362,16 @@ func (s *Shard) leaveHome(slot uint32, ex *Exchange, answered bool) {
 	}
 	s.pace.Leave(slot)
 	if ex.sock != noSocket {
-		s.ids.Release(int(ex.sock), ex.homeIdx, ex.kind, ex.homeID, answered || ex.sent == 0, s.now)
+		s.release(ex, answered || ex.sent == 0)
 	}
 	ex.homeIdx = -1
+}
+
+func (s *Shard) release(ex *Exchange, free bool) {
+	hm := ex.snap.Homes.Home(ex.homeIdx)
+	line := hm.Line[ex.kind]
+	s.ids.Release(int(ex.sock), line, ex.homeID, free, s.now)
+	hm.Load[ex.kind].Set(s.index, s.ids.Outstanding(line))
 }
 
 // giveUp ends an Exchange whose homes do not answer. An Access-Request is

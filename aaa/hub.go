@@ -133,6 +133,7 @@ func New(conf Config, set *realm.Set, rooms Rooms) (*Hub, error) {
 		homes: home.NewRegistry(conf.Seed), sticky: home.NewSticky(stickyConversations, stickyTTL),
 		notes: make(chan note, 1024), later: newLater(rooms.Spool, conf.Shards*conf.InFlight),
 	}
+	h.homes.Share(conf.Shards)
 	h.ctr = newHubStats(h)
 	h.sealer, h.dynauth = dynauth.NewSealer(h.identity), h.newDynAuth()
 	if err := h.Apply(set); err != nil {

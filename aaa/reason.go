@@ -53,6 +53,9 @@ const (
 	NoPool
 	HomesDown
 	HomeTimeout
+	// RealmSilent: every home left for the request leaves its realm unanswered
+	// while it answers others.
+	RealmSilent
 	NoIdentifier
 	// HomeBusy: the home is given no more than it answers, and there was no
 	// turn for this request in time.
@@ -109,6 +112,7 @@ var ownReasons = [numOwn]string{
 	NoPool:                            "no_pool",
 	HomesDown:                         "homes_down",
 	HomeTimeout:                       "home_timeout",
+	RealmSilent:                       "realm_silent",
 	NoIdentifier:                      "no_identifier",
 	HomeBusy:                          "home_busy",
 	ReplyTooLong:                      "reply_too_long",
@@ -177,7 +181,7 @@ func (r Reason) Text() string {
 	switch r {
 	case NoRoute, ScopeDenied, RealmNotAllowed, TransitDenied:
 		return "no roaming agreement for this realm"
-	case NoPool, HomesDown, HomeTimeout, NoIdentifier:
+	case NoPool, HomesDown, HomeTimeout, RealmSilent, NoIdentifier:
 		return "the home network does not answer"
 	case Overload, SpoolUnavailable:
 		return "try again later"
@@ -197,7 +201,7 @@ func (r Reason) Text() string {
 // for none.
 func (r Reason) ErrorCause() uint32 {
 	switch r {
-	case NoRoute, ScopeDenied, RealmNotAllowed, TransitDenied, Hairpin, NoPool, HomesDown, HomeTimeout, NoIdentifier, Loop:
+	case NoRoute, ScopeDenied, RealmNotAllowed, TransitDenied, Hairpin, NoPool, HomesDown, HomeTimeout, RealmSilent, NoIdentifier, Loop:
 		return 502 // Request Not Routable (Proxy)
 	case Overload, ofDevice(device.StoreAway):
 		return 506 // Resources Unavailable

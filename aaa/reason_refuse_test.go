@@ -9,6 +9,7 @@ import (
 	layeh "layeh.com/radius"
 	"layeh.com/radius/rfc2865"
 	"layeh.com/radius/rfc2869"
+	"layeh.com/radius/rfc3576"
 
 	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/aaa/listen"
@@ -127,6 +128,13 @@ func refusedByHomes() []provocation {
 			r.silent()
 		}},
 		{name: "in flight", why: HomesDown, place: local, count: 2, setup: setup{edit: impatient}, what: downInFlight},
+		{name: "one realm of a home that lives", why: RealmSilent, place: local, setup: setup{edit: withBreaker}, what: func(r *rig) {
+			silenceRealm(r)
+			p := r.rejected(r.ask(access(secretUser + "@dead.iot.example")))
+			assert.EqualValues(r.t, 502, rfc3576.ErrorCause_Get(p))
+			r.quietHome(0)
+			r.idle()
+		}},
 		{name: "256 in flight", why: NoIdentifier, place: local,
 			setup: setup{conf: func(c *Config) { c.InFlight, c.HomeSockets = 1024, 1 }}, what: exhausted},
 	}

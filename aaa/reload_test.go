@@ -84,9 +84,8 @@ func TestReloadTakesEffect(t *testing.T) {
 	r.clean()
 }
 
-// A home that was renamed counts its identifiers anew at the same address:
-// two requests there may share port and Identifier, and each gets its own
-// answer.
+// A home that was renamed is the same one to the identifiers: no two requests
+// in flight share port and Identifier, and each gets its own answer.
 func TestReloadRenamedHome(t *testing.T) {
 	r := newRigOf(t, setup{homes: 1, conf: func(c *Config) { c.InFlight = 1024 }})
 	type pair struct {
@@ -109,6 +108,11 @@ func TestReloadRenamedHome(t *testing.T) {
 		r.shard.flush()
 		fresh = append(fresh, pair{b, r.atHome(0)})
 	}
+	seen := map[string]bool{}
+	for _, p := range append(fresh, all...) {
+		seen[fmt.Sprint(p.at.hub, p.at.Identifier)] = true
+	}
+	require.Len(t, seen, 400)
 	for i := range 200 {
 		all[i].at.answer(layeh.CodeAccessAccept)
 		b, _ := read(t, from, patience)

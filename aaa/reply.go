@@ -25,11 +25,8 @@ func (s *Shard) hearReply(a *arrival, sock int, data []byte, from udp.Addr) {
 		s.badReply(idx, ofRadius(why), from)
 		return
 	}
-	a.state, a.from = arrivalUnsure, from
-	if len(s.draining) > 0 {
-		return
-	}
-	slot, hm, ok := s.asked(s.snap, sock, &a.Packet, from)
+	a.state, a.from, a.why = arrivalUseless, from, LateReply
+	slot, hm, ok := s.asked(sock, &a.Packet, from)
 	if !ok {
 		return
 	}
@@ -53,7 +50,7 @@ func (s *Shard) takeReply(a *arrival, sock int) {
 	case arrivalReply:
 		slot, hm, why = s.proved(a, sock)
 	default:
-		slot, hm, why = s.match(sock, &a.Packet, a.from)
+		why = a.why
 	}
 	if why != OK {
 		if idx, ok := s.whose(a.from); ok {
@@ -67,7 +64,7 @@ func (s *Shard) takeReply(a *arrival, sock int) {
 // proved judges a reply by its proofs. The first of two equal replies in one
 // batch has ended the Exchange.
 func (s *Shard) proved(a *arrival, sock int) (slot uint32, hm *home.Home, why Reason) {
-	slot, hm, ok := s.asked(s.snap, sock, &a.Packet, a.from)
+	slot, hm, ok := s.asked(sock, &a.Packet, a.from)
 	if !ok || slot != a.slot || s.slab.token(slot) != a.token {
 		return noSlot, nil, LateReply
 	}
@@ -90,6 +87,9 @@ func (s *Shard) replied(slot uint32, hm *home.Home, p *radius.Packet) {
 	ex := s.slab.at(slot)
 	idx, kind := hm.Index, ex.kind
 	hm.State[kind].Answered(s.now)
+	if ex.realm != 0 {
+		s.hub.homes.Breaker().Answered(idx, ex.realm)
+	}
 	ctr := ex.snap.homeStats[idx]
 	s.stats.Observe(ctr.seconds[kind], s.now-ex.sentAt)
 	s.stats.Add(ctr.responses[kind][resultOf(p.Code())], 1)
@@ -119,69 +119,24 @@ func (s *Shard) authenticated(slot uint32, ex *Exchange, p *radius.Packet, hm *h
 	s.deliver(slot, ex, p, hm)
 }
 
-// whose finds the home of a reply's source, in older configurations too
-// while their Exchanges run.
+// whose finds the home of a reply's source, also one that is gone.
 func (s *Shard) whose(from udp.Addr) (int32, bool) {
-	if idx, _, ok := s.snap.Homes.FromAddr(from); ok {
-		return idx, true
-	}
-	for _, d := range s.draining {
-		if idx, _, ok := d.Homes.FromAddr(from); ok {
-			return idx, true
-		}
-	}
-	return 0, false
-}
-
-// match finds the Exchange that a packet answers. A home whose name has
-// changed is another home at the same address to the present configuration,
-// so older ones are asked too while their Exchanges run.
-func (s *Shard) match(sock int, p *radius.Packet, from udp.Addr) (slot uint32, hm *home.Home, why Reason) {
-	slot, hm, why = s.matchIn(s.snap, sock, p, from)
-	for i := 0; why != OK && i < len(s.draining); i++ {
-		at, by, verdict := s.matchIn(s.draining[i], sock, p, from)
-		if verdict != LateReply {
-			slot, hm, why = at, by, verdict
-		}
-	}
-	if why == BadResponseAuthenticator || why == ReplyBadMessageAuthenticator {
-		hm.State[s.slab.at(slot).kind].BadAuthenticator(s.now)
-	}
-	return slot, hm, why
-}
-
-func (s *Shard) matchIn(snap *Snapshot, sock int, p *radius.Packet, from udp.Addr) (slot uint32, hm *home.Home, why Reason) {
-	slot, hm, ok := s.asked(snap, sock, p, from)
-	if !ok {
-		return noSlot, nil, LateReply
-	}
-	return slot, hm, s.authenticReply(s.slab.at(slot), hm, p)
+	idx, _, ok := s.snap.Homes.FromAddr(from)
+	return idx, ok
 }
 
 // asked finds the Exchange that has sent its request where p comes from,
 // under p's identifier.
-func (s *Shard) asked(snap *Snapshot, sock int, p *radius.Packet, from udp.Addr) (slot uint32, hm *home.Home, ok bool) {
-	idx, kind, ok := snap.Homes.FromAddr(from)
+func (s *Shard) asked(sock int, p *radius.Packet, from udp.Addr) (slot uint32, hm *home.Home, ok bool) {
+	line, ok := s.snap.Homes.Line(from)
 	if ok {
-		slot, ok = s.ids.Find(sock, idx, kind, p.Identifier())
+		slot, ok = s.ids.Find(sock, line, p.Identifier())
 	}
 	if !ok {
 		return noSlot, nil, false
 	}
-	return slot, s.slab.at(slot).snap.Homes.Home(idx), true
-}
-
-func (s *Shard) authenticReply(ex *Exchange, hm *home.Home, p *radius.Packet) Reason {
-	why := shapeOfReply(ex, hm, p)
-	switch {
-	case why == ReplyCode:
-		return why
-	case !s.crypt.CheckResponse(p, &ex.homeAuth, hm.Secret):
-		return BadResponseAuthenticator
-	case p.Has(radius.MessageAuthenticator) && !s.crypt.CheckResponseMessageAuthenticator(p, &ex.homeAuth, hm.Secret):
-		return ReplyBadMessageAuthenticator
-	}
-	return why
+	ex := s.slab.at(slot)
+	return slot, ex.snap.Homes.Home(ex.homeIdx), true
 }
 
 // shapeOfReply judges what can be seen without a proof: ReplyCode first, a

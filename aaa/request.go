@@ -41,7 +41,7 @@ const (
 	arrivalRequest                     // proofs asked for
 	arrivalReply                       // proofs asked for
 	arrivalStatus
-	arrivalUnsure // a reply that is proved by itself, in older configurations too
+	arrivalUseless // a reply to nothing that is asked, or of another kind
 )
 
 // hear takes one datagram of a front door up to its proofs. The order is a
@@ -190,7 +190,7 @@ func (s *Shard) claim(f *listen.Front, a *arrival) {
 		s.slab.at(other).orphan = true
 		s.drop(c, Displaced, from)
 	}
-	if slot == noSlot || (s.slab.max-s.slab.used < s.slab.max/reserve && !a.urgent()) {
+	if slot == noSlot || !s.admits(a) {
 		s.dups.Forget(entry)
 		s.giveBack(slot)
 		s.drop(c, Overload, from)
@@ -199,6 +199,7 @@ func (s *Shard) claim(f *listen.Front, a *arrival) {
 	}
 	ex := s.begin(slot)
 	ex.stage, ex.kind, ex.front, ex.id = stageWaiting, kind, f.Index, p.Identifier()
+	s.held[kind]++
 	ex.from, ex.local, ex.entry, ex.client = from, local, entry, c
 	ex.auth = *p.Authenticator()
 	s.slab.keep(ex, p.Bytes())
@@ -216,6 +217,17 @@ func (s *Shard) giveBack(slot uint32) {
 	}
 	s.slab.at(slot).stage = stageParked
 	s.slab.put(slot)
+}
+
+// admits keeps a part of the slab for running conversations, and one for each
+// kind: accounting that nobody takes must not end authentication, nor a flood
+// of conversations accounting.
+func (s *Shard) admits(a *arrival) bool {
+	limit := s.slab.max - s.slab.max/(2*reserve)
+	if a.kind == home.Acct {
+		limit = s.slab.max - s.slab.max/4
+	}
+	return s.held[a.kind] < limit && (s.slab.max-s.slab.used >= s.slab.max/reserve || a.urgent())
 }
 
 // urgent requests belong to a conversation that already holds memory

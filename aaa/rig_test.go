@@ -260,6 +260,7 @@ func (r *rig) clean() {
 	r.settleDown()
 	s := r.shard
 	assert.Zero(r.t, s.slab.used, "exchanges")
+	assert.Zero(r.t, s.held, "exchanges by kind")
 	assert.Zero(r.t, s.ids.InUse(), "identifiers in use")
 	assert.Zero(r.t, s.ids.Counters().Misused, "identifiers released twice")
 	assert.Zero(r.t, s.wheel.Len(), "timers")

@@ -49,6 +49,7 @@ type Shard struct {
 	draining []*Snapshot // older ones whose Exchanges still run
 
 	slab             slab
+	held             [2]int // Exchanges of clients, by home.Kind
 	dups             *dedup.Cache
 	share            *admit.Share
 	loud             loud
@@ -369,6 +370,9 @@ func (s *Shard) end(slot uint32) {
 	ex := s.slab.at(slot)
 	s.wheel.Cancel(slot)
 	s.leaveHome(slot, ex, false)
+	if !ex.replay {
+		s.held[ex.kind]--
+	}
 	use := &ex.snap.uses[s.index]
 	if use.n--; use.n == 0 && ex.snap != s.snap {
 		s.draining = slices.DeleteFunc(s.draining, func(d *Snapshot) bool { return d == ex.snap })

@@ -122,12 +122,11 @@ func (h *Hub) compile(set *realm.Set) (*Snapshot, error) {
 	for i := range set.Clients {
 		s.clientStats[i] = h.clientSeries(set.Clients[i].Name)
 	}
-	for i := range set.Homes {
-		hm := view.Homes()[i]
+	for _, hm := range view.Legs() {
 		for int(hm.Index) >= len(s.homeStats) {
 			s.homeStats = append(s.homeStats, nil)
 		}
-		s.homeStats[hm.Index] = h.homeSeries(set.Homes[i].Name)
+		s.homeStats[hm.Index] = h.homeSeries(hm.Spec.Name)
 	}
 	if s.filtering, err = h.filtering(s); err != nil {
 		return nil, err

@@ -91,6 +91,7 @@ type Home struct {
 	Host               string
 	AuthPort, AcctPort uint16 // of Host; 0: does not serve that
 	Found              []netip.Addr
+	Unfound            string // why it has none, for people; "": it has not been asked for
 	// Group is whom the home belongs to, nil: it stands for itself.
 	Group *Group
 	// Realms are those that may be sent to it, nil: all.

@@ -253,9 +253,9 @@ func TestKindsApart(t *testing.T) {
 	auth, _ := h.Health(Auth)
 	acct, _ := h.Health(Acct)
 	assert.Equal(t, []Health{Up, Down}, []Health{auth, acct})
-	_, why := v.Pool(0, Auth).Pick(1, -1, 0, 0)
+	_, why := pick(v.Pool(0, Auth), 1, -1, 0, 0)
 	assert.Equal(t, OK, why)
-	_, why = v.Pool(0, Acct).Pick(1, -1, 0, 0)
+	_, why = pick(v.Pool(0, Acct), 1, -1, 0, 0)
 	assert.Equal(t, AllDown, why)
 }
 

@@ -10,7 +10,7 @@ const socketRetry = second
 // its default.
 type IDsConfig struct {
 	Rest           time.Duration // 30 s: how long an unanswered identifier is not used again
-	MaxOutstanding int           // per home and kind, all that MaxSockets allow
+	MaxOutstanding int           // per address, all that MaxSockets allow
 	MaxSockets     int           // per address family, 64
 	// NeedSocket opens one more socket of the family and names it by a small
 	// number: numbers index an array. It is called from Acquire.
@@ -38,7 +38,7 @@ type IDCounters struct {
 // grows by 1.6 KiB for each such pair when first used.
 type IDs struct {
 	conf     IDsConfig
-	lines    []line // by home and kind
+	lines    []line // by the number of an address, see View.Line
 	families [2]family
 	place    []int32 // by socket: position in its family
 	rest     int64
@@ -80,20 +80,20 @@ func (d *IDs) Counters() IDCounters { return d.counters }
 // InUse is the number of identifiers acquired and not released.
 func (d *IDs) InUse() int { return d.inUse }
 
-// Outstanding is the number of identifiers in use toward a home.
-func (d *IDs) Outstanding(home int32, kind Kind) int {
-	if i := lineOf(home, kind); i < len(d.lines) {
-		return d.lines[i].out
+// Outstanding is the number of identifiers in use toward an address.
+func (d *IDs) Outstanding(line int32) int {
+	if int(line) < len(d.lines) {
+		return d.lines[line].out
 	}
 	return 0
 }
 
-// Acquire takes an identifier toward the home for the exchange in slot. v4
-// is the family of the home's address of that kind. It is not ok when the
-// home has all it may have: the caller tries another home or sheds.
-// hot: 0 allocs unless the home meets a socket for the first time
-func (d *IDs) Acquire(home int32, kind Kind, v4 bool, slot uint32, now int64) (sock int, id uint8, ok bool) {
-	l := d.line(home, kind)
+// Acquire takes an identifier toward an address for the exchange in slot. v4
+// is the family of the address. It is not ok when the home there has all it
+// may have: the caller tries another home or sheds.
+// hot: 0 allocs unless the address meets a socket for the first time
+func (d *IDs) Acquire(line int32, v4 bool, slot uint32, now int64) (sock int, id uint8, ok bool) {
+	l := d.line(line)
 	if l.out >= d.conf.MaxOutstanding {
 		d.counters.Capped++
 		return 0, 0, false
@@ -119,8 +119,8 @@ func (d *IDs) Acquire(home int32, kind Kind, v4 bool, slot uint32, now int64) (s
 // Find gives the slot of the exchange that holds the identifier. What is not
 // outstanding - a late, second or invented reply - is not found.
 // hot: 0 allocs
-func (d *IDs) Find(sock int, home int32, kind Kind, id uint8) (slot uint32, ok bool) {
-	b := d.block(sock, home, kind)
+func (d *IDs) Find(sock int, line int32, id uint8) (slot uint32, ok bool) {
+	b := d.block(sock, line)
 	if b == nil || !b.isBusy(id) {
 		return 0, false
 	}
@@ -130,22 +130,19 @@ func (d *IDs) Find(sock int, home int32, kind Kind, id uint8) (slot uint32, ok b
 // Release gives the identifier back. Answered means that a verified reply
 // came; any other identifier rests.
 // hot: 0 allocs
-func (d *IDs) Release(sock int, home int32, kind Kind, id uint8, answered bool, now int64) {
-	b := d.block(sock, home, kind)
+func (d *IDs) Release(sock int, line int32, id uint8, answered bool, now int64) {
+	b := d.block(sock, line)
 	if b == nil || !b.isBusy(id) {
 		d.counters.Misused++
 		return
 	}
-	d.lines[lineOf(home, kind)].out--
+	d.lines[line].out--
 	d.inUse--
 	b.give(id, answered, now+d.rest)
 }
 
-func lineOf(home int32, kind Kind) int { return int(home)*kinds + int(kind) }
-
-func (d *IDs) line(home int32, kind Kind) *line {
-	i := lineOf(home, kind)
-	for i >= len(d.lines) {
+func (d *IDs) line(i int32) *line {
+	for int(i) >= len(d.lines) {
 		d.lines = append(d.lines, line{})
 	}
 	return &d.lines[i]
@@ -167,16 +164,15 @@ func (d *IDs) took(l *line, fam *family, id uint8) (sock int, _ uint8, ok bool) 
 // block finds what belongs to a socket and a home. A socket of the other
 // family can share the position but never the home's address; the caller
 // knows the source address of the reply.
-func (d *IDs) block(sock int, home int32, kind Kind) *block {
-	i := lineOf(home, kind)
-	if sock < 0 || sock >= len(d.place) || home < 0 || i >= len(d.lines) {
+func (d *IDs) block(sock int, line int32) *block {
+	if sock < 0 || sock >= len(d.place) || line < 0 || int(line) >= len(d.lines) {
 		return nil
 	}
 	pos := int(d.place[sock])
-	if pos < 0 || pos >= len(d.lines[i].blocks) {
+	if pos < 0 || pos >= len(d.lines[line].blocks) {
 		return nil
 	}
-	return d.lines[i].blocks[pos]
+	return d.lines[line].blocks[pos]
 }
 
 // widen lets the line use one more socket of its family, opened if needed.

@@ -31,7 +31,7 @@ type wireID struct {
 }
 
 func acquire(t require.TestingT, d *IDs, home int32, slot uint32, now int64) wireID {
-	sock, id, ok := d.Acquire(home, Auth, true, slot, now)
+	sock, id, ok := d.Acquire(at(home, Auth), true, slot, now)
 	require.True(t, ok)
 	return wireID{sock, id}
 }
@@ -49,9 +49,9 @@ func TestIDsOneSocketServesEveryHome(t *testing.T) {
 	assert.Equal(t, 2, o.n, "the 257th of a home needs a second socket")
 	acquire(t, d, 1, 0, 0)
 	assert.Equal(t, 2, o.n, "which the next home shares")
-	assert.Equal(t, 257, d.Outstanding(0, Auth))
-	assert.Zero(t, d.Outstanding(0, Acct))
-	assert.Zero(t, d.Outstanding(1000, Acct))
+	assert.Equal(t, 257, d.Outstanding(at(0, Auth)))
+	assert.Zero(t, d.Outstanding(at(0, Acct)))
+	assert.Zero(t, d.Outstanding(at(1000, Acct)))
 	assert.Equal(t, 100*256+2, d.InUse())
 }
 
@@ -61,15 +61,15 @@ func TestIDsReuse(t *testing.T) {
 	d := NewIDs(IDsConfig{NeedSocket: o.open, MaxSockets: 1, Rest: 30 * time.Second})
 	first := acquire(t, d, 1, 0, 0)
 	second1 := acquire(t, d, 1, 0, 0)
-	d.Release(first.sock, 1, Auth, first.id, true, 0)
-	d.Release(second1.sock, 1, Auth, second1.id, false, 0)
+	d.Release(first.sock, at(1, Auth), first.id, true, 0)
+	d.Release(second1.sock, at(1, Auth), second1.id, false, 0)
 	for i := range 254 {
 		got := acquire(t, d, 1, 0, int64(i))
 		require.NotEqual(t, first, got)
 		require.NotEqual(t, second1, got)
 	}
 	assert.Equal(t, first, acquire(t, d, 1, 0, 1000))
-	_, _, ok := d.Acquire(1, Auth, true, 0, 30*second-1)
+	_, _, ok := d.Acquire(at(1, Auth), true, 0, 30*second-1)
 	assert.False(t, ok, "still resting")
 	assert.Equal(t, uint64(1), d.Counters().Exhausted)
 	assert.Equal(t, second1, acquire(t, d, 1, 0, 30*second+20*millisecond))
@@ -92,13 +92,13 @@ func TestIDsCap(t *testing.T) {
 	for range 300 {
 		last = acquire(t, d, 5, 0, 0)
 	}
-	_, _, ok := d.Acquire(5, Auth, true, 0, 0)
+	_, _, ok := d.Acquire(at(5, Auth), true, 0, 0)
 	assert.False(t, ok)
 	assert.Equal(t, uint64(1), d.Counters().Capped)
-	_, _, ok = d.Acquire(5, Acct, true, 0, 0)
+	_, _, ok = d.Acquire(at(5, Acct), true, 0, 0)
 	assert.True(t, ok, "accounting is counted apart")
 	acquire(t, d, 6, 0, 0)
-	d.Release(last.sock, 5, Auth, last.id, false, 0)
+	d.Release(last.sock, at(5, Auth), last.id, false, 0)
 	acquire(t, d, 5, 0, 0)
 }
 
@@ -109,12 +109,12 @@ func TestIDsDeadHome(t *testing.T) {
 	d := NewIDs(IDsConfig{NeedSocket: o.open, MaxSockets: 4})
 	refused := 0
 	for i := range 5000 {
-		sock, id, ok := d.Acquire(1, Auth, true, 0, int64(i)*millisecond)
+		sock, id, ok := d.Acquire(at(1, Auth), true, 0, int64(i)*millisecond)
 		if !ok {
 			refused++
 			continue
 		}
-		d.Release(sock, 1, Auth, id, false, int64(i)*millisecond)
+		d.Release(sock, at(1, Auth), id, false, int64(i)*millisecond)
 	}
 	assert.Equal(t, 5000-4*256, refused)
 	assert.Equal(t, 4, o.n)
@@ -126,14 +126,14 @@ func TestIDsDeadHome(t *testing.T) {
 func TestIDsFamilies(t *testing.T) {
 	var o opener
 	d := NewIDs(IDsConfig{NeedSocket: o.open})
-	s4, id4, _ := d.Acquire(1, Auth, true, 4, 0)
-	s6, id6, _ := d.Acquire(2, Auth, false, 6, 0)
+	s4, id4, _ := d.Acquire(at(1, Auth), true, 4, 0)
+	s6, id6, _ := d.Acquire(at(2, Auth), false, 6, 0)
 	assert.NotEqual(t, s4, s6)
 	assert.Equal(t, []bool{true, false}, o.v4)
-	slot, ok := d.Find(s4, 1, Auth, id4)
+	slot, ok := d.Find(s4, at(1, Auth), id4)
 	assert.True(t, ok)
 	assert.Equal(t, uint32(4), slot)
-	slot, ok = d.Find(s6, 2, Auth, id6)
+	slot, ok = d.Find(s6, at(2, Auth), id6)
 	assert.True(t, ok)
 	assert.Equal(t, uint32(6), slot)
 }
@@ -143,13 +143,13 @@ func TestIDsFamilies(t *testing.T) {
 func TestIDsSocketFails(t *testing.T) {
 	o := opener{fail: true}
 	d := NewIDs(IDsConfig{NeedSocket: o.open})
-	_, _, ok := d.Acquire(1, Auth, true, 0, 0)
+	_, _, ok := d.Acquire(at(1, Auth), true, 0, 0)
 	assert.False(t, ok)
 	o.fail = false
-	_, _, ok = d.Acquire(1, Auth, true, 0, second-1)
+	_, _, ok = d.Acquire(at(1, Auth), true, 0, second-1)
 	assert.False(t, ok)
 	assert.Equal(t, uint64(2), d.Counters().NoSocket)
-	_, _, ok = d.Acquire(2, Auth, false, 0, 1)
+	_, _, ok = d.Acquire(at(2, Auth), false, 0, 1)
 	assert.True(t, ok, "the other family is not affected")
 	acquire(t, d, 1, 0, second)
 }
@@ -177,19 +177,19 @@ func TestIDsFindNothing(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			before := d.Counters().Misused
-			_, ok := d.Find(tt.sock, tt.home, tt.kind, tt.id)
+			_, ok := d.Find(tt.sock, at(tt.home, tt.kind), tt.id)
 			assert.False(t, ok)
-			d.Release(tt.sock, tt.home, tt.kind, tt.id, true, 0)
+			d.Release(tt.sock, at(tt.home, tt.kind), tt.id, true, 0)
 			assert.Equal(t, before+1, d.Counters().Misused)
 		})
 	}
-	slot, ok := d.Find(w.sock, 1, Auth, w.id)
+	slot, ok := d.Find(w.sock, at(1, Auth), w.id)
 	assert.True(t, ok)
 	assert.Equal(t, uint32(9), slot)
-	d.Release(w.sock, 1, Auth, w.id, true, 0)
-	_, ok = d.Find(w.sock, 1, Auth, w.id)
+	d.Release(w.sock, at(1, Auth), w.id, true, 0)
+	_, ok = d.Find(w.sock, at(1, Auth), w.id)
 	assert.False(t, ok, "a second reply")
-	d.Release(w.sock, 1, Auth, w.id, true, 0)
+	d.Release(w.sock, at(1, Auth), w.id, true, 0)
 	assert.Zero(t, d.InUse())
 }
 
@@ -219,7 +219,7 @@ func TestIDsModel(t *testing.T) {
 			"acquire": func(t *rapid.T) {
 				home, kind := rapid.Int32Range(0, 2).Draw(t, "home"), Kind(rapid.IntRange(0, 1).Draw(t, "kind"))
 				for range rapid.SampledFrom([]int{1, 10, 300}).Draw(t, "many") {
-					sock, id, ok := d.Acquire(home, kind, true, slot, now)
+					sock, id, ok := d.Acquire(at(home, kind), true, slot, now)
 					if !ok {
 						require.GreaterOrEqual(t, count(home, kind)+len(resting), min(limit, sockets*256))
 						continue
@@ -245,7 +245,7 @@ func TestIDsModel(t *testing.T) {
 					} else {
 						order = order[1:]
 					}
-					d.Release(k.sock, k.home, k.kind, k.id, answered, now)
+					d.Release(k.sock, at(k.home, k.kind), k.id, answered, now)
 					delete(busy, k)
 					if !answered {
 						resting[k] = now + 30*second
@@ -257,12 +257,12 @@ func TestIDsModel(t *testing.T) {
 				require.Equal(t, len(busy), d.InUse())
 				require.LessOrEqual(t, o.n, sockets)
 				for k, s := range busy {
-					if got, ok := d.Find(k.sock, k.home, k.kind, k.id); !ok || got != s {
+					if got, ok := d.Find(k.sock, at(k.home, k.kind), k.id); !ok || got != s {
 						require.Fail(t, "lost", "%v found %v slot %d, want %d", k, ok, got, s)
 					}
 				}
 				for k := range resting {
-					if _, ok := d.Find(k.sock, k.home, k.kind, k.id); ok {
+					if _, ok := d.Find(k.sock, at(k.home, k.kind), k.id); ok {
 						require.Fail(t, "found while resting", "%v", k)
 					}
 				}
@@ -278,9 +278,9 @@ func TestIDsAllocs(t *testing.T) {
 	acquire(t, d, 3, 0, 0)
 	now := int64(0)
 	assert.Zero(t, testing.AllocsPerRun(1000, func() {
-		sock, id, _ := d.Acquire(3, Auth, true, 1, now)
-		d.Find(sock, 3, Auth, id)
-		d.Release(sock, 3, Auth, id, now%3 != 0, now)
+		sock, id, _ := d.Acquire(at(3, Auth), true, 1, now)
+		d.Find(sock, at(3, Auth), id)
+		d.Release(sock, at(3, Auth), id, now%3 != 0, now)
 		now += second
 	}))
 }
@@ -298,11 +298,14 @@ func BenchmarkHotIDs(b *testing.B) {
 	for b.Loop() { // 4096 in flight to 8 homes
 		r := &ring[n%len(ring)]
 		if n >= len(ring) {
-			d.Find(r.sock, r.home, Auth, r.id)
-			d.Release(r.sock, r.home, Auth, r.id, true, 0)
+			d.Find(r.sock, at(r.home, Auth), r.id)
+			d.Release(r.sock, at(r.home, Auth), r.id, true, 0)
 		}
 		r.home = int32(n & 7)
-		r.sock, r.id, _ = d.Acquire(r.home, Auth, true, uint32(n), 0)
+		r.sock, r.id, _ = d.Acquire(at(r.home, Auth), true, uint32(n), 0)
 		n++
 	}
 }
+
+// at is a line for each home and kind.
+func at(home int32, kind Kind) int32 { return int32(lineOf(home, kind)) }

@@ -28,11 +28,13 @@ type Cause uint8
 
 // The causes.
 const (
-	Well      Cause = iota // it is up
-	Timeout                // requests are not answered
-	Probe                  // Status-Server is not answered
-	BadSecret              // what it answers does not verify
-	Disabled               // the operator took it out
+	Well       Cause = iota // it is up
+	Timeout                 // requests are not answered
+	Probe                   // Status-Server is not answered
+	BadSecret               // what it answers does not verify
+	Disabled                // the operator took it out
+	Unresolved              // its name has not been looked up yet
+	DNSError                // its name has no address that can be used
 )
 
 // Reason is why Pick chose no home.
@@ -43,13 +45,14 @@ const (
 	OK       Reason = iota
 	NoMember        // no member does this kind, is enabled and not excluded
 	AllDown         // every such member is down, and this is no time for a trial
+	Silent          // every such member leaves this realm unanswered
 )
 
 var (
 	kindNames   = [...]string{"auth", "acct"}
 	healthNames = [...]string{"up", "degraded", "down"}
-	causeNames  = [...]string{"well", "timeout", "probe", "bad_secret", "disabled"}
-	reasonNames = [...]string{"ok", "no_member", "all_down"}
+	causeNames  = [...]string{"well", "timeout", "probe", "bad_secret", "disabled", "unresolved", "dns_error"}
+	reasonNames = [...]string{"ok", "no_member", "all_down", "silent"}
 )
 
 // String gives the label.

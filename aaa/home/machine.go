@@ -75,7 +75,7 @@ func (s *State) step(now int64) change {
 func (s *State) listen(now int64) {
 	m := &s.machine
 	sent, answered := s.sent.Load(), s.answered.Load()
-	heard := max(answered, m.excused)
+	heard := max(answered, m.excused, s.excuse.Load())
 	switch {
 	case sent <= heard:
 		m.silent = 0

@@ -118,9 +118,9 @@ func (m *Monitor) tick(now int64) {
 	if v == nil {
 		return
 	}
-	for _, h := range v.Homes() {
+	for _, h := range v.Legs() {
 		for k := Auth; k < kinds; k++ {
-			if h.Has(k) && !h.Spec.Disabled && v.owns(h, k) {
+			if h.Has(k) && !h.Spec.Disabled && h.mode().Use != Off && v.owns(h, k) {
 				m.watch(h, k, now)
 			}
 		}

@@ -333,7 +333,7 @@ func TestConcurrentUse(t *testing.T) {
 			for range 20_000 {
 				v, at, key := view.Load(), now.Add(millisecond), rnd.next()
 				was, _ := sticky.Find(key%64<<32, at)
-				home, why := v.Pool(0, Auth).Pick(key, was, 0, at)
+				home, why := pick(v.Pool(0, Auth), key, was, 0, at)
 				if why != OK {
 					continue
 				}

@@ -250,6 +250,8 @@ func (p *Pace) Leave(slot uint32) {
 	at.state = nowhere
 }
 
+func lineOf(home int32, kind Kind) int { return int(home)*kinds + int(kind) }
+
 func (p *Pace) line(home int32, kind Kind) *paced {
 	i := lineOf(home, kind)
 	for i >= len(p.lines) {

@@ -84,7 +84,7 @@ func TestPick(t *testing.T) {
 			}
 			p := v.Pool(0, Auth)
 			for key := range uint64(50) {
-				got, why := p.Pick(key, tt.sticky, tt.exclude, int64(key+1)*second)
+				got, why := pick(p, key, tt.sticky, tt.exclude, int64(key+1)*second)
 				require.Equal(t, tt.why, why)
 				if why == OK {
 					require.Contains(t, tt.want, got)
@@ -109,7 +109,7 @@ func TestPickShares(t *testing.T) {
 			before := map[uint64]int32{}
 			for range n {
 				key := r.next()
-				before[key], _ = p.Pick(key, -1, 0, 0)
+				before[key], _ = pick(p, key, -1, 0, 0)
 				count[before[key]]++
 			}
 			sum := 0
@@ -122,7 +122,7 @@ func TestPickShares(t *testing.T) {
 			}
 			v.Home(2).State[Auth].set(Down, Timeout, false, 0)
 			for key, home := range before {
-				now, _ := p.Pick(key, -1, 0, 0)
+				now, _ := pick(p, key, -1, 0, 0)
 				if home != 2 {
 					require.Equal(t, home, now)
 				}
@@ -144,8 +144,8 @@ func TestPickDoesNotPolarise(t *testing.T) {
 	var count [2]float64
 	for range 20_000 {
 		key := r.next()
-		if home, _ := first.Pool(0, Auth).Pick(key, -1, 0, 0); home == 0 {
-			home, _ = next.Pool(0, Auth).Pick(key, -1, 0, 0)
+		if home, _ := pick(first.Pool(0, Auth), key, -1, 0, 0); home == 0 {
+			home, _ = pick(next.Pool(0, Auth), key, -1, 0, 0)
 			count[home]++
 		}
 	}
@@ -161,7 +161,7 @@ func TestPickTrialOfDownHomes(t *testing.T) {
 	seen := map[int32]int{}
 	down := 0
 	for now := int64(0); now < 10*second; now += 10 * millisecond {
-		home, why := p.Pick(uint64(now), -1, 0, now+second)
+		home, why := pick(p, uint64(now), -1, 0, now+second)
 		if why == AllDown {
 			down++
 			continue
@@ -182,14 +182,14 @@ func TestPickTrialBesideUp(t *testing.T) {
 	p := v.Pool(0, Auth)
 	var at []int64
 	for now := int64(0); now < 200*second; now += 100 * millisecond {
-		home, why := p.Pick(uint64(now), -1, 0, now)
+		home, why := pick(p, uint64(now), -1, 0, now)
 		require.Equal(t, OK, why)
 		if home == 0 {
 			at = append(at, now/second)
 		}
-		home, _ = p.Pick(uint64(now), 1, 0, now)
+		home, _ = pick(p, uint64(now), 1, 0, now)
 		require.Equal(t, int32(1), home)
-		home, _ = p.Pick(uint64(now), -1, 1<<9, now)
+		home, _ = pick(p, uint64(now), -1, 1<<9, now)
 		require.Equal(t, int32(1), home)
 	}
 	require.Greater(t, len(at), 6)
@@ -206,12 +206,12 @@ func TestPoolMasks(t *testing.T) {
 	require.Equal(t, 64, p.Len())
 	exclude := uint64(0)
 	for range 64 {
-		home, why := p.Pick(77, -1, exclude, 0)
+		home, why := pick(p, 77, -1, exclude, 0)
 		require.Equal(t, OK, why)
 		require.Zero(t, exclude&p.Bit(home))
 		exclude |= p.Bit(home)
 	}
-	_, why := p.Pick(77, -1, exclude, 0)
+	_, why := pick(p, 77, -1, exclude, 0)
 	assert.Equal(t, NoMember, why)
 	assert.Zero(t, p.Bit(64))
 	assert.Equal(t, int32(63), p.Member(63))
@@ -223,8 +223,8 @@ func TestPickAllocs(t *testing.T) {
 	v.Home(0).State[Auth].set(Down, Timeout, true, 0)
 	now := int64(0)
 	assert.Zero(t, testing.AllocsPerRun(1000, func() {
-		p.Pick(uint64(now), -1, 0, now)
-		p.Pick(uint64(now), 1, 2, now)
+		pick(p, uint64(now), -1, 0, now)
+		pick(p, uint64(now), 1, 2, now)
 		now += second
 	}))
 }
@@ -240,7 +240,7 @@ func BenchmarkHotPick(b *testing.B) {
 			b.ReportAllocs()
 			n := uint64(0)
 			for b.Loop() {
-				p.Pick(n, -1, 0, 0)
+				pick(p, n, -1, 0, 0)
 				n++
 			}
 		})
@@ -257,10 +257,14 @@ func TestOrderAgreesWithPick(t *testing.T) {
 	for key := range uint64(100) {
 		exclude := uint64(0)
 		for _, want := range p.Order(key) {
-			got, why := p.Pick(key, -1, exclude, 0)
+			got, why := pick(p, key, -1, exclude, 0)
 			require.Equal(t, OK, why)
 			require.Equal(t, want, got)
 			exclude |= p.Bit(got)
 		}
 	}
+}
+
+func pick(p *Pool, key uint64, sticky int32, exclude uint64, now int64) (home int32, why Reason) {
+	return p.Pick(&Ask{Key: key, Sticky: sticky, Exclude: exclude, Now: now})
 }

@@ -5,36 +5,71 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/roamgate/roamgate/pkg/radius"
 	"github.com/roamgate/roamgate/pkg/udp"
 	"github.com/roamgate/roamgate/realm"
 )
 
-// maxHomes bounds the indexes of one process, which are never used twice: a
-// home counts again when its name or an address changes.
-const maxHomes = 1<<16 - 1
+const (
+	// maxHomes bounds the indexes of one process: a home counts again when
+	// its name or an address changes.
+	maxHomes = 1<<16 - 1
+	// rested is how long a home is gone before its index may be another's:
+	// longer than any request to it, and than any conversation.
+	rested = int64(time.Hour / time.Second)
+)
 
-// Home is a home server as one configuration has it. It is immutable but for
-// its State, which all configurations share.
+// Home is a home server as one configuration has it, under one address. It is
+// immutable but for its State, which all configurations share, and for what
+// the operator lets it do.
 type Home struct {
-	Spec   *realm.Home
+	Spec   *realm.Home // with this address, where it has several
 	Secret *radius.Secret
 	Addr   [kinds]udp.Addr
 	State  [kinds]*State // shared by all configurations, and by two names of one server
+	Load   [kinds]*Load  // nil where no balance asks for it
+	Line   [kinds]int32  // of the address, for IDs
 	Index  int32
+	// Legs is the home under each of its addresses, this first; only the
+	// first of a home has it.
+	Legs []*Home
+
+	inForce inForce
 }
 
 // Has reports whether the home has an address for the kind.
-func (h *Home) Has(k Kind) bool { return h.addrPort(k).IsValid() }
+func (h *Home) Has(k Kind) bool { return h.addrPort(k).Addr().IsValid() }
 
-// Health is the health to tell operators and Pick: that of the State unless
-// the home is disabled.
-func (h *Home) Health(k Kind) (Health, Cause) {
-	if h.Spec.Disabled {
-		return Down, Disabled
+// Serves reports whether the home is meant to serve the kind: its name may
+// have no address yet.
+func (h *Home) Serves(k Kind) bool {
+	port := h.Spec.AuthPort
+	if k == Acct {
+		port = h.Spec.AcctPort
 	}
-	return h.State[k].Health()
+	return h.Has(k) || h.Spec.Host != "" && port != 0
+}
+
+// Health is the health to tell operators: that of the best of its addresses,
+// unless the home is disabled or its name has none.
+func (h *Home) Health(k Kind) (Health, Cause) {
+	switch {
+	case h.Spec.Disabled, h.mode().Use == Off:
+		return Down, Disabled
+	case !h.Has(k) && h.Spec.Unfound != "":
+		return Down, DNSError
+	case !h.Has(k):
+		return Down, Unresolved
+	}
+	health, cause := h.State[k].Health()
+	for _, leg := range h.Legs {
+		if other, why := leg.State[k].Health(); other < health {
+			health, cause = other, why
+		}
+	}
+	return health, cause
 }
 
 func (h *Home) addrPort(k Kind) netip.AddrPort {
@@ -51,24 +86,44 @@ type homeKey struct {
 
 // Registry keeps what outlives a configuration: for each home, known by its
 // name and addresses, an index and its health, so that requests in flight and
-// what is known about a home survive a reload. Memory for a home that is gone
-// is kept, as an index is never used again; there are 65,535 of them. It is
-// safe for concurrent use.
+// what is known about a home survive a reload; what the operator said of it;
+// and which realms it leaves unanswered. What is kept of a home that is gone
+// is given up when its index is needed. It is safe for concurrent use.
 type Registry struct {
-	seed uint64
+	seed    uint64
+	shards  int
+	breaker *Breaker
+	wall    func() int64 // Unix seconds
 
 	mu     sync.Mutex // guards the rest
 	index  map[homeKey]int32
 	homes  []*Home // by index, as last compiled
 	states []*[kinds]State
+	loads  map[[2]int32]*Load
+	gone   map[int32]int64 // since when an index is in no configuration
+	lines  lines
+	modes  modes
+	view   *View // as last compiled
 }
 
 // NewRegistry returns an empty Registry. The seed turns the choice among
 // equal homes: hubs in a row need different ones, and a hub that keeps its
 // own over a restart keeps its devices where they were.
 func NewRegistry(seed uint64) *Registry {
-	return &Registry{seed: mix(seed + 1), index: make(map[homeKey]int32)}
+	return &Registry{
+		seed: mix(seed + 1), shards: 1, breaker: NewBreaker(), wall: func() int64 { return time.Now().Unix() },
+		index: make(map[homeKey]int32), loads: make(map[[2]int32]*Load), gone: make(map[int32]int64),
+		lines: lines{of: make(map[udp.Addr]*lineUse)},
+		modes: modes{hand: make(map[string]Mode), now: make(map[string]Mode)},
+	}
 }
+
+// Share says how many shards choose homes. It is to be called before Compile,
+// and needed only if they are more than one.
+func (r *Registry) Share(shards int) { r.shards = shards }
+
+// Breaker returns the Breaker of all pools that have one.
+func (r *Registry) Breaker() *Breaker { return r.breaker }
 
 // Compile returns the immutable View of a configuration. set is retained and
 // must not change. Homes that it no longer has keep their index, and replies
@@ -78,25 +133,35 @@ func NewRegistry(seed uint64) *Registry {
 func (r *Registry) Compile(set *realm.Set) (*View, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := checkAddresses(set.Homes); err != nil {
+	legs, err := checkAddresses(set.Homes)
+	if err != nil {
 		return nil, err
 	}
 	if err := checkPools(set); err != nil {
 		return nil, err
 	}
-	if err := r.reserve(set.Homes); err != nil {
+	wall := r.wall()
+	if err := r.reserve(legs, wall); err != nil {
 		return nil, err
 	}
 	v := &View{live: make([]*Home, 0, len(set.Homes))}
-	for i := range set.Homes {
-		v.live = append(v.live, r.home(&set.Homes[i]))
+	for i := range legs {
+		for _, spec := range legs[i] {
+			v.legs = append(v.legs, r.home(spec))
+		}
+		mine := v.legs[len(v.legs)-len(legs[i]):]
+		mine[0].Legs = mine
+		v.live = append(v.live, mine[0])
 	}
 	v.homes = append(v.homes, r.homes...)
 	v.attribute()
-	for _, h := range v.live {
+	for _, h := range v.legs {
 		r.share(v, h)
 	}
-	v.compilePools(set, r.seed)
+	r.retire(v, wall)
+	r.view = v
+	r.govern(v, wall)
+	r.compilePools(v, set)
 	return v, nil
 }
 
@@ -109,19 +174,43 @@ func (r *Registry) share(v *View, h *Home) {
 			owner = v.from[h.Addr[k]].home
 		}
 		h.State[k] = &r.states[owner][k]
+		h.Load[k] = r.loads[[2]int32{owner, int32(k)}]
 	}
 }
 
-// reserve checks that there are indexes for the new homes.
-func (r *Registry) reserve(homes []realm.Home) error {
-	wanted := len(r.homes)
-	for i := range homes {
-		if _, ok := r.index[keyOf(&homes[i])]; !ok {
-			wanted++
+// load counts what is at a home from now on.
+func (r *Registry) load(h *Home, k Kind) *Load {
+	at := [2]int32{h.Index, int32(k)}
+	if r.loads[at] == nil {
+		r.loads[at] = newLoad(r.shards)
+	}
+	h.Load[k] = r.loads[at]
+	return h.Load[k]
+}
+
+// reserve checks that there are indexes for the new homes, and keeps those
+// that come back from being another's.
+func (r *Registry) reserve(legs [][]*realm.Home, wall int64) error {
+	wanted, back := len(r.homes), map[int32]bool{}
+	for i := range legs {
+		for _, spec := range legs[i] {
+			if at, ok := r.index[keyOf(spec)]; ok {
+				back[at] = true
+			} else {
+				wanted++
+			}
+		}
+	}
+	for i, at := range r.gone {
+		if wanted > maxHomes && !back[i] && wall-at >= rested {
+			wanted--
 		}
 	}
 	if wanted > maxHomes {
-		return fmt.Errorf("numbering homes: %d homes since the start, limit %d: restart the process", wanted, maxHomes)
+		return fmt.Errorf("numbering homes: more than %d homes within an hour: wait, or restart the process", maxHomes)
+	}
+	for i := range back {
+		delete(r.gone, i)
 	}
 	return nil
 }
@@ -135,10 +224,13 @@ func (r *Registry) home(spec *realm.Home) *Home {
 	key := keyOf(spec)
 	i, ok := r.index[key]
 	if !ok {
-		i = int32(len(r.homes))
+		i = r.number()
 		r.index[key] = i
-		r.homes = append(r.homes, nil)
-		r.states = append(r.states, new([kinds]State))
+		for _, a := range []netip.AddrPort{spec.Auth, spec.Acct} {
+			if a.Addr().IsValid() {
+				r.lines.use(udp.AddrFrom(a))
+			}
+		}
 	}
 	h := &Home{Spec: spec, Index: i}
 	if old := r.homes[i]; old != nil && bytes.Equal(old.Spec.Secret, spec.Secret) {
@@ -149,54 +241,91 @@ func (r *Registry) home(spec *realm.Home) *Home {
 	for k := Auth; k < kinds; k++ {
 		if h.Has(k) {
 			h.Addr[k] = udp.AddrFrom(h.addrPort(k))
+			h.Line[k] = r.lines.of[h.Addr[k]].line
 		}
 	}
 	r.homes[i] = h
 	return h
 }
 
-// checkAddresses refuses homes whose replies could not be told apart by their
-// source. The same server under two names, wholly alike, is allowed.
-func checkAddresses(homes []realm.Home) error {
-	type use struct {
-		home *realm.Home
-		kind Kind
+// number gives a new index, or that of the home that is gone longest.
+func (r *Registry) number() int32 {
+	if len(r.homes) < maxHomes {
+		r.homes = append(r.homes, nil)
+		r.states = append(r.states, new([kinds]State))
+		return int32(len(r.homes) - 1)
 	}
-	seen := make(map[udp.Addr]use)
-	for i := range homes {
-		h := &homes[i]
-		for k, a := range [kinds]netip.AddrPort{Auth: h.Auth, Acct: h.Acct} {
-			if !a.IsValid() {
-				continue
-			}
-			addr := udp.AddrFrom(a)
-			prev, ok := seen[addr]
-			switch {
-			case !ok:
-				seen[addr] = use{h, Kind(k)}
-			case prev.kind != Kind(k):
-				return fmt.Errorf("%s: home %s: %s is the %s address of home %s already (%s)",
-					h.Pos, h.Name, a, prev.kind, prev.home.Name, prev.home.Pos)
-			case !alike(prev.home, h):
-				return fmt.Errorf("%s: home %s: %s belongs to home %s already (%s), with another secret or other switches",
-					h.Pos, h.Name, a, prev.home.Name, prev.home.Pos)
-			}
+	oldest, since := int32(-1), int64(0)
+	for i, at := range r.gone {
+		if oldest < 0 || at < since {
+			oldest, since = i, at
 		}
 	}
-	return nil
-}
-
-func alike(a, b *realm.Home) bool {
-	return bytes.Equal(a.Secret, b.Secret) &&
-		a.RequireMessageAuthenticator == b.RequireMessageAuthenticator &&
-		a.StatusServer == b.StatusServer && a.Disabled == b.Disabled
-}
-
-func checkPools(set *realm.Set) error {
-	for i := range set.Pools {
-		if p := &set.Pools[i]; len(p.Members) > maxMembers {
-			return fmt.Errorf("%s: pool %s: %d homes, limit %d", p.Pos, p.Name, len(p.Members), maxMembers)
+	h := r.homes[oldest]
+	delete(r.gone, oldest)
+	delete(r.index, keyOf(h.Spec))
+	for k := Auth; k < kinds; k++ {
+		delete(r.loads, [2]int32{oldest, int32(k)})
+		if h.Has(k) {
+			r.lines.leave(h.Addr[k])
 		}
 	}
-	return nil
+	r.homes[oldest], r.states[oldest] = nil, new([kinds]State)
+	return oldest
+}
+
+// retire notes which homes are in the configuration no longer.
+func (r *Registry) retire(v *View, wall int64) {
+	live := make(map[int32]bool, len(v.legs))
+	for _, h := range v.legs {
+		live[h.Index] = true
+	}
+	for _, i := range r.index {
+		if _, known := r.gone[i]; !known && !live[i] {
+			r.gone[i] = wall
+		}
+	}
+}
+
+// lines number the addresses of homes.
+type lines struct {
+	of   map[udp.Addr]*lineUse
+	next int32
+	free [2][]int32 // by family, as a line keeps to the sockets of one
+}
+
+type lineUse struct {
+	line  int32
+	homes int // that have or had the address
+}
+
+func (l *lines) use(a udp.Addr) {
+	if u := l.of[a]; u != nil {
+		u.homes++
+		return
+	}
+	free := &l.free[family4(a.V4)]
+	u := &lineUse{line: l.next, homes: 1}
+	if n := len(*free); n > 0 {
+		u.line, *free = (*free)[n-1], (*free)[:n-1]
+	} else {
+		l.next++
+	}
+	l.of[a] = u
+}
+
+func (l *lines) leave(a udp.Addr) {
+	u := l.of[a]
+	if u.homes--; u.homes == 0 {
+		delete(l.of, a)
+		free := &l.free[family4(a.V4)]
+		*free = append(*free, u.line)
+	}
+}
+
+func family4(v4 bool) int {
+	if v4 {
+		return 0
+	}
+	return 1
 }

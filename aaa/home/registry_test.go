@@ -124,6 +124,151 @@ func TestReload(t *testing.T) {
 	assert.Nil(t, before.Home(3), "a View does not change")
 }
 
+// An address keeps its line whatever home has it, so an identifier in use or
+// at rest is not used again under another name.
+func TestLines(t *testing.T) {
+	r := NewRegistry(1)
+	set := makeSet(2, nil)
+	before, err := r.Compile(set)
+	require.NoError(t, err)
+	renamed := makeSet(2, nil)
+	renamed.Homes[0].Name = "renamed"
+	renamed.Homes[1].Auth, renamed.Homes[1].Acct = renamed.Homes[1].Acct, renamed.Homes[1].Auth
+	after, err := r.Compile(renamed)
+	require.NoError(t, err)
+	was, now := before.Homes(), after.Homes()
+	assert.NotEqual(t, was[0].Index, now[0].Index)
+	assert.Equal(t, was[0].Line, now[0].Line)
+	assert.Equal(t, was[1].Line, [kinds]int32{now[1].Line[Acct], now[1].Line[Auth]})
+	seen := map[int32]bool{}
+	for _, h := range was {
+		for k := Auth; k < kinds; k++ {
+			assert.False(t, seen[h.Line[k]])
+			seen[h.Line[k]] = true
+			line, ok := after.Line(h.Addr[k])
+			assert.True(t, ok)
+			assert.Equal(t, h.Line[k], line)
+		}
+	}
+}
+
+// Names whose addresses change all the time do not use the indexes up.
+func TestIndexesAreUsedAgain(t *testing.T) {
+	o := operate(t, nil)
+	moving := func(n int) *realm.Set {
+		return makeSet(20, func(i int, h *realm.Home, _ *realm.Member) {
+			if i > 0 {
+				h.Host, h.AuthPort = fmt.Sprintf("h%d.example", i), 1812
+				h.Found = []netip.Addr{netip.AddrFrom4([4]byte{10, byte(n >> 8), byte(n), byte(i)})}
+				if n%2 == 1 {
+					h.Found = []netip.Addr{netip.AddrFrom16([16]byte{0x20, 1, 13: byte(n >> 8), 14: byte(n), 15: byte(i)})}
+				}
+			}
+		})
+	}
+	for len(o.homes) < maxHomes-60 { // what was before
+		o.homes = append(o.homes, &Home{Spec: &realm.Home{Name: fmt.Sprint(len(o.homes))}})
+		o.states = append(o.states, new([kinds]State))
+	}
+	first := o.view.Homes()[0]
+	families := map[int32]bool{}
+	for n := range 50 {
+		o.now += 3600
+		o.load(moving(n))
+		require.LessOrEqual(t, len(o.homes), maxHomes)
+		require.Equal(t, first.Index, o.view.Homes()[0].Index)
+		require.Same(t, first.State[Auth], o.view.Homes()[0].State[Auth])
+		seen := map[int32]bool{}
+		for _, h := range o.view.Homes() {
+			require.False(t, seen[h.Index])
+			seen[h.Index] = true
+			home, _ := from(t, o.view, h.Addr[Auth].AddrPort())
+			require.Equal(t, h.Index, home)
+			v4, known := families[h.Line[Auth]]
+			require.True(t, !known || v4 == h.Addr[Auth].V4, "a line keeps its family")
+			families[h.Line[Auth]] = h.Addr[Auth].V4
+			health, _ := h.State[Auth].Health()
+			require.Equal(t, Up, health)
+			if h != o.view.Homes()[0] {
+				h.State[Auth].set(Down, Timeout, false, 0) // its successor must not inherit that
+			}
+		}
+	}
+	assert.Less(t, len(families), 150)
+	var err error
+	for n := 50; n < 60 && err == nil; n++ {
+		_, err = o.Compile(moving(n))
+	}
+	require.ErrorContains(t, err, "within an hour")
+	_, err = o.Compile(o.set)
+	require.NoError(t, err, "what is there stays there")
+}
+
+// A name has no address yet, or none that can be used: the hub starts without.
+func TestUnresolved(t *testing.T) {
+	written := netip.MustParseAddr("203.0.113.2")
+	tests := []struct {
+		name  string
+		found []netip.Addr
+		why   string
+		want  Cause
+	}{
+		{"not looked up", nil, "", Unresolved},
+		{"no address", nil, "NXDOMAIN", DNSError},
+		{"another's address", []netip.Addr{written}, "", DNSError},
+		{"found", []netip.Addr{netip.MustParseAddr("198.51.100.1")}, "", Well},
+		{"another's and one of its own", []netip.Addr{written, netip.MustParseAddr("198.51.100.1")}, "", Well},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			v := compile(t, makeSet(2, func(i int, h *realm.Home, _ *realm.Member) {
+				if i == 0 {
+					h.Host, h.AuthPort, h.Found, h.Unfound = "radius.example", 1812, tt.found, tt.why
+					h.Auth, h.Acct = netip.AddrPortFrom(netip.Addr{}, 1812), netip.AddrPort{}
+				}
+			}))
+			h := v.Homes()[0]
+			health, cause := h.Health(Auth)
+			assert.Equal(t, tt.want, cause)
+			assert.Equal(t, tt.want != Well, health == Down)
+			assert.True(t, h.Serves(Auth))
+			assert.False(t, h.Serves(Acct))
+			assert.Equal(t, tt.want == Well, v.Pool(0, Auth).Len() == 2)
+			owner, _ := from(t, v, netip.AddrPortFrom(written, 1812))
+			assert.Equal(t, v.Homes()[1].Index, owner)
+		})
+	}
+}
+
+// Of a home with a name only the address that moves is new.
+func TestOneAddressMoves(t *testing.T) {
+	r := NewRegistry(1)
+	at := func(found ...string) *View {
+		set := makeSet(2, func(i int, h *realm.Home, _ *realm.Member) {
+			if i == 0 {
+				h.Host, h.AuthPort, h.AcctPort = "radius.example", 1812, 1813
+				for _, f := range found {
+					h.Found = append(h.Found, netip.MustParseAddr(f))
+				}
+			}
+		})
+		v, err := r.Compile(set)
+		require.NoError(t, err)
+		return v
+	}
+	before := at("2001:db8::1", "198.51.100.1")
+	before.Homes()[0].Legs[1].State[Auth].set(Down, Timeout, false, 0)
+	after := at("2001:db8::2", "198.51.100.1")
+	assert.Same(t, before.Homes()[0].Legs[1].State[Auth], after.Homes()[0].Legs[1].State[Auth])
+	assert.NotSame(t, before.Homes()[0].State[Auth], after.Homes()[0].State[Auth])
+	assert.Same(t, before.Homes()[1].State[Auth], after.Homes()[1].State[Auth])
+	assert.Equal(t, before.Homes()[0].Legs[1].Index, after.Homes()[0].Legs[1].Index)
+	again := at("198.51.100.1", "2001:db8::1")
+	assert.Equal(t, before.Homes()[0].Index, again.Homes()[0].Legs[1].Index, "back again")
+	_, _, ok := again.FromAddr(udp.AddrFrom(netip.MustParseAddrPort("[2001:db8::2]:1812")))
+	assert.True(t, ok, "an answer to what is in flight is still known")
+}
+
 func TestReloadOfSecret(t *testing.T) {
 	r := NewRegistry(1)
 	before, err := r.Compile(makeSet(1, nil))
@@ -169,8 +314,8 @@ func TestKindsOfHomes(t *testing.T) {
 	}))
 	assert.True(t, v.Home(0).Has(Auth))
 	assert.False(t, v.Home(0).Has(Acct))
-	auth, _ := v.Pool(0, Auth).Pick(1, -1, 0, 0)
-	acct, _ := v.Pool(0, Acct).Pick(1, -1, 0, 0)
+	auth, _ := pick(v.Pool(0, Auth), 1, -1, 0, 0)
+	acct, _ := pick(v.Pool(0, Acct), 1, -1, 0, 0)
 	assert.Equal(t, []int32{0, 1}, []int32{auth, acct})
 }
 
@@ -202,8 +347,8 @@ func TestNames(t *testing.T) {
 	}{
 		{Auth, "auth"}, {Acct, "acct"}, {Kind(2), "unknown_2"},
 		{Up, "up"}, {Degraded, "degraded"}, {Down, "down"}, {Health(3), "unknown_3"},
-		{Well, "well"}, {Timeout, "timeout"}, {Probe, "probe"}, {BadSecret, "bad_secret"}, {Disabled, "disabled"}, {Cause(5), "unknown_5"},
-		{OK, "ok"}, {NoMember, "no_member"}, {AllDown, "all_down"}, {Reason(3), "unknown_3"},
+		{Well, "well"}, {Timeout, "timeout"}, {Probe, "probe"}, {BadSecret, "bad_secret"}, {Disabled, "disabled"}, {Unresolved, "unresolved"}, {DNSError, "dns_error"}, {Cause(7), "unknown_7"},
+		{OK, "ok"}, {NoMember, "no_member"}, {AllDown, "all_down"}, {Silent, "silent"}, {Reason(4), "unknown_4"},
 	} {
 		assert.Equal(t, tt.want, tt.got.String())
 	}

@@ -114,7 +114,7 @@ func (s *sim) run(until float64) {
 
 func (s *sim) request() {
 	r := &simRequest{sent: s.now, due: map[int32]int64{}}
-	home, why := s.view.Pool(0, Auth).Pick(s.rnd.next(), -1, 0, s.now)
+	home, why := pick(s.view.Pool(0, Auth), s.rnd.next(), -1, 0, s.now)
 	if why != OK {
 		s.refused++
 		return
@@ -172,7 +172,7 @@ func (s *sim) finished(r *simRequest) bool {
 	}
 	p := s.view.Pool(0, Auth)
 	r.exclude |= p.Bit(r.home)
-	home, why := p.Pick(0, -1, r.exclude, s.now)
+	home, why := pick(p, 0, -1, r.exclude, s.now)
 	if why != OK {
 		home = r.home
 	}

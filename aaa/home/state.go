@@ -26,6 +26,7 @@ type State struct {
 	timeouts atomic.Uint32 // since that reply, up to countLimit
 	bad      atomic.Uint32 // replies that did not verify, likewise
 	streak   atomic.Uint32 // verified replies since the last timeout; counted while not up
+	excuse   atomic.Int64  // what was sent before says nothing
 	_        [64]byte
 
 	machine machine // the Monitor's
@@ -79,6 +80,14 @@ func (s *State) Answered(now int64) {
 func (s *State) TimedOut(now int64) {
 	count(&s.timeouts, countLimit)
 	clearCount(&s.streak)
+}
+
+// Excuse forgets what was not answered so far: it is known not to be the
+// home's fault.
+// hot: 0 allocs
+func (s *State) Excuse(now int64) {
+	s.excuse.Store(now)
+	clearCount(&s.timeouts)
 }
 
 // BadAuthenticator reports a reply that matches an outstanding request but

@@ -5,17 +5,19 @@ import (
 	"github.com/roamgate/roamgate/realm"
 )
 
-// View is the homes and pools of one configuration. It is immutable and safe
-// for concurrent use.
+// View is the homes and pools of one configuration. It is immutable, but for
+// what the operator lets the homes do, and safe for concurrent use.
 type View struct {
 	homes []*Home // by index; those of earlier configurations too
 	live  []*Home // of this configuration
+	legs  []*Home // the same, and under their other addresses
 	from  map[udp.Addr]source
 	pools [kinds][]*Pool
 }
 
 type source struct {
 	home int32
+	line int32
 	kind Kind
 }
 
@@ -29,9 +31,13 @@ func (v *View) Home(i int32) *Home {
 	return v.homes[i]
 }
 
-// Homes returns the homes of the configuration in its order. The slice must
-// not be changed.
+// Homes returns the homes of the configuration in its order, each under its
+// first address. The slice must not be changed.
 func (v *View) Homes() []*Home { return v.live }
+
+// Legs returns the homes of the configuration under each of their addresses.
+// The slice must not be changed.
+func (v *View) Legs() []*Home { return v.legs }
 
 // Pool returns pool i of the configuration as it serves the kind: without
 // the members that have no address for it. It is nil if there is no pool i.
@@ -50,12 +56,21 @@ func (v *View) FromAddr(a udp.Addr) (home int32, kind Kind, ok bool) {
 	return s.home, s.kind, ok
 }
 
+// Line is the number of an address for IDs: the same for every home that has
+// or had it, so that an identifier in use or at rest is not used again
+// because its home has another name now.
+// hot: 0 allocs
+func (v *View) Line(a udp.Addr) (line int32, ok bool) {
+	s, ok := v.from[a]
+	return s.line, ok
+}
+
 // attribute fills from: homes of this configuration first, then those that
 // are gone, each address to the oldest. That makes two names of one server
 // one home for identifiers and health.
 func (v *View) attribute() {
 	v.from = make(map[udp.Addr]source, kinds*len(v.homes))
-	for _, h := range v.live {
+	for _, h := range v.legs {
 		v.claim(h, func(s source) bool { return h.Index < s.home })
 	}
 	for _, h := range v.homes {
@@ -69,19 +84,22 @@ func (v *View) claim(h *Home, before func(source) bool) {
 			continue
 		}
 		if old, ok := v.from[h.Addr[k]]; !ok || before(old) {
-			v.from[h.Addr[k]] = source{h.Index, k}
+			v.from[h.Addr[k]] = source{h.Index, h.Line[k], k}
 		}
 	}
 }
 
 // owns reports whether replies from the home's address are its own.
-func (v *View) owns(h *Home, k Kind) bool { return v.from[h.Addr[k]] == source{h.Index, k} }
+func (v *View) owns(h *Home, k Kind) bool {
+	s := v.from[h.Addr[k]]
+	return s.home == h.Index && s.kind == k
+}
 
-func (v *View) compilePools(set *realm.Set, seed uint64) {
+func (r *Registry) compilePools(v *View, set *realm.Set) {
 	for k := Auth; k < kinds; k++ {
 		v.pools[k] = make([]*Pool, len(set.Pools))
 		for i := range set.Pools {
-			v.pools[k][i] = v.compilePool(&set.Pools[i], k, seed)
+			v.pools[k][i] = r.compilePool(v, &set.Pools[i], k)
 		}
 	}
 }
