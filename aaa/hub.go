@@ -20,6 +20,7 @@ import (
 	"github.com/roamgate/roamgate/aaa/dedup"
 	"github.com/roamgate/roamgate/aaa/device"
 	"github.com/roamgate/roamgate/aaa/dynauth"
+	"github.com/roamgate/roamgate/aaa/fticks"
 	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/aaa/listen"
 	"github.com/roamgate/roamgate/accounting"
@@ -91,7 +92,8 @@ type Rooms struct {
 	// Identity keys the hashes of identities and events; it must outlive
 	// the process.
 	Identity []byte
-	Policy   *device.Table // nil: no route may enable the device policy
+	Policy   *device.Table  // nil: no route may enable the device policy
+	FTicks   *fticks.Ticker // nil: none are written; Run runs it
 }
 
 // Hub is the running proxy: its shards, the health of homes and the present
@@ -113,6 +115,7 @@ type Hub struct {
 	sticky *home.Sticky
 	notes  chan note
 	later  *later
+	fticks *fticks.Ticker
 	// dynauth carries CoA back, nil: the hub listens to none.
 	dynauth *dynAuth
 	sealer  *dynauth.Sealer // for marks; guarded by applying
@@ -128,7 +131,7 @@ func New(conf Config, set *realm.Set, rooms Rooms) (*Hub, error) {
 	conf.defaults()
 	h := &Hub{
 		conf: conf, log: rooms.Log, stats: rooms.Stats, spool: rooms.Spool,
-		events: rooms.Events, identity: rooms.Identity, policy: rooms.Policy,
+		events: rooms.Events, identity: rooms.Identity, policy: rooms.Policy, fticks: rooms.FTicks,
 		start: time.Now(), seed: maphash.MakeSeed(),
 		homes: home.NewRegistry(conf.Seed), sticky: home.NewSticky(stickyConversations, stickyTTL),
 		notes: make(chan note, 1024), later: newLater(rooms.Spool, conf.Shards*conf.InFlight),
@@ -168,6 +171,7 @@ func New(conf Config, set *realm.Set, rooms Rooms) (*Hub, error) {
 	}
 	h.socketSeries()
 	h.levelSeries()
+	h.tickSeries()
 	return h, nil
 }
 
@@ -211,6 +215,9 @@ func (h *Hub) Run(ctx context.Context) error {
 	defer stop()
 	others.Go(func() { h.writeNotes(background) })
 	others.Go(func() { h.forwardLater(background) })
+	if h.fticks != nil {
+		others.Go(func() { h.fticks.Run(background) })
+	}
 	mon := home.NewMonitor(home.MonitorConfig{
 		View: func() *home.View { return h.Snapshot().Homes }, Now: h.monotonic,
 		OnChange: h.homeChanged, Seed: h.conf.Seed, Listen: h.probeSocket,

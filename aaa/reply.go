@@ -191,7 +191,9 @@ func (s *Shard) deliver(slot uint32, ex *Exchange, p *radius.Packet, hm *home.Ho
 		s.refuse(slot, ex, ReplyTooLong)
 		return
 	}
-	s.answer(slot, ex, resultOf(p.Code()))
+	code := p.Code()
+	s.tick(ex, code, hm.Index) // p is not good behind this
+	s.answer(slot, ex, resultOf(code))
 }
 
 // answer sends what s.w has built in the front's queue, has it kept for
