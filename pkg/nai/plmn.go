@@ -7,13 +7,25 @@ import "bytes"
 // assigned, so that digits alone do not tell where the code ends, and for what is
 // no country code.
 func MNCLen(mcc string) int {
-	if len(mcc) != 3 || !digits([]byte(mcc)) || mcc[0] < '2' || mcc[0] == '8' {
+	if !IsMCC(mcc) {
 		return 0
 	}
 	if n, ok := mncLen[mcc]; ok {
 		return n
 	}
 	return 2
+}
+
+// testMCC is that of test networks.
+const testMCC = "001"
+
+// IsMCC reports whether a text is a mobile country code: of a country, of
+// networks of no country, of private networks (999) or of test networks (001).
+func IsMCC(mcc string) bool {
+	if len(mcc) != 3 || !digits([]byte(mcc)) {
+		return false
+	}
+	return mcc == testMCC || mcc[0] >= '2' && mcc[0] != '8'
 }
 
 // mncLen has the countries whose codes are not all of two digits.
@@ -31,9 +43,9 @@ var mncLen = func() map[string]int {
 	} {
 		m[mcc] = 3
 	}
-	// India, Jamaica, Bermuda, Bahamas, Trinidad, Panama, Argentina, Peru, and
-	// the networks of no country.
-	for _, mcc := range []string{"338", "350", "364", "374", "405", "714", "716", "722", "901"} {
+	// India, Jamaica, Bermuda, Bahamas, Trinidad, Panama, Argentina, Peru, the
+	// networks of no country, test networks and private ones.
+	for _, mcc := range []string{"338", "350", "364", "374", "405", "714", "716", "722", "901", testMCC, "999"} {
 		m[mcc] = 0
 	}
 	return m

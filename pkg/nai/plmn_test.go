@@ -9,9 +9,18 @@ import (
 func TestMNCLen(t *testing.T) {
 	for mcc, want := range map[string]int{
 		"262": 2, "208": 2, "310": 3, "302": 3, "334": 3, "732": 3, "405": 0, "901": 0,
-		"": 0, "26": 0, "2621": 0, "26x": 0, "199": 0, "800": 0,
+		"001": 0, "999": 0, "": 0, "26": 0, "2621": 0, "26x": 0, "199": 0, "800": 0,
 	} {
 		assert.Equal(t, want, MNCLen(mcc), mcc)
+	}
+}
+
+func TestIsMCC(t *testing.T) {
+	for mcc, want := range map[string]bool{
+		"262": true, "901": true, "999": true, "001": true,
+		"000": false, "002": false, "100": false, "801": false, "": false, "26": false, "26x": false, "2620": false,
+	} {
+		assert.Equal(t, want, IsMCC(mcc), mcc)
 	}
 }
 

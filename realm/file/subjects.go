@@ -111,7 +111,7 @@ func plmn(s string) (subject, text, hint string) {
 	switch {
 	case len(mcc) != 3 || !allDigits(mcc) || !allDigits(mnc) || dashed && mnc == "":
 		return "", "is no network", how
-	case mcc[0] < '2' || mcc[0] == '8':
+	case !nai.IsMCC(mcc):
 		return "", "begins with no country code (ITU-T E.212)", how
 	case mnc == "":
 		return mcc, "", ""
