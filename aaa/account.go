@@ -7,6 +7,7 @@ import (
 	"github.com/roamgate/roamgate/accounting"
 	"github.com/roamgate/roamgate/accounting/spool"
 	"github.com/roamgate/roamgate/pkg/radius"
+	"github.com/roamgate/roamgate/pkg/udp"
 	"github.com/roamgate/roamgate/realm"
 )
 
@@ -412,7 +413,7 @@ func (s *Shard) replayRecord(r replayed) {
 	ex.stage, ex.kind, ex.replay = stageWaiting, home.Acct, true
 	ex.seq, ex.onDisk, ex.owed = r.seq, true, true
 	ex.session, ex.turn, ex.lane = r.session, true, r.lane
-	ex.visitor = ex.snap.byName[rec.Client]
+	ex.visitor, ex.from = ex.snap.byName[rec.Client], udp.AddrFrom(rec.From)
 	s.slab.keep(ex, rec.Raw)
 	if ex.route, ex.barred = ex.snap.wayOf(&rec); ex.route != nil {
 		ex.tried = ex.barred

@@ -44,6 +44,7 @@ type Exchange struct {
 	entered  bool   // counted among what its session owes
 	turn     bool   // the one of its session that may be sent
 	replay   bool   // comes from the spool, has no client
+	tallied  bool   // what its client's filter has done is counted
 	stateful bool   // carries State: belongs to one home
 
 	sent    uint8 // transmissions to the present home

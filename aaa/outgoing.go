@@ -1,6 +1,7 @@
 package aaa
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/roamgate/roamgate/aaa/dynauth"
@@ -150,18 +151,22 @@ func (s *Shard) accepted(ex *Exchange, p *radius.Packet) (*radius.Packet, Reason
 
 // accept changes the draft of a request into what the hub takes.
 func (s *Shard) accept(ex *Exchange, v *visitor) Reason {
-	if !s.apply(v.in, v, nil, v.changed[dirIn], ex.homeIdx < 0) {
-		return ofRadius(radius.Overflow)
+	if v.in != nil {
+		if !s.apply(v.in, ex, v, nil, v.changed[dirIn], !ex.tallied) {
+			return ofRadius(radius.Overflow)
+		}
+		ex.tallied = true
 	}
-	return OK
+	return s.operatorName(v)
 }
 
 // outgoing is a request as its home gets it, but for what every hop does
-// (radius.Crypt.ForwardRequest). p is the request as it was received.
+// (radius.Crypt.ForwardRequest). p is the request as it was received, index is
+// the home's.
 //
 // hot: 0 allocs but for expressions
 func (s *Shard) outgoing(ex *Exchange, p *radius.Packet, index int32) (*radius.Packet, Reason) {
-	if ex.snap.plain {
+	if ex.snap.plain && ex.shifts == 0 {
 		return p, OK
 	}
 	v, hm := ex.visitorOf(), ex.snap.hosts[index]
@@ -177,7 +182,7 @@ func (s *Shard) outgoing(ex *Exchange, p *radius.Packet, index int32) (*radius.P
 	if v != nil && v.spec.HideNAS && !s.hideNAS(v) {
 		return p, ofRadius(radius.Overflow)
 	}
-	if !s.apply(hm.out, v, hm, hm.changed[dirOut], ex.sent == 0) {
+	if !s.apply(hm.out, ex, v, hm, hm.changed[dirOut], ex.sent == 0) {
 		return p, ofRadius(radius.Overflow)
 	}
 	return s.drafted()
@@ -191,9 +196,9 @@ func (s *Shard) drafted() (*radius.Packet, Reason) {
 	return &s.changed, OK
 }
 
-// apply runs a program over the draft, and counts what it has changed the
-// first time that it sees the packet.
-func (s *Shard) apply(p *rewrite.Program, v *visitor, hm *host, counter stat.ID, first bool) bool {
+// apply runs a program over the draft, and counts what it has changed where
+// that was not counted before. v and hm may be nil.
+func (s *Shard) apply(p *rewrite.Program, ex *Exchange, v *visitor, hm *host, counter stat.ID, count bool) bool {
 	if p == nil {
 		return true
 	}
@@ -204,38 +209,66 @@ func (s *Shard) apply(p *rewrite.Program, v *visitor, hm *host, counter stat.ID,
 	if hm != nil {
 		vars[realm.VarHome] = hm.name
 	}
+	if p.Uses(realm.VarSource) && ex.from.Port != 0 {
+		vars[realm.VarSource] = ex.from.Addr().AppendTo(s.varSource[:0])
+	}
+	if p.Uses(realm.VarRealm) {
+		vars[realm.VarRealm] = s.realmOf(ex)
+	}
 	n, ok := p.Apply(&s.draft, &vars)
-	if first && n > 0 {
+	if count && n > 0 {
 		s.stats.Add(counter, uint64(n))
 	}
 	return ok
 }
 
-// rename writes the User-Name that the home gets into the draft.
+// realmOf is the folded realm of the User-Name that the client has sent.
+func (s *Shard) realmOf(ex *Exchange) []byte {
+	name, _ := s.parsed(ex).First(radius.UserName)
+	at := bytes.LastIndexByte(name, '@')
+	if at < 0 {
+		return nil
+	}
+	return nai.Fold(&s.varRealm, name[at+1:])
+}
+
+// rename writes the User-Name that the home gets into the draft: without the
+// realms of ours in front, and with what the route makes of it.
 func (s *Shard) rename(ex *Exchange) Reason {
-	r := ex.route
-	if r == nil || r.Rewrite == nil {
+	off := s.draft.Find(radius.UserName, radius.HeaderLen)
+	if off == 0 || ex.shifts == 0 && ex.route.Rewrite == nil {
 		return OK
 	}
-	off := s.draft.Find(radius.UserName, radius.HeaderLen)
-	if off == 0 {
-		return OK // accounting of no user
-	}
-	name, _ := s.draft.First(radius.UserName)
-	user, _, why := nai.Split(name)
-	if user == nil {
-		return ofNAI(why)
-	}
-	n := copy(s.name[:], user)
-	if !r.Rewrite.Strip && r.Rewrite.Realm != "" {
-		if n+1+len(r.Rewrite.Realm) > len(s.name) {
-			return ofNAI(nai.TooLong)
+	was, _, _ := s.draft.Next(off)
+	name := s.routedName(ex, was.Value())
+	n := copy(s.name[:], name)
+	if to := ex.route.Rewrite; to != nil {
+		if at := bytes.LastIndexByte(name, '@'); at >= 0 && (to.Strip || to.Realm != "") {
+			n = at
 		}
-		s.name[n] = '@'
-		n += 1 + copy(s.name[n+1:], r.Rewrite.Realm)
+		if to.Realm != "" {
+			if n+1+len(to.Realm) > len(s.name) {
+				return ofNAI(nai.TooLong)
+			}
+			s.name[n] = '@'
+			n += 1 + copy(s.name[n+1:], to.Realm)
+		}
+	}
+	if n == 0 {
+		return ofNAI(nai.Empty) // "@realm" stripped of its realm
 	}
 	if _, ok := s.draft.Change(off, s.name[:n]); !ok {
 		return ofRadius(radius.Overflow)
 	}
 	return OK
+}
+
+// renames reports whether the home may have got another User-Name than the
+// client has sent.
+func (ex *Exchange) renames(index int32) bool {
+	if ex.snap.plain && ex.shifts == 0 {
+		return false
+	}
+	v := ex.visitorOf()
+	return ex.shifts > 0 || ex.route.Rewrite != nil || v != nil && v.in.Writes(radius.UserName) || ex.snap.hosts[index].out.Writes(radius.UserName)
 }

@@ -49,6 +49,9 @@ const (
 	// Hairpin: every home of the pool has the address that the request came
 	// from.
 	Hairpin
+	// OperatorNameMismatch: the Operator-Name is of an operator that the
+	// client does not speak for, or there are several.
+	OperatorNameMismatch
 	RouteRejects
 	NoPool
 	HomesDown
@@ -108,6 +111,7 @@ var ownReasons = [numOwn]string{
 	RealmNotAllowed:                   "realm_not_allowed",
 	TransitDenied:                     "transit_denied",
 	Hairpin:                           "hairpin",
+	OperatorNameMismatch:              "operator_name_mismatch",
 	RouteRejects:                      "route_rejects",
 	NoPool:                            "no_pool",
 	HomesDown:                         "homes_down",
@@ -185,6 +189,8 @@ func (r Reason) Text() string {
 		return "the home network does not answer"
 	case Overload, SpoolUnavailable:
 		return "try again later"
+	case OperatorNameMismatch:
+		return "the operator is not known at this network"
 	case Loop, Hairpin:
 		return "the request would go round in a circle"
 	}
@@ -203,6 +209,8 @@ func (r Reason) ErrorCause() uint32 {
 	switch r {
 	case NoRoute, ScopeDenied, RealmNotAllowed, TransitDenied, Hairpin, NoPool, HomesDown, HomeTimeout, RealmSilent, NoIdentifier, Loop:
 		return 502 // Request Not Routable (Proxy)
+	case OperatorNameMismatch:
+		return 407 // Invalid Attribute Value
 	case Overload, ofDevice(device.StoreAway):
 		return 506 // Resources Unavailable
 	}

@@ -328,13 +328,15 @@ func (s *Shard) filterAccept(ex *Exchange, p *radius.Packet, ctr *homeStats) (ex
 			}
 		}
 	}
-	low, control := false, false
+	low, control, nul, cui := false, false, false, false
 	for a, off, ok := p.Next(radius.HeaderLen); ok; a, off, ok = p.Next(off) {
 		switch v := number(a); a.Type {
 		case radius.ServiceType:
 			control = control || isControl(v)
 		case radius.AcctInterimInterval:
 			low = low || v < minInterim && len(a.Value()) == 4
+		case radius.ChargeableUserID:
+			nul, cui = nul || isNUL(a.Value()), cui || !isNUL(a.Value())
 		case radius.SessionTimeout:
 			// Zero is no limit to many a NAS.
 			if timeout != 0 && v != 0 {
@@ -345,6 +347,13 @@ func (s *Shard) filterAccept(ex *Exchange, p *radius.Packet, ctr *homeStats) (ex
 	if control {
 		s.drops.Set(radius.ServiceType)
 		s.stats.Add(ctr.filtered, 1)
+	}
+	if nul && !cui {
+		s.drops.Set(radius.ChargeableUserID)
+		s.stats.Add(ctr.filtered, 1)
+	}
+	if !cui && ex.route.IssueCUI {
+		extra = s.issueCUI(ex, p, extra)
 	}
 	if low {
 		interim = max(interim, minInterim)

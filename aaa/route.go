@@ -304,6 +304,8 @@ func (r Reason) quarantines() accounting.Reason {
 		return accounting.TransitDenied
 	case Hairpin:
 		return accounting.Hairpin
+	case OperatorNameMismatch:
+		return accounting.OperatorNameMismatch
 	}
 	return accounting.NoRoute
 }

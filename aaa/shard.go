@@ -61,6 +61,7 @@ type Shard struct {
 	crypt            *radius.Crypt
 	hasher           *accounting.Hasher
 	sealer           *dynauth.Sealer
+	issuer           issuer
 	tag              cipher.Block // keys our Proxy-State
 
 	arrivals   [batchSize]arrival
@@ -104,6 +105,10 @@ type scratch struct {
 	name      [nai.MaxLen]byte
 	session   dynauth.Session
 	nasBuf    [2 * (2 + radius.MaxValue)]byte
+	varRealm  [nai.MaxLen]byte
+	varSource [64]byte
+	sentName  []byte // to the home, where it is not the client's own; see recall
+	sentBuf   [nai.MaxLen]byte
 	states    [radius.MaxLen]byte
 	recordBuf []byte
 	ended     []ending

@@ -95,13 +95,14 @@ const (
 	RealmNotAllowed        // the client may not send the realm, or no home takes it
 	TransitDenied          // no contract between the two federations
 	Hairpin                // it would go back to where it came from
+	OperatorNameMismatch   // its Operator-Name is of an operator that the client does not speak for
 	reasons
 )
 
 var reasonNames = [reasons]string{
 	"", "no_status_type", "bad_status_type", "unknown_status", "no_session_id",
 	"many_session_ids", "no_identity", "credentials", "malformed", "no_route",
-	"scope_denied", "realm_not_allowed", "transit_denied", "hairpin",
+	"scope_denied", "realm_not_allowed", "transit_denied", "hairpin", "operator_name_mismatch",
 }
 
 // String gives the counter label.

@@ -16,6 +16,7 @@ type Vars [realm.NumVariables][]byte
 type Program struct {
 	name  string
 	steps []step
+	uses  uint64 // variables
 }
 
 // step is one rule, ready to be applied.
@@ -55,6 +56,9 @@ func Compile(f *realm.Filter) (*Program, error) {
 				return nil, fmt.Errorf("rule %q: it names no attribute or no expression", r.Text)
 			}
 			s.attr = r.Attributes[0]
+			for _, part := range r.Value {
+				p.uses |= 1 << part.Variable
+			}
 		}
 		if n := len(p.steps); n > 0 && r.Action == realm.FilterRemove && p.steps[n-1].joins(&s) {
 			continue
@@ -94,6 +98,24 @@ func (s *step) joins(next *step) bool {
 
 // Name is the filter's name.
 func (p *Program) Name() string { return p.name }
+
+// Uses reports whether a value has the variable, so that a caller need not find
+// what is not wanted.
+func (p *Program) Uses(v realm.Variable) bool { return p.uses>>v&1 != 0 }
+
+// Writes reports whether a rule may give attributes of type t other values. A
+// nil Program writes none.
+func (p *Program) Writes(t radius.Type) bool {
+	if p == nil {
+		return false
+	}
+	for i := range p.steps {
+		if s := &p.steps[i]; s.attr.Type == t && s.attr.Place == realm.PlacePlain {
+			return true
+		}
+	}
+	return false
+}
 
 // Apply changes the packet and returns how many attributes it has removed,
 // added or changed. It is not ok if something does not fit the packet, which

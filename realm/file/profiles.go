@@ -67,3 +67,7 @@ func compileProfile(name string, all map[string]*realm.Filter) {
 		panic("realm/file: profile " + l.report.problems().Error()) // built in, proven by the tests
 	}
 }
+
+// Profile returns a ready filter, nil if there is none of the name. It must not
+// be changed.
+func Profile(name string) *realm.Filter { return profiles()[name] }
