@@ -74,6 +74,7 @@ func (s *Shard) routeAccounting(ex *Exchange, p *radius.Packet, e *accounting.Ev
 	}
 	d := s.router.decide(s.asks(ex), taken, name)
 	ex.follow(d)
+	s.remember(ex, taken)
 	if d.why != OK {
 		ex.pool = nil
 		s.quarantine(e, d.why.quarantines())

@@ -23,6 +23,7 @@ import (
 	"github.com/roamgate/roamgate/aaa/fticks"
 	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/aaa/listen"
+	"github.com/roamgate/roamgate/aaa/traffic"
 	"github.com/roamgate/roamgate/accounting"
 	"github.com/roamgate/roamgate/accounting/spool"
 	"github.com/roamgate/roamgate/pkg/radius"
@@ -194,6 +195,7 @@ func (h *Hub) newShard(i int, fronts []*listen.Front, key []byte) (*Shard, error
 		backlog: backlog{buffer: h.conf.RecvBuffer}, share: admit.NewShare(), pace: home.NewPace(h.conf.InFlight),
 		proofs: radius.NewProofs(batchSize), signatures: radius.NewSignatures(2 * batchSize),
 	}
+	s.traffic = traffic.New(traffic.NewKey(h.seed), max(rememberedRows/h.conf.Shards, leastRows))
 	s.sealer = dynauth.NewSealer(h.identity)
 	s.ids = home.NewIDs(home.IDsConfig{NeedSocket: s.openHomeSocket, MaxSockets: h.conf.HomeSockets, Seed: binary.BigEndian.Uint64(key[8:]) + uint64(i)})
 	s.loud.init()

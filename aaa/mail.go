@@ -3,6 +3,7 @@ package aaa
 import (
 	"sync"
 
+	"github.com/roamgate/roamgate/aaa/traffic"
 	"github.com/roamgate/roamgate/accounting/spool"
 )
 
@@ -12,6 +13,7 @@ type mail struct {
 	policy  box[uint64]
 	spooled box[*spool.Batch]
 	replay  box[replayed]
+	traffic box[chan<- *traffic.Sample]
 	stop    bool
 }
 
@@ -85,6 +87,7 @@ func (s *Shard) readMail() bool {
 	m.policy.collect()
 	m.spooled.collect()
 	m.replay.collect()
+	m.traffic.collect()
 	stop := m.stop
 	m.mu.Unlock()
 	for b, ok := m.spooled.next(); ok; b, ok = m.spooled.next() {
@@ -97,6 +100,9 @@ func (s *Shard) readMail() bool {
 	}
 	for r, ok := m.replay.next(); ok; r, ok = m.replay.next() {
 		s.replayRecord(r)
+	}
+	for to, ok := m.traffic.next(); ok; to, ok = m.traffic.next() {
+		to <- s.traffic.Copy(s.now)
 	}
 	return !stop
 }

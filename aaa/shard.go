@@ -15,6 +15,7 @@ import (
 	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/aaa/listen"
 	"github.com/roamgate/roamgate/aaa/rewrite"
+	"github.com/roamgate/roamgate/aaa/traffic"
 	"github.com/roamgate/roamgate/accounting"
 	"github.com/roamgate/roamgate/accounting/spool"
 	"github.com/roamgate/roamgate/pkg/nai"
@@ -83,6 +84,8 @@ type Shard struct {
 	spare  []*spool.Batch
 	probes []probeBudget // by client.Client.Index
 	names  names
+
+	traffic *traffic.Table
 
 	levels levels
 	logged [numReasons]struct{ at, n int64 }
