@@ -78,6 +78,14 @@ type config struct {
 		KeyFile string `yaml:"key_file"` // keys the hashes of identities; made in the spool directory when not given
 		Plain   bool   `yaml:"plain"`    // show identities in records
 	} `yaml:"privacy"`
+	FTicks struct {
+		Reporting string `yaml:"reporting"` // none, basic or full; default none
+		MAC       string `yaml:"mac"`       // how devices are shown; default vendor_key_hashed
+		KeyFile   string `yaml:"key_file"`  // of the keyed modes
+		Prefix    string `yaml:"prefix"`    // default F-TICKS/eduroam/1.0
+		To        string `yaml:"to"`        // unix:PATH, udp:HOST:PORT or file:PATH; default unix:/dev/log
+		Facility  string `yaml:"facility"`  // of syslog, default daemon
+	} `yaml:"fticks"`
 	Log struct {
 		Format string `yaml:"format"` // json or console
 		Level  string `yaml:"level"`  // debug, info, warn or error
@@ -142,6 +150,9 @@ func (c *config) defaults() {
 	if c.Routing.Keep == 0 {
 		c.Routing.Keep = 50
 	}
+	text(&c.FTicks.Reporting, "none")
+	text(&c.FTicks.MAC, "vendor_key_hashed")
+	text(&c.FTicks.To, "unix:/dev/log")
 	text(&c.Log.Format, "json")
 	text(&c.Log.Level, "info")
 	if c.Spool.MinFree == 0 {

@@ -23,6 +23,7 @@ func (c *config) check() file.Problems {
 	if k := c.Routing.Keep; k < history.MinKeep || k > history.MaxKeep {
 		f.bad("routing.keep", "routing.keep is out of range", fmt.Sprintf("%d to %d", history.MinKeep, history.MaxKeep))
 	}
+	c.checkFTicks(f)
 	f.oneOf("log.format", c.Log.Format, "json", "console")
 	f.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	return f.ps
@@ -151,6 +152,11 @@ func (c *config) checkFiles() file.Problems {
 	if c.Clearing.PostgresFile != "" {
 		if _, err := c.secretText(c.Clearing.PostgresFile, "the connection string of PostgreSQL"); err != nil {
 			f.bad("clearing.postgres_file", err.Error(), "a file that holds nothing else, readable for the hub's user")
+		}
+	}
+	if c.FTicks.KeyFile != "" {
+		if _, err := c.secretText(c.FTicks.KeyFile, "the key of F-Ticks"); err != nil {
+			f.bad("fticks.key_file", err.Error(), "a file that holds nothing else, readable for the hub's user")
 		}
 	}
 	if c.Privacy.KeyFile != "" {

@@ -61,7 +61,7 @@ func TestReference(t *testing.T) {
 	// The policy is in Redis, which is a cluster.
 	all = regexp.MustCompile(`(?m)^  (file|master): .*$`).ReplaceAllString(all, "")
 	write(t, dir, map[string]string{"all.yaml": all, "identity.key": strings.Repeat("k", 32), "redis.password": "p", "sentinel.password": "p",
-		"nats.password": "p", "kafka.password": "p", "hub.creds": "c", "clearing.dsn": "host=db"})
+		"nats.password": "p", "kafka.password": "p", "hub.creds": "c", "clearing.dsn": "host=db", "fticks.key": "k"})
 	assert.Empty(t, ok(t, "check", dir+"/all.yaml"))
 }
 
@@ -148,7 +148,7 @@ func TestUnit(t *testing.T) {
 func families(t *testing.T) []stat.Family {
 	t.Helper()
 	_, path := configuration(t, map[string]string{"roamgate.yaml": "listen: {auth: [\"127.0.0.1:0\"], acct: [\"127.0.0.1:0\"]}\n" +
-		"admin: {listen: \"127.0.0.1:0\"}\nredis: {address: \"127.0.0.1:1\"}\nqueue: {to: clearing}\n"})
+		"admin: {listen: \"127.0.0.1:0\"}\nredis: {address: \"127.0.0.1:1\"}\nqueue: {to: clearing}\nfticks: {reporting: basic, mac: static, to: \"udp:127.0.0.1:9\"}\n"})
 	l, ps := loadAll(path)
 	require.NotNil(t, l, ps)
 	s := &server{conf: l.conf, log: zap.NewNop(), stats: stat.NewRegistry(), started: time.Now(), notify: &notifier{}}

@@ -62,10 +62,14 @@ func (s *server) open(ctx context.Context, l *loaded) (err error) {
 	s.queue = queue.New(s.spool, sink, queue.Options{
 		View: c.recordView(key), NewView: func() *accounting.View { return c.recordView(key) }, Logger: s.log, Trim: trim,
 	})
+	ticker, err := s.ticker()
+	if err != nil {
+		return err
+	}
 	hub := c.hub()
 	hub.Seed = nodeSeed(c.Queue.Node)
 	s.hub, err = aaa.New(hub, set, aaa.Rooms{
-		Log: s.log, Stats: s.stats, Spool: s.spool, Events: s.events, Identity: key, Policy: s.policy,
+		Log: s.log, Stats: s.stats, Spool: s.spool, Events: s.events, Identity: key, Policy: s.policy, FTicks: ticker,
 	})
 	if err != nil {
 		return err

@@ -339,3 +339,9 @@ func (n *Node) line(b *bytes.Buffer, text string) {
 	}
 	b.WriteString(text + "\n")
 }
+
+// Items returns the parts of a list or mapping.
+func (n *Node) Items() []*Node { return n.subs }
+
+// Take makes another node, with its key, the last part of this one.
+func (n *Node) Take(sub *Node) { n.subs = append(n.subs, sub) }

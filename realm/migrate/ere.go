@@ -451,3 +451,6 @@ func (n *ereNode) class(name string) bool {
 
 func letter(c byte) bool { return c >= 'A' && c <= 'Z' }
 func digit(c byte) bool  { return c >= '0' && c <= '9' }
+
+// Groups is the number of groups in the expression.
+func (e *ERE) Groups() int { return e.exact.NumSubexp() }

@@ -56,7 +56,7 @@ type realmConf struct {
 	expr    *migrate.ERE
 	pattern string // of expr
 	exact   string // a realm that is only a name, folded
-	all     bool   // *
+	star    bool   // *
 	servers []*server
 	acct    []*server
 	dead    string // why the original leaves the realm out, or never comes to it
@@ -463,7 +463,7 @@ func (c *Config) realm(b *block) {
 	c.realms = append(c.realms, r)
 	switch {
 	case b.name == "*":
-		r.all, r.pattern = true, ".*"
+		r.star, r.pattern = true, ".*"
 	case strings.HasPrefix(b.name, "/"):
 		r.pattern = strings.TrimSuffix(b.name[1:], "/")
 		if len(b.name) == 1 {

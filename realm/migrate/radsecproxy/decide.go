@@ -1,90 +1,92 @@
 package radsecproxy
 
 import (
-	"strings"
+	"fmt"
+	"net"
+	"net/netip"
 
-	"github.com/roamgate/roamgate/realm"
+	"github.com/roamgate/roamgate/realm/migrate"
 )
 
-// Kind is what radsecproxy does with a request.
-type Kind uint8
-
-const (
-	// Silence: nobody answers.
-	Silence Kind = iota
-	// Forward: it goes to the first server that is well.
-	Forward
-	// Reject: an Access-Reject with the realm's ReplyMessage.
-	Reject
-	// Answer: an Accounting-Response, and the record is gone.
-	Answer
-)
-
-// String gives the word of reports.
-func (k Kind) String() string { return [...]string{"silence", "forward", "reject", "answer"}[k] }
-
-// Decision is where a request goes, and by which realm.
-type Decision struct {
-	Kind    Kind
-	Servers []string // in the order of trial
-	Message string   // of a Reject
-	Realm   string   // "": none matched
-	Pos     realm.Pos
-	User    string // the User-Name that goes on
-}
-
-// Request is what radsecproxy looks at.
-type Request struct {
-	Client     string // name of a client block, "": one without rewrites
-	UserName   []byte // nil: there is none
-	Accounting bool
-}
-
-// Decide says what the original does with a request, all its servers being
-// well and connected.
-func (c *Config) Decide(q Request) Decision {
-	var from *client
-	for _, p := range c.clients {
-		if q.Client != "" && p.name == q.Client {
-			from = p
+// Decide says what the original does with a request. It implements
+// migrate.Original: all servers count as well and connected.
+func (c *Config) Decide(q migrate.Request) (migrate.Decision, error) {
+	from, err := c.from(q.Client)
+	if err != nil {
+		return migrate.Decision{}, err
+	}
+	name := from.rename([]byte(q.Name))
+	d := migrate.Decision{Outcome: migrate.Silent, Ordered: true, User: string(name), Why: "no realm matches"}
+	for _, r := range c.realms {
+		if r.expr != nil && r.expr.Match(name) {
+			c.decide(&d, r, from, q.Accounting)
 			break
 		}
 	}
-	name := q.UserName
-	if name == nil {
-		if q.Accounting {
-			return Decision{Kind: Answer}
-		}
-		return Decision{}
-	}
-	if from != nil {
-		name = from.rename(name)
-	}
-	for _, r := range c.realms {
-		if r.expr == nil || !r.expr.Match(name) {
-			continue
-		}
-		d := Decision{Realm: r.name, Pos: r.pos, User: string(name)}
-		servers := r.servers
-		if q.Accounting {
-			servers = r.acct
-		}
-		for _, s := range servers {
-			d.Servers = append(d.Servers, s.name)
-		}
-		answers := r.get("accountingresponse")
-		switch {
-		case len(servers) > 0:
-			d.Kind = Forward
-		case !q.Accounting && r.get("replymessage") != nil:
-			d.Kind, d.Message = Reject, r.text("replymessage")
-		case q.Accounting && answers != nil && answers.on:
-			d.Kind = Answer
-		}
-		return c.prevented(d, from)
-	}
-	return Decision{User: string(name)}
+	return d, nil
 }
+
+func (c *Config) decide(d *migrate.Decision, r *realmConf, from *client, accounting bool) {
+	d.Pos, d.Why = r.pos, "realm "+r.name
+	servers, answers := r.servers, r.get("accountingresponse")
+	if accounting {
+		servers = r.acct
+	}
+	switch {
+	case len(servers) > 0 && c.prevented(from, servers[0]):
+		d.Why += ", but the client and the server have one name"
+	case len(servers) > 0:
+		d.Outcome = migrate.Forwarded
+		for _, s := range servers {
+			d.Homes = append(d.Homes, s.hosts[0].String())
+		}
+	case !accounting && r.get("replymessage") != nil:
+		d.Outcome = migrate.Rejected
+	case accounting && answers != nil && answers.on:
+		d.Outcome = migrate.Local
+	}
+}
+
+// from finds a client by its name or by an address, as the original does for
+// requests over UDP.
+func (c *Config) from(who string) (*client, error) {
+	if who == "" {
+		return c.clients[0], nil
+	}
+	addr, err := netip.ParseAddr(who)
+	for _, p := range c.clients {
+		if p.name == who || err == nil && p.transport == udp && p.has(addr.Unmap()) {
+			return p, nil
+		}
+	}
+	return nil, fmt.Errorf("client %s is not in %s", who, c.path)
+}
+
+// has reports whether requests from an address are the client's.
+func (p *client) has(a netip.Addr) bool {
+	for _, h := range p.hosts {
+		if prefix, ok := h.prefix(); ok && prefix.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// prefix is what a host of a client stands for, false for a name.
+func (h *host) prefix() (netip.Prefix, bool) {
+	if !h.addr.IsValid() {
+		return netip.Prefix{}, false
+	}
+	a := h.addr.Unmap()
+	bits := a.BitLen()
+	if h.bits >= 0 {
+		bits = min(h.bits, bits)
+	}
+	return netip.PrefixFrom(a, bits).Masked(), true
+}
+
+// String is the address or name with its port.
+func (h *host) String() string { return net.JoinHostPort(h.name, h.port) }
 
 // rename does what the client's rewrites do to a User-Name before the realm is
 // looked up.
@@ -102,21 +104,10 @@ func (p *client) rename(name []byte) []byte {
 	return name
 }
 
-// prevented drops what would go back to a peer of the same name.
-func (c *Config) prevented(d Decision, from *client) Decision {
-	if d.Kind != Forward || from == nil {
-		return d
-	}
-	for _, s := range c.servers {
-		if !strings.EqualFold(s.name, d.Servers[0]) {
-			continue
-		}
-		if s.name == from.name && c.preventsLoops(s) {
-			d.Kind, d.Servers = Silence, nil
-		}
-		break
-	}
-	return d
+// prevented reports whether the original keeps a request from going back to a
+// peer of the same name.
+func (c *Config) prevented(from *client, s *server) bool {
+	return s.name == from.name && c.preventsLoops(s)
 }
 
 func (c *Config) preventsLoops(s *server) bool {
@@ -125,12 +116,4 @@ func (c *Config) preventsLoops(s *server) bool {
 	}
 	o := c.main.get("loopprevention")
 	return o != nil && o.on
-}
-
-// Servers are the names of all servers, in their order.
-func (c *Config) Servers() (names []string) {
-	for _, s := range c.servers {
-		names = append(names, s.name)
-	}
-	return names
 }

@@ -1,0 +1,238 @@
+package radsecproxy
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/roamgate/roamgate/realm/migrate"
+)
+
+func seconds(n int64) time.Duration { return time.Duration(n) * time.Second }
+
+// unsigned is what a default of the hub is switched off for.
+const unsigned = "radsecproxy did not ask for it; remove this line when the peer signs (CVE-2024-3596)"
+
+// claim is a prefix that a client has already.
+type claim struct {
+	prefix netip.Prefix
+	client *client
+}
+
+func (i *importer) writeClients() {
+	root := i.file("10-clients.yaml", "Clients")
+	list := root.List("clients")
+	var claimed []claim
+	for _, p := range i.clients {
+		if p.transport != udp {
+			i.waitingPeer(p.block, p.transport, p.hosts)
+			continue
+		}
+		i.writeClient(list, p, &claimed)
+	}
+}
+
+func (i *importer) writeClient(list *migrate.Node, p *client, claimed *[]claim) {
+	prefixes := i.prefixes(p, claimed)
+	if len(prefixes) == 0 {
+		for n := range p.opts {
+			i.left(p.block, &p.opts[n], "the client has no address of its own")
+		}
+		i.report.Leave(p.pos, "client "+p.name, "the client has no address of its own: see its host")
+		return
+	}
+	name := i.names.client.Make(p.name)
+	i.called[p] = name
+	node := list.Item().Comment("client %s, %s", p.name, i.at(p.pos))
+	node.Set("name", name, i.origin(p.pos))
+	i.report.Map(p.pos, "client "+p.name, "clients: %s", name)
+	i.mapped(p.block, p.get("type"), "the hub takes requests over UDP")
+	addresses := node.List("address")
+	for _, x := range prefixes {
+		addresses.Value(shortPrefix(x.prefix), i.origin(x.host.pos))
+	}
+	i.secretFile(node, p.block, name, p.secret)
+	i.signed(node, p)
+	i.visited(node, p)
+	i.clientFilters(node, p)
+	i.plainPeer(p.block)
+	p.each("addttl", func(o *option) {
+		i.left(p.block, o, "hops are counted in requests: in answers to a client nothing is added")
+	})
+	p.each("servername", func(o *option) { i.mapped(p.block, o, "has no effect over UDP") })
+}
+
+// shortPrefix writes a host as its address.
+func shortPrefix(p netip.Prefix) string {
+	if p.IsSingleIP() {
+		return p.Addr().String()
+	}
+	return p.String()
+}
+
+type placed struct {
+	prefix netip.Prefix
+	host   *host
+}
+
+// prefixes are those that are the client's own: the original gives a request to
+// the first client that has its address, so what an earlier one covers is left
+// out.
+func (i *importer) prefixes(p *client, claimed *[]claim) (out []placed) {
+	for n := range p.hosts {
+		h := &p.hosts[n]
+		line := p.block.at(h)
+		var found []netip.Prefix
+		if prefix, ok := h.prefix(); ok {
+			found = []netip.Prefix{prefix}
+		} else {
+			for _, a := range i.lookup(h.name) {
+				found = append(found, netip.PrefixFrom(a, a.BitLen()))
+			}
+			if len(found) == 0 {
+				i.left(p.block, line, "the name %s cannot be resolved now: write its addresses", h.name)
+				continue
+			}
+			i.report.Note(h.pos, RuleResolved, "the addresses of %s were looked up now; radsecproxy does it at each start", h.name)
+		}
+		mine := i.unclaimed(found, h, p, claimed)
+		out = append(out, mine...)
+		if len(mine) > 0 {
+			i.mapped(p.block, line, "clients.address")
+		} else {
+			i.left(p.block, line, "radsecproxy never finds it: a client in front has the addresses")
+		}
+	}
+	return out
+}
+
+func (i *importer) unclaimed(found []netip.Prefix, h *host, p *client, claimed *[]claim) (out []placed) {
+next:
+	for _, prefix := range found {
+		for _, c := range *claimed {
+			if c.prefix.Bits() <= prefix.Bits() && c.prefix.Contains(prefix.Addr()) {
+				if c.client != p {
+					i.report.Note(h.pos, RuleLonger, "client %s is left without %s, which client %s in front of it has", p.name, prefix, c.client.name)
+				}
+				continue next
+			}
+		}
+		*claimed = append(*claimed, claim{prefix, p})
+		out = append(out, placed{prefix, h})
+	}
+	return out
+}
+
+// at returns the line a host stands in, nil if that is the head of the block.
+func (b *block) at(h *host) *option {
+	for _, o := range b.all("host") {
+		if o.pos == h.pos {
+			return o
+		}
+	}
+	return nil
+}
+
+func (i *importer) secretFile(node *migrate.Node, b *block, name string, secret []byte) {
+	o := b.get("secret")
+	path, err := i.out.Secret(i.names.secret.Make(b.kind+"-"+name), secret)
+	if err != nil {
+		i.left(b, o, "%v", err)
+		return
+	}
+	node.Set("secret_file", path, i.from(o))
+	i.mapped(b, o, "a file of its own")
+}
+
+// signed keeps what the original asks of requests.
+func (i *importer) signed(node *migrate.Node, p *client) {
+	o, proxied, all := p.get("requiremessageauthenticator"), p.get("requiremessageauthenticatorproxy"), i.main.get("requiremessageauthenticator")
+	required := all != nil && all.on
+	if o != nil {
+		required = o.on
+	}
+	if !required {
+		node.Set("require_message_authenticator", false, unsigned)
+		if proxied == nil || !proxied.on {
+			node.Set("limit_proxy_state", false, unsigned)
+		}
+		i.unsignedClients = append(i.unsignedClients, p.block)
+	}
+	i.mapped(p.block, o, "require_message_authenticator")
+	i.mapped(p.block, proxied, "limit_proxy_state")
+}
+
+// visited writes what F-Ticks say of the client.
+func (i *importer) visited(node *migrate.Node, p *client) {
+	if o := p.get("fticksviscountry"); o != nil {
+		if cc := strings.ToUpper(o.val); len(cc) == 2 && strings.Trim(cc, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == "" {
+			node.Set("country", cc, i.from(o))
+			i.mapped(p.block, o, "clients.country")
+		} else {
+			i.left(p.block, o, "is no country code of two letters (ISO 3166-1)")
+		}
+	}
+	if o := p.get("fticksvisinst"); o != nil {
+		node.Set("institution", o.val, i.from(o))
+		i.mapped(p.block, o, "clients.institution")
+	} else if p.get("fticksviscountry") != nil && i.called[p] != p.name {
+		node.Set("institution", p.name, "name of the client, "+i.origin(p.pos))
+	}
+}
+
+// plainPeer names what has no effect over UDP or is found out by the hub.
+func (i *importer) plainPeer(b *block) {
+	for _, name := range []string{"tls", "pskidentity", "pskkey", "matchcertificateattribute", "certificatenamecheck",
+		"certificatecncheck", "tcpkeepalive", "idletimeout", "sni", "sniservername", "dtlsforcemtu", "servername"} {
+		b.each(name, func(o *option) { i.mapped(b, o, "has no effect over UDP") })
+	}
+	for _, name := range []string{"ipv4only", "ipv6only"} {
+		b.each(name, func(o *option) { i.mapped(b, o, "an address says its family; of a name both are used as they answer") })
+	}
+	for n := range b.opts {
+		if o := &b.opts[n]; b.get(o.name) != o && options[b.kind][o.name] == toggle {
+			i.mapped(b, o, "a later line counts")
+		}
+	}
+}
+
+// waitingPeer writes a peer of another transport down as a comment.
+func (i *importer) waitingPeer(b *block, transport string, hosts []host) {
+	i.report.Wait(b.pos, b.kind+" "+b.name, "needs RadSec (%s)", transport)
+	i.report.Note(b.pos, RuleRadSec, "%s %s speaks %s, which this hub does not yet: it is written down at the head of realms/20-homes.yaml", b.kind, b.name, transport)
+	i.radsec = append(i.radsec, fmt.Sprintf("%s %s (%s)", b.kind, b.name, i.at(b.pos)))
+	i.waitingLines(b)
+}
+
+func (i *importer) waitingLines(b *block) {
+	for n := range b.opts {
+		o := &b.opts[n]
+		shown := o.val
+		if secretOptions[o.name] {
+			shown = "(a secret: see " + i.at(o.pos) + ")"
+		}
+		i.radsec = append(i.radsec, fmt.Sprintf("  %s %s", o.word, shown))
+		i.waits(b, o, "needs RadSec")
+	}
+}
+
+func (i *importer) writeTLS() {
+	for n := range i.blocks {
+		if b := &i.blocks[n]; b.kind == tlsBlock {
+			i.report.Wait(b.pos, "tls "+b.name, "needs RadSec")
+			i.radsec = append(i.radsec, fmt.Sprintf("tls %s (%s)", b.name, i.at(b.pos)))
+			i.waitingLines(b)
+		}
+	}
+}
+
+func (i *importer) writeWaiting() {
+	if len(i.radsec) == 0 {
+		return
+	}
+	root := i.out.Realm("20-homes.yaml").Comment("\nNot in force, since the hub speaks RADIUS over UDP only. As it was written:")
+	for _, line := range i.radsec {
+		root.Comment("%s", line)
+	}
+}

@@ -1,0 +1,241 @@
+package radsecproxy
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/roamgate/roamgate/realm"
+	"github.com/roamgate/roamgate/realm/migrate"
+)
+
+// live are the realms that the original comes to.
+func (c *Config) live() (out []*realmConf) {
+	for _, r := range c.realms {
+		if r.expr == nil {
+			continue
+		}
+		out = append(out, r)
+		if r.star {
+			break
+		}
+	}
+	return out
+}
+
+// route is a realm that is written.
+type route struct {
+	*realmConf
+	text   string // its name_regexp, "": it is written by its name
+	target string // what it comes to, for comparing
+}
+
+func (i *importer) writeRealms() {
+	i.retries()
+	root := i.file("40-realms.yaml", "Realms")
+	identity := root.Map("identity").Comment("radsecproxy looks at a User-Name's octets only: what stands behind the last @ is the realm.")
+	for _, word := range []string{"several_at", "backslash", "one_label"} {
+		identity.List("allow").Value(word, "")
+	}
+	i.loops(root)
+	list := root.List("realms")
+	i.renames(list)
+	live := i.live()
+	var before []route
+	for _, r := range i.realms {
+		if !slices.Contains(live, r) {
+			i.leaveRealm(r, live)
+			continue
+		}
+		i.writeRealm(list, r, &before)
+	}
+	if len(list.Items()) == 0 {
+		list.Comment("Nothing is left of the realms.")
+	}
+}
+
+// leaveRealm names a realm that counts for nothing.
+func (i *importer) leaveRealm(r *realmConf, live []*realmConf) {
+	why := r.dead
+	if r.expr != nil {
+		why = "never reached: realm * stands in front, " + i.at(live[len(live)-1].pos)
+	} else if strings.HasPrefix(why, "no server") {
+		why += ": radsecproxy leaves the realm out"
+	}
+	i.report.Leave(r.pos, "realm "+r.name, "%s", why)
+	for n := range r.opts {
+		i.left(r.block, &r.opts[n], "%s", why)
+	}
+}
+
+// rankStep leaves room between the expressions for what comes later.
+const rankStep = 10
+
+func (i *importer) writeRealm(list *migrate.Node, r *realmConf, before *[]route) {
+	this := route{realmConf: r, target: target(r)}
+	hides := ""
+	for _, b := range *before {
+		switch {
+		case r.exact != "" && b.exact == r.exact, b.pattern == r.pattern:
+			i.leaveBehind(r, b.realmConf)
+			return
+		case b.text != "" && b.target != this.target && r.exact != "" && hides == "" && b.expr.MayMatchEnd("@"+r.exact):
+			hides = b.name
+		}
+	}
+	if r.exact == "" && !r.star || hides != "" {
+		text, err := r.expr.RE2()
+		if err != nil {
+			r.dead = "the expression has no like here: " + err.Error()
+			i.leaveRealm(r, nil)
+			return
+		}
+		this.text = text
+	}
+	if hides != "" {
+		i.report.Note(r.pos, RuleOrder, "realm %s is written as an expression: some of its names go to realm %s in front of it", r.name, hides)
+	}
+	node := list.Item().Comment("realm %s, %s", r.name, i.at(r.pos))
+	switch {
+	case this.text != "":
+		node.Set("name_regexp", this.text, i.origin(r.pos))
+		node.Set("rank", rankStep*(1+slices.Index(i.realms, r)), "the order of the file")
+		i.report.Map(r.pos, "realm "+r.name, "realms: name_regexp %s", this.text)
+	case r.star:
+		names := node.List("realm")
+		names.Value("default", i.origin(r.pos))
+		names.Value("none", "a User-Name without a realm is matched too")
+		i.report.Map(r.pos, "realm "+r.name, "realms: default and none")
+	default:
+		node.Set("realm", r.exact, i.origin(r.pos))
+		i.report.Map(r.pos, "realm "+r.name, "realms: %s", r.exact)
+	}
+	i.decision(node, r)
+	*before = append(*before, this)
+}
+
+// leaveBehind names a realm that an equal one in front hides.
+func (i *importer) leaveBehind(r, first *realmConf) {
+	i.report.Leave(r.pos, "realm "+r.name, "never reached: realm %s stands in front, %s", first.name, i.at(first.pos))
+	for n := range r.opts {
+		i.left(r.block, &r.opts[n], "the realm is never reached")
+	}
+}
+
+// target is where a realm leads: two of one target cannot be told apart.
+func target(r *realmConf) string {
+	var b strings.Builder
+	for _, list := range [][]*server{r.servers, r.acct} {
+		for _, s := range list {
+			b.WriteString(strconv.Quote(s.name))
+		}
+		b.WriteByte('/')
+	}
+	b.WriteString(strconv.Quote(r.text("replymessage")))
+	return b.String()
+}
+
+// decision writes what becomes of a realm's requests.
+func (i *importer) decision(node *migrate.Node, r *realmConf) {
+	auth, acct := i.pool(r, r.servers), i.pool(r, r.acct)
+	if auth == "" && len(r.servers) > 0 {
+		i.report.Note(r.pos, RuleRadSec, "realm %s is rejected for now: none of its servers is in force", r.name)
+	}
+	message := r.get("replymessage")
+	switch {
+	case auth != "":
+		node.Set("auth", auth, i.from(r.get("server")))
+		if message != nil {
+			i.mapped(r.block, message, "is sent only where a realm has no server; the hub says itself why it rejects")
+		}
+	case message != nil && printable(message.val):
+		node.Set("reject", message.val, i.from(message))
+		i.mapped(r.block, message, "realms.reject")
+	case len(r.servers) > 0:
+		node.Set("reject", "the home network cannot be reached", "its servers are not in force: "+r.servers[0].usable())
+	default:
+		node.Set("reject", "no home server for this realm", "radsecproxy does not answer, "+i.origin(r.pos))
+		i.report.Note(r.pos, RuleSilence, "realm %s has no server and no usable ReplyMessage: the hub rejects, radsecproxy does not answer", r.name)
+		i.left(r.block, message, "no text that a Reply-Message of the hub can be")
+	}
+	if acct != "" {
+		node.Set("accounting", acct, i.from(r.get("accountingserver")))
+	}
+	i.serverLines(r, "server", r.servers)
+	i.serverLines(r, "accountingserver", r.acct)
+	i.accounting(r, acct)
+}
+
+func printable(s string) bool {
+	return strings.TrimSpace(s) != "" && migrate.Printable(s) == s
+}
+
+func (i *importer) serverLines(r *realmConf, name string, servers []*server) {
+	for n, o := range r.all(name) {
+		switch s := servers[n]; {
+		case i.homes[s] != nil:
+			i.mapped(r.block, o, "pools: %s", i.homes[s].name)
+		case s.usable() != "":
+			i.waits(r.block, o, "server %s %s", s.name, s.usable())
+		default:
+			i.left(r.block, o, "server %s is left out", s.name)
+		}
+	}
+}
+
+func (i *importer) accounting(r *realmConf, pool string) {
+	answers := r.get("accountingresponse")
+	answered := answers != nil && answers.on
+	if pool == "" && !answered {
+		i.report.Note(r.pos, RuleAccounting, "accounting of realm %s is stored and acknowledged; radsecproxy ignores it", r.name)
+	}
+	switch {
+	case answered && pool == "":
+		i.mapped(r.block, answers, "a record is stored before it is acknowledged")
+	case answered:
+		i.mapped(r.block, answers, "has no effect with an accountingServer")
+	case answers != nil:
+		i.mapped(r.block, answers, "the hub stores and acknowledges: see the note %s", RuleAccounting)
+	}
+	r.each("accountingresponse", func(o *option) { i.mapped(r.block, o, "a later line counts") })
+	r.each("accountinglog", func(o *option) { i.mapped(r.block, o, "every record is in the spool: roamgate records list") })
+}
+
+// defaultTTL is the attribute that the original counts hops in.
+const defaultTTL = "27262:1"
+
+func (i *importer) loops(root *migrate.Node) {
+	m := &i.main
+	attribute, origin := defaultTTL, "the default, which radsecproxy always counts down"
+	if o := m.get("ttlattribute"); o != nil {
+		attribute, _ = ttlAttribute(o.val)
+		origin = i.from(o)
+		i.mapped(m, o, "loops.hop_attribute: %s", attribute)
+	}
+	loops := root.Map("loops")
+	loops.Set("hop_attribute", attribute, origin)
+	hops := m.get("addttl")
+	for _, s := range i.servers {
+		if o := s.get("addttl"); hops == nil && o != nil && i.homes[s] != nil {
+			hops = o
+		}
+	}
+	if hops == nil {
+		return
+	}
+	loops.Set("hops", int(hops.n), i.from(hops))
+	i.mapped(m, m.get("addttl"), "loops.hops: %d", hops.n)
+	m.each("addttl", func(o *option) { i.mapped(m, o, "a later line counts") })
+	for _, s := range i.servers {
+		s.each("addttl", func(o *option) {
+			if o.n == hops.n {
+				i.mapped(s.block, o, "loops.hops: %d", hops.n)
+			} else {
+				i.left(s.block, o, "the hub counts down from %d for all homes: loops.hops", hops.n)
+			}
+		})
+	}
+	if m.get("addttl") == nil {
+		i.report.Note(realm.Pos{File: i.path, Line: hops.pos.Line}, "hops", "the hub adds the number of hops toward all homes")
+	}
+}
