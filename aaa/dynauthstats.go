@@ -68,6 +68,7 @@ func (c *dynAuthStats) adopt(reg *stat.Registry, s *Snapshot) {
 		name, ids := s.Set.Homes[i].Name, new([numDynAuth]stat.ID)
 		for k, kind := range dynAuthKinds {
 			ids[k] = reg.Counter("roamgate_dynauth_requests_total", "Authentic CoA and Disconnect requests of a home, repetitions included.", "home", name, "kind", kind)
+			c.responses(name, kind, "ack", 0)
 		}
 		c.homes[name] = ids
 	}
@@ -119,12 +120,16 @@ func (d *dynAuth) replied(e dynauth.Event, kind string) {
 		result = "refused"
 		d.stats.Add(d.counters.refused[e.Why], 1)
 	}
-	cause, known := errorCauses[e.Cause]
+	d.stats.Add(d.counters.responses(e.Home, kind, result, e.Cause), 1)
+}
+
+func (c *dynAuthStats) responses(home, kind, result string, cause uint32) stat.ID {
+	text, known := errorCauses[cause]
 	if !known {
-		cause = otherCause
+		text = otherCause
 	}
-	d.stats.Add(d.counters.reg.CounterSparse("roamgate_dynauth_responses_total", "Answers to CoA and Disconnect requests of a home, repetitions not included: ack or nak of the client, or refused by the hub, with their Error-Cause.",
-		"home", e.Home, "kind", kind, "result", result, "error_cause", cause), 1)
+	return c.reg.CounterSparse("roamgate_dynauth_responses_total", "Answers to CoA and Disconnect requests of a home, repetitions not included: ack or nak of the client, or refused by the hub, with their Error-Cause.",
+		"home", home, "kind", kind, "result", result, "error_cause", text)
 }
 
 // log leaves a line: one a second for each reason, with the number of those
