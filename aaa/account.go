@@ -16,10 +16,9 @@ import (
 // recorded all the same, marked as quarantined: it is evidence, and the
 // client's repetitions end.
 func (s *Shard) account(slot uint32, ex *Exchange, p *radius.Packet) {
-	if s.loop(ex, p) == Loop {
-		s.stats.Add(s.ctr.local[Loop], 1)
+	if why := s.cameBack(ex, p); why != OK {
+		s.stats.Add(s.ctr.local[why], 1)
 		s.stats.Add(s.ctr.packets[acctRefused], 1)
-		s.note(Loop, ex.client.Spec.Name, ex.from)
 		s.noAnswer(ex)
 		s.end(slot)
 		return
@@ -75,6 +74,9 @@ func (s *Shard) routeAccounting(ex *Exchange, p *radius.Packet, e *accounting.Ev
 	d := s.router.decide(s.asks(ex), taken, name)
 	ex.follow(d)
 	s.remember(ex, taken)
+	if d.pool != nil && (d.why == OK || d.why == Hairpin) {
+		d.why = s.farEnough(ex, taken, d)
+	}
 	if d.why != OK {
 		ex.pool = nil
 		s.quarantine(e, d.why.quarantines())

@@ -54,6 +54,8 @@ type Exchange struct {
 	tried   uint64 // members of the pool already used, or barred
 	barred  uint64 // members that the request must not be sent to
 	shifts  uint8  // realms of ours taken from the front of its name
+	states  uint8  // Proxy-States that it came with, as far as that counts
+	print   uint64 // under which a loop would be known, 0: none
 
 	from  udp.Addr
 	local udp.LocalInfo

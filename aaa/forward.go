@@ -101,7 +101,7 @@ func (s *Shard) engage(slot uint32, ex *Exchange, idx int32) bool {
 	ex.homeIdx, ex.sock, ex.homeID = idx, int32(sock), id
 	ex.sent, ex.rt = 0, 0
 	s.crypt.Random(ex.homeAuth[:])
-	ex.nonce = s.random32()
+	ex.nonce = s.nonceFor(idx)
 	s.stats.Add(ex.snap.homeStats[idx].requests[ex.kind], 1)
 	return true
 }
@@ -215,6 +215,7 @@ func (s *Shard) transmit(slot uint32, ex *Exchange) Reason {
 	sock.dirty = true
 	if ex.sent == 0 {
 		ex.firstAt = s.now
+		s.track(ex, out)
 	}
 	ex.sent = min(ex.sent, math.MaxUint8-1) + 1 // a client may repeat for ever
 	ex.sentAt = s.now

@@ -24,6 +24,7 @@ import (
 	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/aaa/listen"
 	"github.com/roamgate/roamgate/aaa/traffic"
+	"github.com/roamgate/roamgate/aaa/loop"
 	"github.com/roamgate/roamgate/accounting"
 	"github.com/roamgate/roamgate/accounting/spool"
 	"github.com/roamgate/roamgate/pkg/radius"
@@ -117,6 +118,7 @@ type Hub struct {
 	notes  chan note
 	later  *later
 	fticks *fticks.Ticker
+	loops  *loop.Table
 	// dynauth carries CoA back, nil: the hub listens to none.
 	dynauth *dynAuth
 	sealer  *dynauth.Sealer // for marks; guarded by applying
@@ -135,7 +137,7 @@ func New(conf Config, set *realm.Set, rooms Rooms) (*Hub, error) {
 		events: rooms.Events, identity: rooms.Identity, policy: rooms.Policy, fticks: rooms.FTicks,
 		start: time.Now(), seed: maphash.MakeSeed(),
 		homes: home.NewRegistry(conf.Seed), sticky: home.NewSticky(stickyConversations, stickyTTL),
-		notes: make(chan note, 1024), later: newLater(rooms.Spool, conf.Shards*conf.InFlight),
+		notes: make(chan note, 1024), later: newLater(rooms.Spool, conf.Shards*conf.InFlight), loops: loop.New(knownLoops),
 	}
 	h.homes.Share(conf.Shards)
 	h.ctr = newHubStats(h)
@@ -191,7 +193,7 @@ func (h *Hub) newShard(i int, fronts []*listen.Front, key []byte) (*Shard, error
 		slab:  slab{max: h.conf.InFlight},
 		dups:  dedup.New(dedup.Config{TTL: h.conf.DuplicateTTL, MaxEntries: 4 * h.conf.InFlight, ReplyBytes: h.conf.DuplicateMem}),
 		wheel: home.NewWheel(h.conf.InFlight, h.monotonic()), hasher: accounting.NewHasher(h.identity), issuer: newIssuer(h.identity),
-		crypt: radius.NewCrypt(), tag: block, stats: h.stats.Shard(),
+		crypt: radius.NewCrypt(), tag: block, stats: h.stats.Shard(), circles: map[between]*stat.AtomicCounter{},
 		backlog: backlog{buffer: h.conf.RecvBuffer}, share: admit.NewShare(), pace: home.NewPace(h.conf.InFlight),
 		proofs: radius.NewProofs(batchSize), signatures: radius.NewSignatures(2 * batchSize),
 	}

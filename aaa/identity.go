@@ -100,28 +100,6 @@ func (s *Shard) own(v []byte) (ours, forged bool) {
 	return ours, !ours
 }
 
-// loop looks for our own Proxy-State in a request: it would have been here
-// before.
-func (s *Shard) loop(ex *Exchange, p *radius.Packet) Reason {
-	if !p.Has(radius.ProxyState) {
-		return OK
-	}
-	for a, off, ok := p.Next(radius.HeaderLen); ok; a, off, ok = p.Next(off) {
-		if a.Type != radius.ProxyState {
-			continue
-		}
-		ours, forged := s.own(a.Value())
-		if ours {
-			return Loop
-		}
-		if forged {
-			s.stats.Add(s.ctr.local[ForgedProxyState], 1)
-			s.note(ForgedProxyState, ex.client.Spec.Name, ex.from)
-		}
-	}
-	return OK
-}
-
 // firstHop tells a NAS from a proxy: a proxy adds Proxy-State.
 func (s *Shard) firstHop(p *radius.Packet) bool { return !p.Has(radius.ProxyState) }
 

@@ -14,10 +14,12 @@ import (
 // note is a packet worth a log line. A shard writes none itself: a blocked
 // log must not stop a packet.
 type note struct {
-	why  Reason
-	peer string
-	from udp.Addr
-	n    int64 // lines like this left out since the last one
+	why   Reason
+	peer  string
+	home  string // the other peer, of an alarm
+	alarm bool
+	from  udp.Addr
+	n     int64 // lines like this left out since the last one
 	// Of dynamic authorisation, in the place of why and from.
 	reverse dynauth.Reason
 	source  netip.AddrPort
@@ -30,14 +32,21 @@ const noteEvery = 1e9
 // each reason, with the number of those left out. It names the source and
 // the reason, never an attribute.
 func (s *Shard) note(why Reason, peer string, from udp.Addr) {
-	l := &s.logged[why]
+	if !why.circles() { // an alarm has said it
+		s.say(note{why: why, peer: peer, from: from})
+	}
+}
+
+func (s *Shard) say(n note) {
+	l := &s.logged[n.why]
 	if l.at != 0 && s.now-l.at < noteEvery {
 		l.n++
 		s.stats.Add(s.ctr.logSuppressed, 1)
 		return
 	}
+	n.n = l.n
 	select {
-	case s.hub.notes <- note{why: why, peer: peer, from: from, n: l.n}:
+	case s.hub.notes <- n:
 		l.at, l.n = s.now, 0
 	default:
 		l.n++
@@ -61,6 +70,10 @@ func (h *Hub) write(n note) {
 		h.log.Info("dynamic authorisation noted",
 			zap.String("reason", n.reverse.String()), zap.String("peer", n.peer),
 			zap.Stringer("from", n.source), zap.Int64("suppressed", n.n))
+		return
+	}
+	if n.alarm {
+		h.writeAlarm(&n)
 		return
 	}
 	h.log.Info("packet noted",

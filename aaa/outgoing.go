@@ -47,7 +47,7 @@ type filtering struct {
 // filtering compiles the filters of a configuration.
 func (h *Hub) filtering(s *Snapshot) (filtering, error) {
 	set := s.Set
-	f := filtering{plain: set.Loops.Hop.Type == 0, visitors: make([]visitor, len(set.Clients)), byName: make(map[string]*visitor, len(set.Clients))}
+	f := filtering{plain: set.Loops.Hop.Type == 0 && set.Identity.Own == nil, visitors: make([]visitor, len(set.Clients)), byName: make(map[string]*visitor, len(set.Clients))}
 	programs := make(map[*realm.Filter]*rewrite.Program)
 	program := func(spec *realm.Filter) (*rewrite.Program, error) {
 		p, ok := programs[spec]
@@ -177,6 +177,9 @@ func (s *Shard) outgoing(ex *Exchange, p *radius.Packet, index int32) (*radius.P
 		}
 	}
 	if why := s.rename(ex); why != OK {
+		return p, why
+	}
+	if why := s.countHop(&ex.snap.Set.Loops); why != OK {
 		return p, why
 	}
 	if v != nil && v.spec.HideNAS && !s.hideNAS(v) {

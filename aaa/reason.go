@@ -37,6 +37,10 @@ const (
 	NoUserName
 	SeveralUserNames
 	Loop
+	// LoopFingerprint: a request in flight has come back as a new one.
+	LoopFingerprint
+	ManyProxyStates
+	HopsSpent
 	ForgedProxyState
 	NoRoute
 	// ScopeDenied: the routes that match are for clients of other groups.
@@ -105,6 +109,9 @@ var ownReasons = [numOwn]string{
 	NoUserName:                        "no_user_name",
 	SeveralUserNames:                  "several_user_names",
 	Loop:                              "loop",
+	LoopFingerprint:                   "loop_fingerprint",
+	ManyProxyStates:                   "many_proxy_states",
+	HopsSpent:                         "hops_spent",
 	ForgedProxyState:                  "forged_proxy_state",
 	NoRoute:                           "no_route",
 	ScopeDenied:                       "scope_denied",
@@ -191,7 +198,7 @@ func (r Reason) Text() string {
 		return "try again later"
 	case OperatorNameMismatch:
 		return "the operator is not known at this network"
-	case Loop, Hairpin:
+	case Loop, LoopFingerprint, ManyProxyStates, HopsSpent, Hairpin:
 		return "the request would go round in a circle"
 	}
 	switch {
@@ -207,7 +214,8 @@ func (r Reason) Text() string {
 // for none.
 func (r Reason) ErrorCause() uint32 {
 	switch r {
-	case NoRoute, ScopeDenied, RealmNotAllowed, TransitDenied, Hairpin, NoPool, HomesDown, HomeTimeout, RealmSilent, NoIdentifier, Loop:
+	case NoRoute, ScopeDenied, RealmNotAllowed, TransitDenied, Hairpin, NoPool, HomesDown, HomeTimeout, RealmSilent, NoIdentifier,
+		Loop, LoopFingerprint, ManyProxyStates, HopsSpent:
 		return 502 // Request Not Routable (Proxy)
 	case OperatorNameMismatch:
 		return 407 // Invalid Attribute Value

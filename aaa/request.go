@@ -302,7 +302,7 @@ func (s *Shard) passOn(slot uint32, ex *Exchange) {
 
 // route finds where an Access-Request goes.
 func (s *Shard) route(slot uint32, ex *Exchange, p *radius.Packet) {
-	if why := s.loop(ex, p); why != OK {
+	if why := s.cameBack(ex, p); why != OK {
 		s.refuse(slot, ex, why)
 		return
 	}
@@ -328,6 +328,9 @@ func (s *Shard) route(slot uint32, ex *Exchange, p *radius.Packet) {
 	s.remember(ex, p)
 	if d.route != nil {
 		s.stats.Add(ex.snap.realmStats[d.route.Index].requests[home.Auth], 1)
+	}
+	if d.why == OK || d.why == Hairpin {
+		d.why = s.farEnough(ex, p, d)
 	}
 	if d.why != OK {
 		s.refuse(slot, ex, d.why)

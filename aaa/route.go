@@ -306,6 +306,8 @@ func (r Reason) quarantines() accounting.Reason {
 		return accounting.Hairpin
 	case OperatorNameMismatch:
 		return accounting.OperatorNameMismatch
+	case ManyProxyStates, HopsSpent:
+		return accounting.TooManyHops
 	}
 	return accounting.NoRoute
 }

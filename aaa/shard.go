@@ -84,6 +84,8 @@ type Shard struct {
 	spare  []*spool.Batch
 	probes []probeBudget // by client.Client.Index
 	names  names
+	// circles are the peers that requests went round between.
+	circles map[between]*stat.AtomicCounter
 
 	traffic *traffic.Table
 
@@ -381,6 +383,7 @@ func (s *Shard) end(slot uint32) {
 	if !ex.replay {
 		s.held[ex.kind]--
 	}
+	s.untrack(ex)
 	use := &ex.snap.uses[s.index]
 	if use.n--; use.n == 0 && ex.snap != s.snap {
 		s.draining = slices.DeleteFunc(s.draining, func(d *Snapshot) bool { return d == ex.snap })

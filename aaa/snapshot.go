@@ -2,6 +2,7 @@ package aaa
 
 import (
 	"fmt"
+	"hash/maphash"
 
 	"github.com/roamgate/roamgate/aaa/client"
 	"github.com/roamgate/roamgate/aaa/dynauth"
@@ -18,7 +19,8 @@ type Snapshot struct {
 	Homes      *home.View
 	Generation uint64
 
-	fence fence
+	fence     fence
+	clientIDs []uint32 // by client.Client.Index; the same after a reload
 
 	reverse     *dynauth.Table // the way back, nil: the hub listens to no CoA
 	clientStats []clientStats  // by client.Client.Index
@@ -120,6 +122,7 @@ func (h *Hub) compile(set *realm.Set) (*Snapshot, error) {
 		uses:        make([]use, h.conf.Shards),
 	}
 	for i := range set.Clients {
+		s.clientIDs = append(s.clientIDs, uint32(maphash.String(h.seed, set.Clients[i].Name)))
 		s.clientStats[i] = h.clientSeries(set.Clients[i].Name)
 	}
 	for _, hm := range view.Legs() {

@@ -81,21 +81,22 @@ func (s Kinds) Has(k Kind) bool { return s&KindsOf(k) != 0 }
 type Reason uint8
 
 const (
-	NotQuarantined  Reason = iota
-	NoStatusType           // no Acct-Status-Type
-	BadStatusType          // Acct-Status-Type is zero, not four octets, or there are several that differ
-	UnknownStatus          // a value we have no rule for: tunnel and link records, Failed, private values
-	NoSessionID            // no Acct-Session-Id, or an empty one
-	ManySessionIDs         // several Acct-Session-Id that differ: whose counters are these?
-	NoIdentity             // none of User-Name, Chargeable-User-Identity, Class
-	Credentials            // User-Password or CHAP-Password in accounting (RFC 2866 section 4.1)
-	Malformed              // the attributes do not fill the packet
-	NoRoute                // no rule for the realm, or a User-Name that is no NAI
-	ScopeDenied            // the routes that match are for clients of other groups
-	RealmNotAllowed        // the client may not send the realm, or no home takes it
-	TransitDenied          // no contract between the two federations
-	Hairpin                // it would go back to where it came from
-	OperatorNameMismatch   // its Operator-Name is of an operator that the client does not speak for
+	NotQuarantined       Reason = iota
+	NoStatusType                // no Acct-Status-Type
+	BadStatusType               // Acct-Status-Type is zero, not four octets, or there are several that differ
+	UnknownStatus               // a value we have no rule for: tunnel and link records, Failed, private values
+	NoSessionID                 // no Acct-Session-Id, or an empty one
+	ManySessionIDs              // several Acct-Session-Id that differ: whose counters are these?
+	NoIdentity                  // none of User-Name, Chargeable-User-Identity, Class
+	Credentials                 // User-Password or CHAP-Password in accounting (RFC 2866 section 4.1)
+	Malformed                   // the attributes do not fill the packet
+	NoRoute                     // no rule for the realm, or a User-Name that is no NAI
+	ScopeDenied                 // the routes that match are for clients of other groups
+	RealmNotAllowed             // the client may not send the realm, or no home takes it
+	TransitDenied               // no contract between the two federations
+	Hairpin                     // it would go back to where it came from
+	OperatorNameMismatch        // its Operator-Name is of an operator that the client does not speak for
+	TooManyHops                 // it has been through too many proxies
 	reasons
 )
 
@@ -103,6 +104,7 @@ var reasonNames = [reasons]string{
 	"", "no_status_type", "bad_status_type", "unknown_status", "no_session_id",
 	"many_session_ids", "no_identity", "credentials", "malformed", "no_route",
 	"scope_denied", "realm_not_allowed", "transit_denied", "hairpin", "operator_name_mismatch",
+	"too_many_hops",
 }
 
 // String gives the counter label.
