@@ -248,7 +248,7 @@ func (l *loader) value(e *ruleEntry, r *realm.Rule, fact dict.Attr, tag uint8) s
 		octets, err := dict.EncodeValue(fact, tag, text)
 		switch {
 		case err != nil:
-			l.fail(pos, valueHint(fact), "%s: %s is no value of it: %s", fact.Name, quote(text), err)
+			l.fail(pos, valueHint(fact), "%s is no value of %s", quote(text), fact.Name)
 		case len(octets) == 0:
 			l.fail(pos, "use remove", "%s: an attribute without a value is none", fact.Name)
 		}
