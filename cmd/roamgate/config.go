@@ -27,7 +27,12 @@ type config struct {
 	Listen struct {
 		Auth []netip.AddrPort `yaml:"auth"` // authentication, usually port 1812
 		Acct []netip.AddrPort `yaml:"acct"` // accounting, usually port 1813
+		// CoA and Disconnect of homes, usually port 3799; default none
+		DynAuth []netip.AddrPort `yaml:"dynauth"`
 	} `yaml:"listen"`
+	DynAuth struct {
+		Memory file.Size `yaml:"memory"` // in which live sessions are remembered
+	} `yaml:"dynauth"`
 	Source struct {
 		IPv4 netip.Addr `yaml:"ipv4"` // local address toward homes, default any
 		IPv6 netip.Addr `yaml:"ipv6"`
@@ -201,6 +206,9 @@ func (c *config) listens() (as []listen.Address) {
 	for _, a := range c.Listen.Acct {
 		as = append(as, listen.Address{Service: listen.Acct, Addr: a})
 	}
+	for _, a := range c.Listen.DynAuth {
+		as = append(as, listen.Address{Service: listen.DynAuth, Addr: a})
+	}
 	return as
 }
 
@@ -208,7 +216,7 @@ func (c *config) hub() aaa.Config {
 	return aaa.Config{
 		Listen: c.listens(), Source4: c.Source.IPv4, Source6: c.Source.IPv6,
 		Shards: c.Shards, InFlight: c.InFlight,
-		DuplicateTTL: c.Duplicates.Keep, DuplicateMem: int(c.Duplicates.Memory),
+		DuplicateTTL: c.Duplicates.Keep, DuplicateMem: int(c.Duplicates.Memory), DynAuthMem: int(c.DynAuth.Memory),
 	}
 }
 

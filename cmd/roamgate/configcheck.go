@@ -78,6 +78,13 @@ func (c *config) checkAddresses(f *findings) {
 	}
 	once("listen.auth", c.Listen.Auth)
 	once("listen.acct", c.Listen.Acct)
+	once("listen.dynauth", c.Listen.DynAuth)
+	if c.DynAuth.Memory != 0 && len(c.Listen.DynAuth) == 0 {
+		f.bad("dynauth.memory", "dynauth says more but nothing listens to CoA", "add listen.dynauth")
+	}
+	if m := c.DynAuth.Memory; m < 0 || m > 16<<30 {
+		f.bad("dynauth.memory", "dynauth.memory is out of range", "up to 16GiB; a session takes some 200 octets")
+	}
 	if a := c.Source.IPv4; a.IsValid() && !a.Is4() {
 		f.bad("source.ipv4", fmt.Sprintf("source.ipv4 %s is no IPv4 address", a), "IPv6 addresses stand in source.ipv6")
 	}

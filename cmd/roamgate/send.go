@@ -36,7 +36,9 @@ func sendCommand() *cobra.Command {
 		Short: "Send one request and print the answer",
 		Long: `Send one request to a RADIUS server, this hub or another, verify its answer
 and print it. The secret and the password come from a file or the environment,
-never from the command line. Exit code 0: the answer was not a reject.`,
+never from the command line. CoA and Disconnect requests are those of a home:
+send them from one of its addresses. Exit code 0: the answer was no reject and
+no NAK.`,
 	}
 	kind := func(use, short, example string, code radius.Code) *cobra.Command {
 		s := sending{crypt: radius.NewCrypt()}
@@ -67,6 +69,8 @@ never from the command line. Exit code 0: the answer was not a reject.`,
 	return group(c,
 		kind("auth", "Send an Access-Request", "  roamgate send auth --to 127.0.0.1:1812 --secret-file s --user bob@acme.example --password-env PW", radius.AccessRequest),
 		kind("acct", "Send an Accounting-Request", "  roamgate send acct --to 127.0.0.1:1813 --secret-file s User-Name=bob@acme.example Acct-Status-Type=Stop Acct-Session-Id=1", radius.AccountingRequest),
+		kind("coa", "Send a CoA-Request", "  roamgate send coa --to 127.0.0.1:3799 --secret-file s User-Name=bob@acme.example Operator-Name=1airport.example Session-Timeout=600", radius.CoARequest),
+		kind("disconnect", "Send a Disconnect-Request", "  roamgate send disconnect --to 127.0.0.1:3799 --secret-file s User-Name=bob@acme.example Acct-Session-Id=1", radius.DisconnectRequest),
 		kind("status", "Send a Status-Server", "  roamgate send status --to 127.0.0.1:1812 --secret-file s", radius.StatusServer))
 }
 
@@ -112,7 +116,8 @@ func (s *sending) run(code radius.Code, args []string) error {
 	for a, off, ok := reply.Next(radius.HeaderLen); ok; a, off, ok = reply.Next(off) {
 		fmt.Fprintln(s.out, "  "+dict.Format(a.Raw))
 	}
-	if reply.Code() == radius.AccessReject {
+	switch reply.Code() {
+	case radius.AccessReject, radius.CoANAK, radius.DisconnectNAK:
 		return &exitError{code: exitProblem}
 	}
 	return nil
@@ -146,7 +151,8 @@ func (s *sending) build(code radius.Code, args []string) ([]byte, error) {
 			return nil, fmt.Errorf("%s does not fit into a packet", name)
 		}
 	}
-	if code == radius.AccountingRequest {
+	switch code {
+	case radius.AccountingRequest, radius.CoARequest, radius.DisconnectRequest:
 		return w.SignAccounting(s.crypt, s.secret), nil
 	}
 	return w.SignRequest(s.crypt, s.secret), nil
