@@ -243,6 +243,8 @@ func (s *server) handleChange(mux *http.ServeMux) {
 	mux.HandleFunc("GET /history", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, historyOf(s.control.Log(), s.control.State()))
 	})
+	mux.HandleFunc("GET /diff", s.diffJSON)
+	mux.HandleFunc("POST /plan", s.planJSON)
 	mux.HandleFunc("POST /apply", func(w http.ResponseWriter, r *http.Request) {
 		var o applyOrder
 		s.change(w, r, "apply", &o, func(ctx context.Context) (history.Outcome, error) {

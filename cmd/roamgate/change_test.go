@@ -225,7 +225,7 @@ func TestChangeRefusesBrowsers(t *testing.T) {
 		return resp.StatusCode
 	}
 	defer http.DefaultClient.CloseIdleConnections()
-	for _, path := range []string{"/apply", "/confirm", "/rollback"} {
+	for _, path := range []string{"/plan", "/apply", "/confirm", "/rollback"} {
 		assert.Equal(t, http.StatusForbidden, post(path, "", "application/json", "{}"), path)
 		assert.Equal(t, http.StatusUnsupportedMediaType, post(path, "1", "text/plain", "{}"), path)
 		assert.Equal(t, http.StatusBadRequest, post(path, "1", "application/json", `{"whom": "x"}`), path)

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"text/tabwriter"
 	"time"
 
@@ -72,7 +74,7 @@ func historyAt(path string) (history.Log, *config, error) {
 		return history.Log{}, nil, refused(ps)
 	}
 	l, err := history.Read(conf.path(conf.Routing.History))
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return l, nil, problem("%v", err)
 	}
 	return l, conf, nil

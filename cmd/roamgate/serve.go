@@ -68,6 +68,7 @@ type server struct {
 	closers  []func()        // in the order of opening
 	watch    *file.Watcher
 	control  *history.Control // which version of the routing files is in use
+	planning sync.Mutex       // one plan at a time
 	hub      *aaa.Hub
 	admin    net.Listener
 	notify   *notifier
