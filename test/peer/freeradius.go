@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,8 +15,9 @@ import (
 // FreeRADIUS is a running FreeRADIUS server, home or visited.
 type FreeRADIUS struct {
 	*Process
-	Server        // for its clients, all on loopback
-	Dir    string // its raddb
+	Server                // for its clients, all on loopback
+	CoA    netip.AddrPort // where a NAS takes requests
+	Dir    string         // its raddb
 
 	t testing.TB
 }
@@ -44,6 +46,10 @@ type HomeConfig struct {
 	PlainStatus bool
 	// RequireMessageAuthenticator refuses an Access-Request without one.
 	RequireMessageAuthenticator bool
+	// DynAuth is where the home sends requests of its own: it disconnects a
+	// session at its Interim-Update, and one with a Class gets another
+	// Session-Timeout by CoA instead.
+	DynAuth netip.AddrPort
 }
 
 // StartHome starts a FreeRADIUS home.
@@ -90,6 +96,52 @@ func (f *FreeRADIUS) start(name string) {
 	f.ready(func() error { return Alive(f.Auth, f.Secret) })
 	f.ready(func() error { return Alive(f.Acct, f.Secret) })
 }
+
+// StartNAS starts a FreeRADIUS that takes CoA and Disconnect requests at CoA as
+// a NAS does, and acknowledges those that name a session.
+func StartNAS(t testing.TB, name, secret string) *FreeRADIUS {
+	t.Helper()
+	Need(t, "freeradius")
+	f := &FreeRADIUS{t: t, Server: Server{Port(t), Port(t), secret}, CoA: Port(t), Dir: t.TempDir()}
+	f.render("nas", f.CoA)
+	f.start(name)
+	return f
+}
+
+// Order is a CoA-Request or Disconnect-Request as a NAS has got it.
+type Order struct {
+	Kind, User, Session, Address, NAS, Operator, Token string
+}
+
+// Orders reads what the NAS was asked to do, in order.
+func (f *FreeRADIUS) Orders() []Order {
+	var all []Order
+	for _, line := range f.lines("orders") {
+		v := strings.Split(line, "|")
+		require.Len(f.t, v, 7, "line of %s: %q", f.Name, line)
+		all = append(all, Order{v[0], v[1], v[2], v[3], v[4], v[5], v[6]})
+	}
+	return all
+}
+
+// Access is where a request came from, as the home was told.
+type Access struct {
+	Address, NAS, Operator, Token string
+}
+
+// Accesses reads where accepted requests came from, in order.
+func (f *FreeRADIUS) Accesses() []Access {
+	var all []Access
+	for _, line := range f.lines("accesses") {
+		v := strings.Split(line, "|")
+		require.Len(f.t, v, 4, "line of %s: %q", f.Name, line)
+		all = append(all, Access{v[0], v[1], v[2], v[3]})
+	}
+	return all
+}
+
+// Answers reads how the requests ended that the home itself has originated.
+func (f *FreeRADIUS) Answers() []string { return f.lines("answers") }
 
 // Accept is one Access-Accept as the home sent it. The keys are those it
 // derived itself, in lower case hex, before any hop re-encrypted them.
@@ -199,10 +251,45 @@ thread pool {
 {{end}}
 
 {{define "home"}}{{template "base" .}}
+{{with .Config.DynAuth}}{{if .IsValid}}
+proxy_requests = yes
+home_server hub_coa {
+	type = coa
+	ipaddr = {{.Addr}}
+	port = {{.Port}}
+	secret = "{{$.Secret}}"
+	coa {
+		irt = 2
+		mrt = 16
+		mrc = 5
+		mrd = 30
+	}
+}
+home_server_pool hub_coa {
+	type = fail-over
+	home_server = hub_coa
+	virtual_server = originate
+}
+server originate {
+	post-proxy {
+		answers
+		Post-Proxy-Type Fail-CoA {
+			answers
+		}
+		Post-Proxy-Type Fail-Disconnect {
+			answers
+		}
+	}
+}
+{{else}}
 proxy_requests = no
+{{end}}{{end}}
 client loopback {
 	ipaddr = 127.0.0.0/8
 	secret = "{{.Secret}}"
+{{if .Config.DynAuth.IsValid}}
+	coa_server = hub_coa
+{{end}}
 	require_message_authenticator = {{if .Config.RequireMessageAuthenticator}}yes{{else}}no{{end}}
 }
 modules {
@@ -218,6 +305,14 @@ modules {
 	linelog accepts {
 		filename = "{{.Dir}}/accepts"
 		format = "%{User-Name}|%{reply:MS-MPPE-Send-Key}|%{reply:MS-MPPE-Recv-Key}"
+	}
+	linelog accesses {
+		filename = "{{.Dir}}/accesses"
+		format = "%{NAS-IP-Address}|%{NAS-Identifier}|%{Operator-Name}|%{Operator-NAS-Identifier}"
+	}
+	linelog answers {
+		filename = "{{.Dir}}/answers"
+		format = "%{proxy-reply:Packet-Type} %{proxy-reply:Error-Cause}"
 	}
 	linelog records {
 		filename = "{{.Dir}}/records"
@@ -299,6 +394,7 @@ server home {
 		}
 {{end}}
 		accepts
+		accesses
 		Post-Auth-Type REJECT {
 {{if .Config.MessageAuthenticator}}
 			update reply {
@@ -313,6 +409,27 @@ server home {
 	}
 	accounting {
 		records
+{{if .Config.DynAuth.IsValid}}
+		if (&Acct-Status-Type == Interim-Update && &Class) {
+			update coa {
+				&User-Name = "%{User-Name}"
+				&Acct-Session-Id = "%{Acct-Session-Id}"
+				&Operator-Name = "%{Operator-Name}"
+				&NAS-Identifier = "%{NAS-Identifier}"
+				&Operator-NAS-Identifier = "%{Operator-NAS-Identifier}"
+				&Session-Timeout = 600
+			}
+		}
+		elsif (&Acct-Status-Type == Interim-Update) {
+			update disconnect {
+				&User-Name = "%{User-Name}"
+				&Acct-Session-Id = "%{Acct-Session-Id}"
+				&Operator-Name = "%{Operator-Name}"
+				&NAS-Identifier = "%{NAS-Identifier}"
+				&Operator-NAS-Identifier = "%{Operator-NAS-Identifier}"
+			}
+		}
+{{end}}
 	}
 }
 {{if .Config.Certificates}}
@@ -336,6 +453,48 @@ server inner {
 	}
 }
 {{end}}
+{{end}}
+
+{{define "nas"}}{{template "base" .}}
+proxy_requests = no
+client loopback {
+	ipaddr = 127.0.0.0/8
+	secret = "{{.Secret}}"
+}
+modules {
+	always ok {
+		rcode = ok
+	}
+	always reject {
+		rcode = reject
+	}
+	linelog orders {
+		filename = "{{.Dir}}/orders"
+		format = "%{Packet-Type}|%{User-Name}|%{Acct-Session-Id}|%{NAS-IP-Address}|%{NAS-Identifier}|%{Operator-Name}|%{Operator-NAS-Identifier}"
+	}
+}
+server nas {
+{{template "listen" .}}
+	listen {
+		type = coa
+		ipaddr = {{.Config.Addr}}
+		port = {{.Config.Port}}
+	}
+	authorize {
+	}
+	accounting {
+	}
+	recv-coa {
+		orders
+		if (!&Acct-Session-Id) {
+			reject
+		}
+		ok
+	}
+	send-coa {
+		ok
+	}
+}
 {{end}}
 
 {{define "visited"}}{{template "base" .}}

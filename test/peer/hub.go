@@ -44,6 +44,7 @@ type HubConfig struct {
 	Devices      string // a policy file, used where there is no Redis
 	Redis        *Redis
 	Name         string // toward the clearing side, default Node
+	DynAuth      bool   // listens to CoA and Disconnect
 	IdentityKey  string // of event keys and hashes, the same for all hubs of one store; default: the hub makes one
 }
 
@@ -61,8 +62,10 @@ type Hub struct {
 	*Process
 	Server // for its clients
 	Admin  netip.AddrPort
-	Dir    string // holds roamgate.yaml and everything it names
-	Config HubConfig
+	// DynAuth is where homes send CoA and Disconnect, if it listens to them.
+	DynAuth netip.AddrPort
+	Dir     string // holds roamgate.yaml and everything it names
+	Config  HubConfig
 
 	t   testing.TB
 	bin string
@@ -72,6 +75,9 @@ type Hub struct {
 func StartHub(t testing.TB, c HubConfig) *Hub {
 	t.Helper()
 	h := &Hub{t: t, Server: Server{Port(t), Port(t), c.Secret}, Admin: Port(t), Dir: t.TempDir(), Config: c, bin: Roamgate(t)}
+	if c.DynAuth {
+		h.DynAuth = Port(t)
+	}
 	h.file("roamgate.yaml", h.mainConfig())
 	h.file("client.secret", c.Secret)
 	for _, home := range c.Homes {
@@ -98,7 +104,11 @@ func (h *Hub) Restart() {
 // mainConfig is the main configuration file.
 func (h *Hub) mainConfig() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "listen: {auth: [%q], acct: [%q]}\n", h.Auth, h.Acct)
+	fmt.Fprintf(&b, "listen: {auth: [%q], acct: [%q]", h.Auth, h.Acct)
+	if h.Config.DynAuth {
+		fmt.Fprintf(&b, ", dynauth: [%q]", h.DynAuth)
+	}
+	fmt.Fprintf(&b, "}\n")
 	fmt.Fprintf(&b, "admin: {listen: %q}\n", h.Admin)
 	fmt.Fprintf(&b, "routing: {directory: realms, poll: 100ms}\n")
 	fmt.Fprintf(&b, "spool: {directory: spool, min_free: 1MiB}\n")
@@ -157,6 +167,14 @@ func (h *Hub) Route(text string) {
 	h.t.Helper()
 	h.file("realms/.next", text)
 	require.NoError(h.t, os.Rename(h.path("realms/.next"), h.path("realms/peers.yaml")))
+}
+
+// Secrets writes secrets for homes that only the routing file names.
+func (h *Hub) Secrets(of map[string]string) {
+	h.t.Helper()
+	for name, secret := range of {
+		h.file(name+".secret", secret)
+	}
 }
 
 func (h *Hub) path(name string) string { return filepath.Join(h.Dir, name) }
