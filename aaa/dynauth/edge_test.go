@@ -158,7 +158,7 @@ func TestC101LastHop(t *testing.T) {
 	}
 }
 
-// Two Operator-NAS-Identifiers, as two Operator-Names, are no request.
+// C101: two Operator-NAS-Identifiers, as two Operator-Names, are no request.
 func TestC101SeveralAreInvalid(t *testing.T) {
 	_, ap := hidden(t, NewSealer([]byte("0123456789abcdef")), "ap", "1edge.example")
 	for name, q := range map[string]request{
@@ -235,7 +235,7 @@ func TestC104Connections(t *testing.T) {
 	assert.Zero(t, r.m.Pending())
 }
 
-// New requests go to a connection that answers before one that has fallen
+// C104: new requests go to a connection that answers before one that has fallen
 // silent, until that one answers again.
 func TestC104SilentIsLast(t *testing.T) {
 	r := newRig(t, nil)

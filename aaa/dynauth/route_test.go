@@ -51,7 +51,7 @@ func TestC98OperatorName(t *testing.T) {
 	}
 }
 
-// Without Operator-Name the live session is the way.
+// C98: without Operator-Name the live session is the way.
 func TestC98BySession(t *testing.T) {
 	bob := []any{userName, "bob@a.example", sessionID, "s-1", stationID, "02-00-00-00-00-01", nasIP, "\x0a\x00\x00\x01"}
 	for _, tt := range []struct {

@@ -100,7 +100,7 @@ func (w *wayBack) order(t *testing.T, command, from, secret string, attributes .
 
 // TestDynAuthThroughTwoHubs: CoA and Disconnect of a home reach the right NAS
 // through two hubs, under the names that the NAS knows itself by, though the
-// home has never heard them; and nobody else's do.
+// home has never heard them; and nobody else's do (C98, C99, C100, C101).
 func TestDynAuthThroughTwoHubs(t *testing.T) {
 	w := startWayBack(t, false)
 	user := subscribers(1)[0].Name
