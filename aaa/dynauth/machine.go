@@ -215,7 +215,11 @@ func (m *Machine) Request(src Source, datagram []byte, now Clock) {
 	ex := &exchange{key: key, src: src, sender: s, auth: *p.Authenticator(), signed: p.Has(radius.MessageAuthenticator), began: now.Now, timer: -1}
 	ex.request = append(ex.request, p.Bytes()...)
 	m.known[key] = ex
-	if why := m.route(ex, p, now); why != OK {
+	why = m.route(ex, p, now)
+	if why == ReversePath || why == NoSession || why == OtherSession {
+		why = m.renamed(ex, p, why, now)
+	}
+	if why != OK {
 		m.refuse(ex, why, now)
 		return
 	}

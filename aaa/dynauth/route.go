@@ -2,6 +2,7 @@ package dynauth
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 
 	"github.com/roamgate/roamgate/pkg/radius"
@@ -49,6 +50,37 @@ func (m *Machine) route(ex *exchange, p *radius.Packet, now Clock) Reason {
 		}
 	}
 	ex.clients, why = clients, m.session(ex.sender, clients, p.Has(radius.UserName))
+	return why
+}
+
+// renamed tries the request with the names that its user may have at the
+// client, where a route gives users another one toward their home. What is sent
+// on is what the NAS knows.
+func (m *Machine) renamed(ex *exchange, p *radius.Packet, why Reason, now Clock) Reason {
+	name, ok := p.First(radius.UserName)
+	if !ok {
+		return why
+	}
+	m.table.original(ex.sender, name, func(name []byte) bool {
+		n := copy(m.scratch[:], p.Bytes()[:radius.HeaderLen])
+		for a, off, ok := p.Next(radius.HeaderLen); ok; a, off, ok = p.Next(off) {
+			raw := a.Raw
+			if a.Type == radius.UserName {
+				raw = append([]byte{byte(radius.UserName), byte(2 + len(name))}, name...)
+			}
+			if n+len(raw) > len(m.scratch) {
+				return true
+			}
+			n += copy(m.scratch[n:], raw)
+		}
+		binary.BigEndian.PutUint16(m.scratch[2:], uint16(n))
+		if m.changed.Parse(m.scratch[:n]) != radius.OK || m.route(ex, &m.changed, now) != OK {
+			return false
+		}
+		ex.request = append(ex.request[:0], m.scratch[:n]...)
+		why = OK
+		return true
+	})
 	return why
 }
 

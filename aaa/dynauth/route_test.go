@@ -179,3 +179,68 @@ func TestSenders(t *testing.T) {
 	assert.Equal(t, layeh.CodeDisconnectRequest, r.at("visited").Code)
 	assert.Equal(t, OK, r.last())
 }
+
+// What a route asks of a request beside its name need not stand in a CoA; what
+// it asks of the client does.
+func TestReversePathConditions(t *testing.T) {
+	q := fromA(userName, "bob@a.example", operator, "1visited.example")
+	for _, tt := range []struct {
+		name  string
+		when  *realm.Condition
+		cause uint32
+	}{
+		{"another kind of port", &realm.Condition{NASPortTypes: []uint32{5}}, 0},
+		{"another network name", &realm.Condition{SSIDs: []string{"Roam"}}, 0},
+		{"this client", &realm.Condition{Clients: []string{"visited"}}, 0},
+		{"another client", &realm.Condition{Clients: []string{"deaf"}}, 502},
+		{"another user", &realm.Condition{Users: []realm.UserRange{{First: "eve", Last: "eve"}}}, 502},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, func(s *realm.Set, _ *Config) { s.Routes[0].When = tt.when })
+			assert.Equal(t, tt.cause, r.nak(r.send(q), secretOfA))
+		})
+	}
+}
+
+// A realm that is closed to a client's group is not somebody else's by a wider
+// route.
+func TestReversePathClosed(t *testing.T) {
+	r := newRig(t, func(s *realm.Set, _ *Config) {
+		s.Routes[0].For = &realm.Scope{Groups: []*realm.Group{{Name: "other"}}}
+		s.Routes = append(s.Routes, realm.Route{Realm: "default", Index: 3, Auth: 1, Acct: 1})
+	})
+	assert.EqualValues(t, 502, r.nak(r.send(fromB(userName, "bob@a.example", operator, "1visited.example")), secretOfB))
+	r.send(fromB(userName, "bob@else.example", operator, "1visited.example"))
+	assert.Equal(t, OK, r.last())
+}
+
+// A home that knows a user by another realm, or by none, is understood; the NAS
+// hears the name that it knows.
+func TestRenamedUsers(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		rewrite realm.Rewrite
+		says    string
+	}{
+		{"stripped", realm.Rewrite{Strip: true}, "bob"},
+		{"another realm", realm.Rewrite{Realm: "Inner.example"}, "bob@inner.example"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, func(s *realm.Set, _ *Config) { s.Routes[0].Rewrite = &tt.rewrite })
+			sent := r.send(fromA(userName, tt.says, sessionID, "s-1", operator, "1visited.example", proxy, "p"))
+			got := r.at("visited")
+			assert.Equal(t, []string{"bob@a.example"}, values(got, userName))
+			assert.Equal(t, []string{"s-1"}, values(got, sessionID))
+			r.says("visited", layeh.CodeDisconnectACK)
+			assert.Equal(t, []string{"p"}, values(r.reply(sent, secretOfA), proxy))
+			r.send(fromA(userName, "bob@a.example", operator, "1visited.example"))
+			assert.Equal(t, OK, r.last(), "the other name is good too")
+			assert.EqualValues(t, 502, r.nak(r.send(fromB(userName, tt.says, operator, "1visited.example")), secretOfB), "of another home it is not")
+			assert.EqualValues(t, 502, r.nak(r.send(fromA(userName, "bob@what.example", operator, "1visited.example")), secretOfA))
+
+			r.learn("second", 0, userName, "eve@a.example", sessionID, "s-2")
+			r.send(fromA(userName, "eve"+tt.says[3:], sessionID, "s-2"))
+			assert.Equal(t, []string{"eve@a.example"}, values(r.at("second"), userName), "by the session")
+		})
+	}
+}

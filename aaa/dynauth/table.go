@@ -41,7 +41,8 @@ type Table struct {
 	byName  map[int32]*Client
 	byPool  map[int32]int32 // index into Set.Pools
 	exact   map[string][]*Client
-	suffix  map[string][]*Client // without "1*."
+	suffix  map[string][]*Client      // without "1*."
+	renamed map[string][]*realm.Route // by the realm that the home sees
 	mostPS  int
 	homes   int // that may send
 }
@@ -53,7 +54,7 @@ func NewTable(set *realm.Set, book *Book, s *Sealer) *Table {
 	t := &Table{
 		Set: set, clients: make([]*Client, len(set.Clients)), names: make([]int32, len(set.Clients)), pools: make([]int32, len(set.Pools)),
 		byName: make(map[int32]*Client), byPool: make(map[int32]int32),
-		exact: make(map[string][]*Client), suffix: make(map[string][]*Client), mostPS: set.Loops.MaxProxyStates,
+		exact: make(map[string][]*Client), suffix: make(map[string][]*Client), renamed: make(map[string][]*realm.Route), mostPS: set.Loops.MaxProxyStates,
 	}
 	if t.mostPS == 0 {
 		t.mostPS = defaultProxyStates
@@ -63,6 +64,9 @@ func NewTable(set *realm.Set, book *Book, s *Sealer) *Table {
 	}
 	for i := range set.Clients {
 		t.addClient(int32(i), book, s)
+	}
+	for i := range set.Routes {
+		t.rename(&set.Routes[i])
 	}
 	for i := range set.Pools {
 		t.pools[i] = book.Name("pool " + set.Pools[i].Name)
@@ -204,7 +208,8 @@ func (t *Table) servesNamed(s *Sender, name int32) bool {
 
 // reverse is the reverse-path check: whether a request for this user, coming
 // from the client, would be sent to one of the sender's homes (RFC 8559 section
-// 4.3.1).
+// 4.3.1). What a route asks of a request beside its name need not stand in a
+// CoA-Request: a route that is passed over for that only may be the one.
 func (t *Table) reverse(s *Sender, c *Client, p *radius.Packet, now Clock) bool {
 	name, ok := p.First(radius.UserName)
 	if !ok {
@@ -220,11 +225,73 @@ func (t *Table) reverse(s *Sender, c *Client, p *radius.Packet, now Clock) bool 
 	if rlm != nil {
 		q.Realm = nai.Fold(&buf, rlm)
 	}
-	r, _ := t.Set.Table.Find(&q)
-	if r == nil || r.Reject != "" || !r.For.Has(c.Spec.Group) || !c.Spec.Realms.Allow(q.Realm) {
-		return false
+	if q.IMSI, ok = p.Vendor(radius.Vendor3GPP, imsi); !ok {
+		q.IMSI, _ = nai.IMSI(user, q.Realm)
 	}
-	return (t.serves(s, r.Auth) || t.serves(s, r.Acct)) && s.Spec.Realms.Allow(q.Realm)
+	return c.Spec.Realms.Allow(q.Realm) && s.Spec.Realms.Allow(q.Realm) && t.routed(s, &q)
+}
+
+const imsi = 1 // of 3GPP's attributes (TS 29.061)
+
+// routed goes through the routes of a name as routing does.
+func (t *Table) routed(s *Sender, q *realm.Query) (found bool) {
+	subject, closed := "", false
+	t.Set.Table.Candidates(q, func(c realm.Candidate) bool {
+		r := c.Route
+		if r.Realm != subject {
+			if closed {
+				return false // all of that subject are for others: no wider one takes it
+			}
+			subject, closed = r.Realm, true
+		}
+		closed = closed && c.Why == realm.OtherGroup
+		switch c.Why {
+		case realm.OtherGroup, realm.OtherClient, realm.OtherUser:
+			return true
+		}
+		found = r.Reject == "" && (t.serves(s, r.Auth) || t.serves(s, r.Acct))
+		return !found && c.Why != realm.Matches
+	})
+	return found
+}
+
+// maxNames bounds how many names a user may have had before a route renamed it.
+const maxNames = 16
+
+// original gives, one after the other, the names that a user may have at the
+// client, where the home knows it by another realm or by none.
+func (t *Table) original(s *Sender, name []byte, yield func(name []byte) (done bool)) {
+	user, rlm, why := nai.Split(name)
+	if why != nai.OK && !t.readable(why) {
+		return
+	}
+	var buf [nai.MaxLen]byte
+	n := 0
+	for _, r := range t.renamed[string(nai.Fold(&buf, rlm))] {
+		if len(user)+1+len(r.Realm) > nai.MaxLen || !t.serves(s, r.Auth) && !t.serves(s, r.Acct) {
+			continue
+		}
+		b := append(append(append([]byte(nil), user...), '@'), r.Realm...)
+		if n++; n > maxNames || yield(b) {
+			return
+		}
+	}
+}
+
+// rename notes a route that gives users another realm toward the home; only one
+// of a single realm can be undone.
+func (t *Table) rename(r *realm.Route) {
+	if r.Rewrite == nil || r.Tier() != realm.TierExact {
+		return
+	}
+	to := fold(r.Rewrite.Realm)
+	switch {
+	case r.Rewrite.Strip:
+		to = ""
+	case to == "":
+		return
+	}
+	t.renamed[to] = append(t.renamed[to], r)
 }
 
 // readable reports whether the identity rules take such a name.
