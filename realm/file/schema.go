@@ -24,7 +24,7 @@ type entries struct {
 // in one of the files.
 type identityEntry struct {
 	Pos   realm.Pos    `yaml:",pos"`
-	Allow []at[string] `yaml:"allow"` // several_at, backslash, one_label
+	Allow []at[string] `yaml:"allow" words:"several_at|backslash|one_label"` // several_at, backslash, one_label
 	Own   []at[string] `yaml:"own"`
 }
 
@@ -38,9 +38,9 @@ type loopsEntry struct {
 type groupEntry struct {
 	Pos          realm.Pos    `yaml:",pos"`
 	Name         at[string]   `yaml:"name,required"`
-	Kind         at[string]   `yaml:"kind"`
+	Kind         at[string]   `yaml:"kind" words:"visited|own|federation"`
 	Realms       []at[string] `yaml:"realms"`
-	OperatorName at[string]   `yaml:"operator_name"`
+	OperatorName at[string]   `yaml:"operator_name" words:"pass|stamp|check"`
 	In           at[string]   `yaml:"in"`
 	Out          at[string]   `yaml:"out"`
 }
@@ -93,7 +93,7 @@ type clientEntry struct {
 
 	Group        at[string]   `yaml:"group"`
 	Realms       []at[string] `yaml:"realms"`
-	OperatorName at[string]   `yaml:"operator_name"`
+	OperatorName at[string]   `yaml:"operator_name" words:"pass|stamp|check"`
 	In           at[string]   `yaml:"in"`
 	Out          at[string]   `yaml:"out"`
 	HideNAS      at[bool]     `yaml:"hide_nas"`
@@ -193,10 +193,10 @@ type poolEntry struct {
 	Pos        realm.Pos     `yaml:",pos"`
 	Name       at[string]    `yaml:"name,required"`
 	Homes      []memberEntry `yaml:"homes"`
-	Retransmit at[string]    `yaml:"retransmit"`
+	Retransmit at[string]    `yaml:"retransmit" words:"proxy|client"`
 	Timers     timersEntry   `yaml:"timers"`
 
-	Balance at[string] `yaml:"balance"`
+	Balance at[string] `yaml:"balance" words:"device|round_robin|least_outstanding|first"`
 	Panic   at[int]    `yaml:"panic"`
 	Breaker at[bool]   `yaml:"breaker"`
 }
@@ -244,7 +244,7 @@ type realmEntry struct {
 	Realm       []at[string] `yaml:"realm"`
 	Auth        at[string]   `yaml:"auth"`
 	Accounting  at[string]   `yaml:"accounting"`
-	Acknowledge at[string]   `yaml:"acknowledge"`
+	Acknowledge at[string]   `yaml:"acknowledge" words:"home|durable"`
 	Reject      at[string]   `yaml:"reject"`
 	Policy      policyEntry  `yaml:"policy"`
 
@@ -257,7 +257,7 @@ type realmEntry struct {
 	Groups      []at[string] `yaml:"groups"`
 	When        *whenEntry   `yaml:"when"`
 	Rewrite     rewriteEntry `yaml:"rewrite"`
-	CUI         at[string]   `yaml:"cui"` // issue
+	CUI         at[string]   `yaml:"cui" words:"issue|pass"` // issue
 }
 
 func (realmEntry) KeyHint(key string) (text, hint string) {
@@ -318,6 +318,6 @@ func (e *policyEntry) usual(t tree, i int) bool {
 
 type policyEntry struct {
 	Enabled       at[bool]   `yaml:"enabled"`
-	UnknownDevice at[string] `yaml:"unknown_device"`
-	StoreAway     at[string] `yaml:"store_away"`
+	UnknownDevice at[string] `yaml:"unknown_device" words:"reject|allow"`
+	StoreAway     at[string] `yaml:"store_away" words:"reject|allow"`
 }

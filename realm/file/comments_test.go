@@ -1,0 +1,45 @@
+package file
+
+import (
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestComments(t *testing.T) {
+	assert.Equal(t, map[string]string{
+		"a": "of a", "a.b": "of b, goes on", "a.c": "of c, and of its list", "d": "the section", "d.e": "once",
+	}, Comments([]byte(`a: # of a
+  b: "# 1"     # of b,
+               # goes on
+  c:           # of c,
+    - 1        # and of
+    - 2        # its list
+  x: 1
+d:             # the section
+  - e: 1       # once
+  # of nobody
+  - e: 2       # twice
+  - f: 2
+`)))
+	assert.Nil(t, Comments([]byte("a: |\n  # b\n")))
+	assert.Nil(t, Comments(nil))
+}
+
+// TestReferenceDescribes: of every key the reference says something beside it.
+func TestReferenceDescribes(t *testing.T) {
+	text, err := os.ReadFile("../../configs/realms/00-hub.yaml")
+	require.NoError(t, err)
+	said := Comments(text)
+	for _, path := range []string{
+		"identity.allow", "identity.own", "loops.proxy_states", "loops.hop_attribute", "loops.hops", "filters.profile", "filters.rules",
+		"groups.kind", "groups.realms", "groups.operator_name", "groups.in", "groups.out", "clients.address", "clients.secret_file",
+		"clients.group", "clients.dynauth", "clients.hide_nas", "homes.address", "homes.host", "homes.drain", "homes.maintenance", "homes.dynauth",
+		"pools.homes", "pools.homes.weight", "pools.balance", "pools.panic", "pools.breaker", "realms.realm", "realms.imsi", "realms.plmn",
+		"realms.realm_regexp", "realms.name_regexp", "realms.rank", "realms.groups", "realms.when", "realms.when.percent", "realms.rewrite", "realms.cui",
+	} {
+		assert.NotEmpty(t, said[path], path)
+	}
+}
