@@ -83,6 +83,6 @@ Five commands to begin with:
 	}
 	c.SetFlagErrorFunc(badFlag)
 	return group(c, serveCommand(), checkCommand(), explainCommand(), sendCommand(), accountingCommand(),
-		importCommand(), policyCommand(), recordsCommand(), spoolCommand(),
+		fmtCommand(), schemaCommand(), importCommand(), policyCommand(), recordsCommand(), spoolCommand(),
 		planCommand(), applyCommand(), confirmCommand(), rollbackCommand(), historyCommand(), diffCommand(), statusCommand(), versionCommand(), manCommand())
 }
