@@ -83,7 +83,9 @@ func (r *reader) begin(first string) error {
 		if _, err := os.Stat(path); err != nil {
 			continue
 		}
-		found = true
+		if !found {
+			found, r.root.Pos.File = true, path
+		}
 		if err := r.include(r.root, path, realm.Pos{}, false); err != nil {
 			return err
 		}
