@@ -102,9 +102,14 @@ func (h *Hub) retire(old, set *realm.Set) {
 		m := make(map[[2]string]bool)
 		for i := range set.Clients {
 			m[[2]string{"client", set.Clients[i].Name}] = true
+			m[[2]string{"peer", set.Clients[i].Name}] = true
 		}
 		for i := range set.Homes {
 			m[[2]string{"home", set.Homes[i].Name}] = true
+			m[[2]string{"peer", set.Homes[i].Name}] = true
+		}
+		for i := range set.Filters {
+			m[[2]string{"filter", set.Filters[i].Name}] = true
 		}
 		for i := range set.Pools {
 			m[[2]string{"pool", set.Pools[i].Name}] = true

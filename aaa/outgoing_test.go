@@ -297,3 +297,22 @@ func TestPlain(t *testing.T) {
 		})
 	}
 }
+
+// What a filter has counted goes with its peer, and with the filter.
+func TestFilterSeriesAreRetired(t *testing.T) {
+	r := newRig(t, 1, filtered(t, "remove: Class", "", "", "remove: Filter-Id"))
+	r.set.Filters = []*realm.Filter{r.set.Clients[0].In, r.set.Homes[0].Out}
+	ask := func(want int) {
+		sent := r.ask(access("bob@home.example", with(rfc2865.Class_Type, "c"), with(rfc2865.FilterID_Type, "f")))
+		r.atHome(0).answer(layeh.CodeAccessAccept)
+		r.got(sent)
+		assert.Equal(t, want, r.filteredBy("visited", "in", "client_in"))
+		assert.Equal(t, want, r.filteredBy("a", "out", "home_out"))
+	}
+	ask(1)
+	r.apply(func(s *realm.Set) { s.Clients[0].Name = "renamed" })
+	assert.Zero(t, r.filteredBy("visited", "in", "client_in"))
+	assert.Equal(t, 1, r.filteredBy("a", "out", "home_out"))
+	r.apply(func(s *realm.Set) { s.Filters, s.Homes[0].Out = nil, nil })
+	assert.Zero(t, r.filteredBy("a", "out", "home_out"))
+}

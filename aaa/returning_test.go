@@ -118,7 +118,7 @@ func TestC107CUIInAnAccept(t *testing.T) {
 	}
 }
 
-// A NUL from a home is counted among what is left out of its answers.
+// C107: a NUL from a home is counted among what is left out of its answers.
 func TestC107NULIsCounted(t *testing.T) {
 	r := newRig(t, 1, nil)
 	for _, says := range []edit{with(cuiType, "\x00"), with(cuiType, "home's"), with(cuiType, "\x00", "home's")} {
@@ -127,7 +127,7 @@ func TestC107NULIsCounted(t *testing.T) {
 	assert.Equal(t, 1, r.value("roamgate_home_attributes_filtered_total", "home", "a"))
 }
 
-// Only an Access-Accept says who is charged.
+// C107: only an Access-Accept says who is charged.
 func TestC107NoCUIElsewhere(t *testing.T) {
 	r := newRig(t, 1, issues)
 	for _, code := range []layeh.Code{layeh.CodeAccessChallenge, layeh.CodeAccessReject} {
@@ -191,7 +191,7 @@ func TestC58CUIDiffersPerVisitedNetwork(t *testing.T) {
 	}
 }
 
-// A user cannot choose a name that gives the CUI of another one by moving
+// C58: a user cannot choose a name that gives the CUI of another one by moving
 // octets from one part to the next.
 func TestC58PartsAreApart(t *testing.T) {
 	i := newIssuer([]byte("0123456789abcdef"))

@@ -36,7 +36,7 @@ const (
 )
 
 // further numbers have a row each behind those.
-var further = []int{98, 99, 100, 101, 102, 103, 104}
+var further = []int{58, 98, 99, 100, 101, 102, 103, 104, 107, 108}
 
 type row struct {
 	number, rfc, what, proof, peer string
