@@ -70,12 +70,26 @@ func NewTable(routes []Route) *Table {
 		}
 	})
 	t.imsi.build()
-	slices.SortStableFunc(t.exprs, func(a, b expression) int { return byRank(&routes[a.route], &routes[b.route]) })
+	slices.SortStableFunc(t.exprs, func(a, b expression) int { return cmp.Compare(t.rank(a.route), t.rank(b.route)) })
 	for _, row := range t.rivals {
 		slices.SortStableFunc(row, func(a, b int32) int { return byRank(&routes[a], &routes[b]) })
 	}
 	t.narrow = t.narrow || t.imsi.n > 0 || t.plmn.n > 0 || len(t.exprs) > 0
 	return t
+}
+
+// rank is the place of an expression among the others: the lowest rank of its
+// routes, whether they are for all requests or for some.
+func (t *Table) rank(head int32) int32 {
+	r := &t.routes[head]
+	if r.rivals == 0 {
+		return r.Rank
+	}
+	lowest := r.Rank
+	for _, i := range t.rivals[r.rivals-1] {
+		lowest = min(lowest, t.routes[i].Rank)
+	}
+	return lowest
 }
 
 // byRank orders routes of one subject: those for all its requests come last.
