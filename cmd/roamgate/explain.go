@@ -4,20 +4,17 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/roamgate/roamgate/aaa"
-	"github.com/roamgate/roamgate/aaa/client"
-	"github.com/roamgate/roamgate/aaa/device"
 	"github.com/roamgate/roamgate/aaa/home"
 )
 
 func explainCommand() *cobra.Command {
 	var at hubAddress
 	var path string
-	var asJSON bool
+	var asJSON, asTest bool
 	q := aaa.Question{}
 	c := &cobra.Command{
 		Use:   "explain user@realm",
@@ -34,9 +31,12 @@ present states. Nothing is sent to any home.`,
 			if err != nil {
 				return err
 			}
-			if asJSON {
+			switch {
+			case asTest:
+				writeAsTest(cmd.OutOrStdout(), &q, &x)
+			case asJSON:
 				err = indented(cmd.OutOrStdout(), x)
-			} else {
+			default:
 				writeExplanation(cmd.OutOrStdout(), &x)
 			}
 			if err == nil && (x.Result == "reject" || x.Result == "drop") {
@@ -54,6 +54,7 @@ present states. Nothing is sent to any home.`,
 	f.IntVar(&q.NASPortType, "nas-port-type", -1, "NAS-Port-Type, 19 for Wi-Fi")
 	f.IntVar(&q.RATType, "rat-type", -1, "3GPP-RAT-Type")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
+	f.BoolVar(&asTest, "as-test", false, "print a test for roamgate test, which expects this answer")
 	f.StringVarP(&path, "config", "c", "", "explain this configuration `file` instead of the running hub")
 	at.flag(c)
 	return c
@@ -68,17 +69,9 @@ func explanation(cmd *cobra.Command, at *hubAddress, path string, q aaa.Question
 	if l == nil {
 		return x, refused(ps)
 	}
-	clients, err := client.New(l.set.Clients)
+	e, err := explainer(l)
 	if err != nil {
-		return x, problem("%v", err)
-	}
-	homes, err := home.NewRegistry(0).Compile(l.set)
-	if err != nil {
-		return x, problem("%v", err)
-	}
-	e := aaa.Explainer{Set: l.set, Clients: clients, Homes: homes, Wall: time.Now().Unix()}
-	if l.policy != nil {
-		e.Policy = device.New(device.Config{File: l.policy})
+		return x, err
 	}
 	return e.Explain(q), nil
 }

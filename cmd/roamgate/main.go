@@ -82,7 +82,7 @@ Five commands to begin with:
 		SilenceErrors: true,
 	}
 	c.SetFlagErrorFunc(badFlag)
-	return group(c, serveCommand(), checkCommand(), explainCommand(), sendCommand(), accountingCommand(),
+	return group(c, serveCommand(), checkCommand(), explainCommand(), testCommand(), sendCommand(), accountingCommand(),
 		fmtCommand(), schemaCommand(), importCommand(), policyCommand(), recordsCommand(), spoolCommand(),
 		planCommand(), applyCommand(), confirmCommand(), rollbackCommand(), historyCommand(), diffCommand(), statusCommand(), versionCommand(), manCommand())
 }
