@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -24,7 +23,7 @@ func checkCommand() *cobra.Command {
 		Long: `Read the main configuration and every file it names, say all mistakes at once
 as file:line:column, and change nothing. Exit code 0: serve would take it, and
 nothing is printed but warnings.`,
-		Example: "  roamgate check --config roamgate.yaml\n  roamgate check --format json",
+		Example: "  roamgate check --config roamgate.yaml\n  roamgate check --format json\n  roamgate check --format github",
 		Args:    atMost("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
@@ -41,7 +40,7 @@ nothing is printed but warnings.`,
 		},
 	}
 	configFlag(c, &path)
-	c.Flags().StringVar(&format, "format", "text", "text or json")
+	c.Flags().StringVar(&format, "format", "text", "text, json, github or sarif")
 	return c
 }
 
@@ -110,29 +109,15 @@ func compiles(set *realm.Set) (ps file.Problems) {
 
 func filePos(path string) realm.Pos { return realm.Pos{File: path} }
 
+// writers print problems, by the word of --format.
+var writers = map[string]func(io.Writer, file.Problems) error{
+	"text": writeText, "json": writeLines, "github": writeGitHub, "sarif": writeSARIF,
+}
+
 func writeProblems(w io.Writer, format string, ps file.Problems) error {
-	switch format {
-	case "text":
-		for _, p := range ps {
-			fmt.Fprintln(w, p)
-		}
-		return nil
-	case "json":
-		type row struct {
-			File     string `json:"file"`
-			Line     int    `json:"line"`
-			Column   int    `json:"column"`
-			Severity string `json:"severity"`
-			Text     string `json:"text"`
-			Hint     string `json:"hint,omitempty"`
-		}
-		e := json.NewEncoder(w)
-		for _, p := range ps {
-			if err := e.Encode(row{p.Pos.File, p.Pos.Line, p.Pos.Col, p.Severity.String(), p.Text, p.Hint}); err != nil {
-				return err
-			}
-		}
-		return nil
+	write := writers[format]
+	if write == nil {
+		return fmt.Errorf("--format %q is not known: text, json, github or sarif", format)
 	}
-	return fmt.Errorf("--format %q is not known: text or json", format)
+	return write(w, ps)
 }
