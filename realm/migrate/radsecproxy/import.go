@@ -189,7 +189,9 @@ func (i *importer) hub() {
 	})
 	m.each("requiremessageauthenticator", func(o *option) { i.mapped(m, o, "require_message_authenticator of clients and homes") })
 	m.each("sni", func(o *option) { i.waits(m, o, "needs RadSec") })
-	m.each("loopprevention", func(o *option) { i.mapped(m, o, "the hub never sends a request back to the address it came from") })
+	m.each("loopprevention", func(o *option) {
+		i.mapped(m, o, "routes with when.client; and nothing goes back to the address it came from")
+	})
 }
 
 func (i *importer) logging() {

@@ -76,7 +76,7 @@ func (i *importer) writeRealm(list *migrate.Node, r *realmConf, before *[]route)
 	hides := ""
 	for _, b := range *before {
 		switch {
-		case r.exact != "" && b.exact == r.exact, b.pattern == r.pattern:
+		case r.exact != "" && b.exact == r.exact || b.pattern == r.pattern:
 			i.leaveBehind(r, b.realmConf)
 			return
 		case b.text != "" && b.target != this.target && r.exact != "" && hides == "" && b.expr.MayMatchEnd("@"+r.exact):
@@ -95,11 +95,13 @@ func (i *importer) writeRealm(list *migrate.Node, r *realmConf, before *[]route)
 	if hides != "" {
 		i.report.Note(r.pos, RuleOrder, "realm %s is written as an expression: some of its names go to realm %s in front of it", r.name, hides)
 	}
+	rank := rankStep * (1 + slices.Index(i.realms, r))
+	i.prevent(list, this, rank)
 	node := list.Item().Comment("realm %s, %s", r.name, i.at(r.pos))
 	switch {
 	case this.text != "":
 		node.Set("name_regexp", this.text, i.origin(r.pos))
-		node.Set("rank", rankStep*(1+slices.Index(i.realms, r)), "the order of the file")
+		node.Set("rank", rank, "the order of the file")
 		i.report.Map(r.pos, "realm "+r.name, "realms: name_regexp %s", this.text)
 	case r.star:
 		names := node.List("realm")
@@ -112,6 +114,43 @@ func (i *importer) writeRealm(list *migrate.Node, r *realmConf, before *[]route)
 	}
 	i.decision(node, r)
 	*before = append(*before, this)
+}
+
+// prevent writes what LoopPrevention does: a client's requests never go to the
+// server of its name.
+func (i *importer) prevent(list *migrate.Node, r route, rank int) {
+	if len(r.servers) == 0 || i.homes[r.servers[0]] == nil || !i.preventsLoops(r.servers[0]) {
+		return
+	}
+	s := r.servers[0]
+	n := 0
+	for _, p := range i.clients {
+		if p.name != s.name || i.called[p] == "" || n == rankStep-1 {
+			continue
+		}
+		n++
+		subjects := []string{r.exact}
+		if r.star {
+			subjects = []string{realm.NameDefault, realm.NameNone}
+		}
+		for _, subject := range subjects {
+			node := list.Item().Comment("realm %s for client %s: LoopPrevention", r.name, p.name)
+			if r.text != "" {
+				node.Set("name_regexp", r.text, i.origin(r.pos))
+				node.Set("rank", rank-rankStep+n, "in front of the next")
+			} else {
+				node.Set("realm", subject, i.origin(r.pos))
+				node.Set("rank", n, "")
+			}
+			node.Set("name", i.names.route.Make("loop-"+i.called[p]), "")
+			node.Map("when").List("client").Value(i.called[p], i.origin(p.pos))
+			node.Set("reject", "a request never goes back to where it came from", "server "+s.name+" has the client's name")
+			if acct := i.pool(r.realmConf, r.acct); acct != "" && r.acct[0].name != p.name {
+				node.Set("accounting", acct, i.from(r.get("accountingserver")))
+			}
+		}
+		i.report.Note(r.pos, RuleSilence, "realm %s: LoopPrevention rejects requests of client %s, which radsecproxy does not answer", r.name, p.name)
+	}
 }
 
 // leaveBehind names a realm that an equal one in front hides.

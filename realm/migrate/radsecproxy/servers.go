@@ -122,7 +122,7 @@ func (i *importer) writeHome(list *migrate.Node, s *server, h *home) {
 		i.left(s.block, o, "the hub has one source address of each family: source in roamgate.yaml")
 	})
 	s.each("loopprevention", func(o *option) {
-		i.mapped(s.block, o, "the hub never sends a request back to the address it came from")
+		i.mapped(s.block, o, "routes with when.client; and nothing goes back to the address it came from")
 	})
 	s.each("blockingstartup", func(o *option) { i.mapped(s.block, o, "has no effect without DynamicLookupCommand") })
 	i.plainPeer(s.block)
