@@ -88,7 +88,7 @@ type stripe struct {
 	_ [56]byte
 }
 
-const entrySize = 56
+const entrySize = 48
 
 // NewBook makes a Book of about so many octets.
 func NewBook(octets int) *Book {

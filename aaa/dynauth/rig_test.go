@@ -179,11 +179,13 @@ func (r *rig) again(q request, b []byte) {
 // pass lets time go by, stopping wherever the Machine wants.
 func (r *rig) pass(d time.Duration) {
 	end := r.now.Now + int64(d)
-	for {
+	for n := 0; ; n++ {
 		next := r.m.Tick(r.now)
 		if next == 0 || next > end {
 			break
 		}
+		require.Less(r.t, n, 10000, "the Machine never rests")
+		require.Greater(r.t, next, r.now.Now, "what was due is done")
 		r.now.Wall += (next - r.now.Now) / 1e9
 		r.now.Now = next
 	}
