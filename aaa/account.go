@@ -74,10 +74,8 @@ func (s *Shard) routeAccounting(ex *Exchange, p *radius.Packet, e *accounting.Ev
 	d := s.router.decide(s.asks(ex), taken, name)
 	ex.follow(d)
 	s.remember(ex, taken)
-	if d.pool != nil && (d.why == OK || d.why == Hairpin) {
-		d.why = s.farEnough(ex, taken, d)
-	}
 	if d.why != OK {
+		s.alarmOf(ex, d)
 		ex.pool = nil
 		s.quarantine(e, d.why.quarantines())
 	}

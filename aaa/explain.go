@@ -1,76 +1,20 @@
 package aaa
 
 import (
-	"encoding/binary"
-	"errors"
-	"fmt"
+	"math"
 	"net/netip"
-	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/roamgate/roamgate/aaa/client"
 	"github.com/roamgate/roamgate/aaa/device"
+	"github.com/roamgate/roamgate/aaa/dynauth"
 	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/pkg/nai"
 	"github.com/roamgate/roamgate/pkg/radius"
+	"github.com/roamgate/roamgate/pkg/stat"
+	"github.com/roamgate/roamgate/pkg/udp"
 	"github.com/roamgate/roamgate/realm"
 )
-
-// Question asks what the hub would do with a request, without sending one.
-type Question struct {
-	NAI         string
-	Client      string // name or address of a client, "" any
-	Accounting  bool
-	IMSI        string // 3GPP-IMSI
-	Station     string // Calling-Station-Id
-	CUI         string // Chargeable-User-Identity
-	NASPortType int    // -1 absent
-	RATType     int    // -1 absent
-}
-
-// Values encodes the question for the administration port.
-func (q *Question) Values() url.Values {
-	v := url.Values{"nai": {q.NAI}}
-	set := func(k, s string) {
-		if s != "" {
-			v.Set(k, s)
-		}
-	}
-	set("client", q.Client)
-	set("imsi", q.IMSI)
-	set("station", q.Station)
-	set("cui", q.CUI)
-	if q.Accounting {
-		v.Set("kind", "acct")
-	}
-	if q.NASPortType >= 0 {
-		v.Set("nas_port_type", strconv.Itoa(q.NASPortType))
-	}
-	if q.RATType >= 0 {
-		v.Set("rat_type", strconv.Itoa(q.RATType))
-	}
-	return v
-}
-
-// ParseQuestion is the inverse of Values.
-func ParseQuestion(v url.Values) (q Question, err error) {
-	q = Question{NAI: v.Get("nai"), Client: v.Get("client"), Accounting: v.Get("kind") == "acct",
-		IMSI: v.Get("imsi"), Station: v.Get("station"), CUI: v.Get("cui")}
-	number := func(k string, limit int) int {
-		s := v.Get(k)
-		if s == "" {
-			return -1
-		}
-		n, e := strconv.Atoi(s)
-		if e != nil || n < 0 || n > limit {
-			err = fmt.Errorf("%s: not a number from 0 to %d", k, limit)
-		}
-		return n
-	}
-	q.NASPortType, q.RATType = number("nas_port_type", 1<<31-1), number("rat_type", 255)
-	return q, err
-}
 
 // Candidate is one member of the pool, in the order it would be tried.
 type Candidate struct {
@@ -80,31 +24,58 @@ type Candidate struct {
 	Weight   int    `json:"weight"`
 	State    string `json:"state"`
 	Cause    string `json:"cause,omitempty"`
+	Use      string `json:"use,omitempty"`     // what the operator lets it do, where that is less than all
+	Breaker  bool   `json:"breaker,omitempty"` // it leaves this realm unanswered, and others get its requests
+	Barred   string `json:"barred,omitempty"`  // why the request must not be sent to it
+	In       string `json:"in,omitempty"`      // filters
+	Out      string `json:"out,omitempty"`
 	At       string `json:"at"`
+}
+
+// Tried is one route whose subject matches, in the order of trial.
+type Tried struct {
+	Rule    string `json:"rule"`
+	Subject string `json:"subject"`
+	Match   string `json:"match"` // the word of a realm.Tier
+	Why     string `json:"why"`   // why it does not take the request, or that it matches
+	Taken   bool   `json:"taken,omitempty"`
+	At      string `json:"at"`
 }
 
 // Explanation is the answer to a Question. Empty fields were not reached.
 type Explanation struct {
-	Generation uint64      `json:"generation,omitempty"`
-	Client     string      `json:"client,omitempty"`
-	ClientAt   string      `json:"client_at,omitempty"`
-	Realm      string      `json:"realm,omitempty"`
-	Rule       string      `json:"rule,omitempty"`
-	RuleAt     string      `json:"rule_at,omitempty"`
-	Match      string      `json:"match,omitempty"` // the word of a realm.Tier
-	Pool       string      `json:"pool,omitempty"`
-	PoolAt     string      `json:"pool_at,omitempty"`
-	Order      []Candidate `json:"order,omitempty"`
-	Policy     string      `json:"policy,omitempty"`
-	Profile    string      `json:"profile,omitempty"`
-	Ack        string      `json:"acknowledge,omitempty"`
-	Result     string      `json:"result"` // forward, reject, record or drop
-	Reason     string      `json:"reason,omitempty"`
-	Text       string      `json:"text,omitempty"`
+	Generation  uint64      `json:"generation,omitempty"`
+	Client      string      `json:"client,omitempty"`
+	ClientAt    string      `json:"client_at,omitempty"`
+	ClientGroup string      `json:"client_group,omitempty"`
+	In          string      `json:"in,omitempty"` // filters of the client
+	Out         string      `json:"out,omitempty"`
+	Name        string      `json:"name,omitempty"` // by which it is routed, where it is another than asked for
+	Realm       string      `json:"realm,omitempty"`
+	Discovery   string      `json:"discovery,omitempty"` // the name of a 3GPP realm in public DNS
+	Routes      []Tried     `json:"routes,omitempty"`
+	Rule        string      `json:"rule,omitempty"`
+	RuleAt      string      `json:"rule_at,omitempty"`
+	Match       string      `json:"match,omitempty"` // the word of a realm.Tier
+	Pool        string      `json:"pool,omitempty"`
+	PoolAt      string      `json:"pool_at,omitempty"`
+	PoolGroup   string      `json:"pool_group,omitempty"`
+	Balance     string      `json:"balance,omitempty"`
+	Contract    string      `json:"contract,omitempty"` // that opens the way between two federations
+	ContractAt  string      `json:"contract_at,omitempty"`
+	Order       []Candidate `json:"order,omitempty"`
+	Barred      []Candidate `json:"barred,omitempty"`    // members that it must not be sent to
+	UserName    string      `json:"user_name,omitempty"` // toward the first home, where it is another
+	Policy      string      `json:"policy,omitempty"`
+	Profile     string      `json:"profile,omitempty"`
+	Ack         string      `json:"acknowledge,omitempty"`
+	Result      string      `json:"result"` // forward, reject, record or drop
+	Reason      string      `json:"reason,omitempty"`
+	Text        string      `json:"text,omitempty"`
 }
 
-// Explainer answers Questions from a configuration. It takes the same
-// decisions as a Shard, with time to say why.
+// Explainer answers Questions from a configuration. It has a Shard without
+// sockets take the decisions, so they are those of a running hub.
 type Explainer struct {
 	Set     *realm.Set
 	Clients *client.Table
@@ -112,6 +83,11 @@ type Explainer struct {
 	Policy  *device.Table // nil: none is loaded
 	Now     int64         // monotonic ns of the homes' states
 	Wall    int64         // unix seconds
+
+	hub  *Hub      // nil: none runs
+	snap *Snapshot // nil: made of what stands above
+
+	first int32 // home of the order
 }
 
 // Explain answers from the running configuration and the homes' present
@@ -119,7 +95,7 @@ type Explainer struct {
 func (h *Hub) Explain(q Question) Explanation {
 	snap := h.Snapshot()
 	e := Explainer{Set: snap.Set, Clients: snap.Clients, Homes: snap.Homes, Policy: h.policy,
-		Now: h.monotonic(), Wall: wallSeconds()}
+		Now: h.monotonic(), Wall: wallSeconds(), hub: h, snap: snap}
 	x := e.Explain(q)
 	x.Generation = snap.Generation
 	return x
@@ -133,92 +109,145 @@ func (e *Explainer) Explain(q Question) (x Explanation) {
 	}
 	if c != nil {
 		x.Client, x.ClientAt = c.Spec.Name, c.Spec.Pos.String()
+		x.ClientGroup, x.In, x.Out = groupName(c.Spec.Group), filterName(c.Spec.In), filterName(c.Spec.Out)
 	}
 	p, err := q.packet()
 	if err != nil {
 		return unroutable(x, &q, ofNAI(nai.TooLong), err.Error())
 	}
-	o, kind := &router{}, home.Auth
-	if q.Accounting {
-		kind = home.Acct
+	s, ex, err := e.shard(&q, c, p)
+	if err != nil {
+		return refused(x, "drop", UnknownClient, err.Error())
 	}
-	name, _ := p.First(radius.UserName)
-	d := o.decide(&asking{snap: e.snapshot(), client: c, from: e.source(&q, c), kind: kind, wall: e.Wall}, p, name)
-	x.Realm = string(d.folded)
-	if d.route == nil {
-		return unroutable(x, &q, d.why, d.why.Text())
+	taken, why := s.accepted(ex, p)
+	if why != OK {
+		return unroutable(x, &q, why, why.Text())
 	}
-	x.Rule, x.RuleAt, x.Match = d.route.Label(), d.route.Pos.String(), d.route.Tier().String()
-	if d.why == RouteRejects {
-		return unroutable(x, &q, RouteRejects, d.route.Reject)
+	name, ok := taken.First(radius.UserName)
+	if !ok {
+		return unroutable(x, &q, NoUserName, NoUserName.Text())
 	}
-	if d.pool != nil {
-		x.Pool, x.PoolAt = d.pool.Spec.Name, d.pool.Spec.Pos.String()
-		x.Order = e.order(d, kind)
-	}
+	d := s.router.decide(s.asks(ex), taken, name)
+	ex.follow(d)
+	x = e.routed(x, &q, s, d, p)
 	switch {
+	case d.why == RouteRejects:
+		return unroutable(x, &q, RouteRejects, d.route.Reject)
 	case d.why != OK:
 		return unroutable(x, &q, d.why, d.why.Text())
 	case q.Accounting:
 		x.Ack = d.route.Acknowledge.String()
-		return accounted(x, d.pool)
+		return accounted(e.renamed(x, &q, s, ex, p), d.pool)
 	}
-	x = e.permit(x, d, c, p)
+	x = e.renamed(e.permit(x, d, c, taken), &q, s, ex, p)
 	if x.Result == "forward" && len(x.Order) == 0 {
 		return refused(x, "reject", NoPool, NoPool.Text())
 	}
 	return x
 }
 
-// snapshot is as much of one as routing looks at.
-func (e *Explainer) snapshot() *Snapshot {
-	return &Snapshot{Set: e.Set, Clients: e.Clients, Homes: e.Homes, fence: newFence(e.Set, e.Clients)}
+// shard makes a Shard and an Exchange as far as decisions need them.
+func (e *Explainer) shard(q *Question, c *client.Client, p *radius.Packet) (*Shard, *Exchange, error) {
+	snap := e.snap
+	if snap == nil {
+		h := &Hub{stats: stat.NewRegistry(), sealer: dynauth.NewSealer(nil)}
+		snap = &Snapshot{Set: e.Set, Clients: e.Clients, Homes: e.Homes, fence: newFence(e.Set, e.Clients)}
+		var err error
+		if snap.filtering, err = h.filtering(snap); err != nil {
+			return nil, nil, err
+		}
+		e.snap = snap
+	}
+	s := &Shard{hub: e.hub, now: e.Now, wall: e.Wall * 1e9, sealer: dynauth.NewSealer(nil)}
+	if !q.At.IsZero() {
+		s.wall = q.At.UnixNano()
+	}
+	// What is asked for here counts nowhere.
+	ex := &Exchange{snap: snap, client: c, homeIdx: -1, buf: p.Bytes(), sent: 1, tallied: true}
+	ex.from = e.source(q, c)
+	if q.Accounting {
+		ex.kind = home.Acct
+	}
+	ex.states = uint8(min(p.Count(radius.ProxyState), math.MaxUint8))
+	return s, ex, nil
+}
+
+// routed tells the name, the routes that were tried and where the request goes.
+func (e *Explainer) routed(x Explanation, q *Question, s *Shard, d *direction, p *radius.Packet) Explanation {
+	x.Realm = string(d.folded)
+	if string(d.name) != q.NAI {
+		x.Name = string(d.name)
+	}
+	var public [nai.MaxLen + 8]byte
+	if name, ok := nai.PublicName(public[:0], d.folded); ok {
+		x.Discovery = string(name)
+	}
+	if s.router.query.Packet != nil { // it came as far as the routes
+		e.Set.Table.Candidates(&s.router.query, func(c realm.Candidate) bool {
+			x.Routes = append(x.Routes, Tried{Rule: c.Route.Label(), Subject: c.Route.Realm, Match: c.Route.Tier().String(),
+				Why: c.Why.String(), Taken: c.Route == d.route, At: c.Route.Pos.String()})
+			return len(x.Routes) < mostTried
+		})
+	}
+	if d.route == nil {
+		return x
+	}
+	x.Rule, x.RuleAt, x.Match = d.route.Label(), d.route.Pos.String(), d.route.Tier().String()
+	if d.pool == nil {
+		return x
+	}
+	spec := d.pool.Spec
+	x.Pool, x.PoolAt, x.PoolGroup, x.Balance = spec.Name, spec.Pos.String(), groupName(spec.Group), spec.Balance.String()
+	if k := d.contract; k != nil {
+		x.Contract, x.ContractAt = k.From.Name+" to "+k.To.Name, k.Pos.String()
+	}
+	x.Order, x.Barred = e.order(s, d, p)
+	return x
+}
+
+// mostTried bounds the routes that an answer lists.
+const mostTried = 100
+
+// renamed tells the User-Name that the first home gets.
+func (e *Explainer) renamed(x Explanation, q *Question, s *Shard, ex *Exchange, p *radius.Packet) Explanation {
+	if ex.pool == nil || len(x.Order) == 0 {
+		return x
+	}
+	out, why := s.outgoing(ex, p, e.first)
+	if why != OK {
+		return unroutable(x, q, why, why.Text())
+	}
+	if name, _ := out.First(radius.UserName); string(name) != q.NAI {
+		x.UserName = string(name)
+	}
+	return x
+}
+
+func groupName(g *realm.Group) string {
+	if g == nil {
+		return ""
+	}
+	return g.Name
+}
+
+func filterName(f *realm.Filter) string {
+	if f == nil {
+		return ""
+	}
+	return f.Name
 }
 
 // source is where the question comes from: the address it names, or the one
 // address of its client.
-func (e *Explainer) source(q *Question, c *client.Client) netip.Addr {
-	if a, err := netip.ParseAddr(q.Client); err == nil {
-		return a.Unmap()
-	}
-	if c != nil && len(c.Spec.Prefixes) == 1 && c.Spec.Prefixes[0].IsSingleIP() {
-		return c.Spec.Prefixes[0].Addr().Unmap()
-	}
-	return netip.Addr{}
-}
-
-// packet is the request that the question is about, as far as it says.
-func (q *Question) packet() (*radius.Packet, error) {
-	var w radius.Writer
-	code := radius.AccessRequest
-	if q.Accounting {
-		code = radius.AccountingRequest
-	}
-	b := make([]byte, radius.MaxLen)
-	w.Start(b, code, 0, false)
-	fits := w.Add(radius.UserName, []byte(q.NAI))
-	add := func(t radius.Type, s string) {
-		if s != "" {
-			fits = fits && w.Add(t, []byte(s))
+func (e *Explainer) source(q *Question, c *client.Client) udp.Addr {
+	a, err := netip.ParseAddr(q.Client)
+	if err != nil {
+		if c == nil || len(c.Spec.Prefixes) != 1 || !c.Spec.Prefixes[0].IsSingleIP() {
+			return udp.Addr{}
 		}
+		a = c.Spec.Prefixes[0].Addr()
 	}
-	add(radius.CallingStationID, q.Station)
-	add(radius.ChargeableUserID, q.CUI)
-	if q.IMSI != "" {
-		fits = fits && w.AddVendor(vendor3GPP, tgppIMSI, []byte(q.IMSI))
-	}
-	if q.NASPortType >= 0 {
-		w.AddUint32(radius.NASPortType, uint32(q.NASPortType))
-	}
-	if q.RATType >= 0 {
-		w.AddVendor(vendor3GPP, tgppRATType, []byte{uint8(q.RATType)})
-	}
-	binary.BigEndian.PutUint16(b[2:], uint16(w.Len()))
-	p := new(radius.Packet)
-	if !fits || p.Parse(b[:w.Len()]) != radius.OK {
-		return nil, errors.New("no attribute holds so much")
-	}
-	return p, nil
+	return udp.AddrFrom(netip.AddrPortFrom(a, 1812))
 }
 
 // accounted says what becomes of a record that has a rule.
@@ -295,23 +324,36 @@ func (e *Explainer) permit(x Explanation, d *direction, c *client.Client, p *rad
 	return x
 }
 
-// order lists the members of a pool as Pick would try them now.
-func (e *Explainer) order(d *direction, kind home.Kind) []Candidate {
-	var cs []Candidate
-	p := d.pool
+// order lists the members of a pool as Pick would try them now, and those that
+// the request must not be sent to.
+func (e *Explainer) order(s *Shard, d *direction, request *radius.Packet) (order, barred []Candidate) {
+	p, kind := d.pool, s.asking.kind
+	e.first = -1
 	for _, i := range p.Order(d.key) {
 		hm := e.Homes.Home(i)
 		health, cause := hm.Health(kind)
 		c := Candidate{Home: hm.Spec.Name, State: health.String(), Cause: cause.String(), At: hm.Spec.Pos.String(),
-			Address: hm.Addr[kind].AddrPort().String()}
+			Address: hm.Addr[kind].AddrPort().String(), In: filterName(hm.Spec.In), Out: filterName(hm.Spec.Out)}
+		if mode := hm.Mode(); mode.Use != home.InUse {
+			c.Use = mode.Use.String() + " (" + mode.By + ")"
+		}
+		c.Breaker = e.hub != nil && p.Spec.Breaker && e.hub.homes.Breaker().Open(i, kind.Realm(s.realmHash(request)))
 		for _, m := range p.Spec.Members {
 			if e.Set.Homes[m.Home].Name == hm.Spec.Name {
 				c.Priority, c.Weight = m.Priority, m.Weight
 			}
 		}
-		cs = append(cs, c)
+		if p.Bit(i)&d.barred != 0 {
+			c.Barred = bars(hm.Spec, d.folded, s.asking.from).String()
+			barred = append(barred, c)
+			continue
+		}
+		if e.first < 0 {
+			e.first = i
+		}
+		order = append(order, c)
 	}
-	return cs
+	return order, barred
 }
 
 func wallSeconds() int64 { return time.Now().Unix() }

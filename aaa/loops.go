@@ -57,21 +57,17 @@ func (s *Shard) cameBack(ex *Exchange, p *radius.Packet) Reason {
 	return OK
 }
 
-// farEnough says whether a routed request may go one hop further. p is the
-// request as the hub takes it.
-func (s *Shard) farEnough(ex *Exchange, p *radius.Packet, d *direction) Reason {
-	why := travelled(&ex.snap.Set.Loops, p, int(ex.states))
-	if why == OK && d.why == Hairpin {
-		why = Hairpin
+// alarmOf gives an alarm where a request goes no further because it goes round,
+// or would. What comes behind is the home that would be asked first.
+func (s *Shard) alarmOf(ex *Exchange, d *direction) {
+	if !d.why.circles() || ex.turns > 0 {
+		return
 	}
-	if why != OK {
-		next := int32(-1)
-		if d.pool.Len() > 0 {
-			next = d.pool.Member(0)
-		}
-		s.alarm(ex, why, next)
+	next := int32(-1)
+	if d.pool.Len() > 0 {
+		next = d.pool.Member(0)
 	}
-	return why
+	s.alarm(ex, d.why, next)
 }
 
 // travelled says why a request has come far enough, if it has: it has been

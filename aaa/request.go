@@ -329,10 +329,8 @@ func (s *Shard) route(slot uint32, ex *Exchange, p *radius.Packet) {
 	if d.route != nil {
 		s.stats.Add(ex.snap.realmStats[d.route.Index].requests[home.Auth], 1)
 	}
-	if d.why == OK || d.why == Hairpin {
-		d.why = s.farEnough(ex, p, d)
-	}
 	if d.why != OK {
+		s.alarmOf(ex, d)
 		s.refuse(slot, ex, d.why)
 		return
 	}

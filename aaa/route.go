@@ -43,12 +43,13 @@ type asking struct {
 	client *client.Client // nil: anybody
 	from   netip.Addr     // not valid: anywhere
 	kind   home.Kind
+	states int   // Proxy-States
 	wall   int64 // unix seconds
 }
 
 // decide routes a request by its name. The order is a contract: the name, what
-// the client may ask for, the route, what federations have agreed on, and the
-// homes one by one. Nothing of it is asked again later, so an Exchange goes on
+// the client may ask for, the route, what federations have agreed on, the
+// homes one by one, and how far the request has come. Nothing of it is asked again later, so an Exchange goes on
 // as it began whatever the clock or the configuration become.
 //
 // hot: 0 allocs but for expressions
@@ -116,8 +117,11 @@ func (o *router) place(a *asking, group *realm.Group) {
 		return
 	}
 	if a.snap.fence.applies(pool, a.client) {
-		d.barred, d.why = barred(a.snap.Homes, d.pool, d.folded, a.from)
+		if d.barred, d.why = barred(a.snap.Homes, d.pool, d.folded, a.from); d.why != OK {
+			return
+		}
 	}
+	d.why = travelled(&a.snap.Set.Loops, o.query.Packet, a.states)
 }
 
 // barred gives the members of a pool that a request must not be sent to, and
@@ -287,7 +291,7 @@ func (s *Shard) routedName(ex *Exchange, name []byte) []byte {
 
 // asks describes the Exchange's request to the router.
 func (s *Shard) asks(ex *Exchange) *asking {
-	s.asking = asking{snap: ex.snap, client: ex.client, from: ex.from.Addr(), kind: ex.kind, wall: s.wall / 1e9}
+	s.asking = asking{snap: ex.snap, client: ex.client, from: ex.from.Addr(), kind: ex.kind, states: int(ex.states), wall: s.wall / 1e9}
 	return &s.asking
 }
 

@@ -13,20 +13,30 @@ import (
 
 func explainCommand() *cobra.Command {
 	var at hubAddress
-	var path string
+	var path, when string
 	var asJSON, asTest bool
 	q := aaa.Question{}
 	c := &cobra.Command{
 		Use:   "explain user@realm",
 		Short: "Say where a user's requests go, and why",
-		Long: `Say which rule of which file takes a user's requests, the order of its homes,
-what the device policy says, and the result. With --config the files are
-explained as they are; without it the running hub is asked, with the homes'
+		Long: `Say which rule of which file takes a user's requests, which others were tried
+and why not they, what lets them pass, the order of the homes, what becomes of
+the name, what the device policy says, and the result. With --config the files
+are explained as they are; without it the running hub is asked, with the homes'
 present states. Nothing is sent to any home.`,
 		Example: "  roamgate explain alice@acme.example --from airport-wifi\n  roamgate explain alice@acme.example --config roamgate.yaml",
 		Args:    exactly("user@realm"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			q.NAI = args[0]
+			if when != "" {
+				var err error
+				if q.At, err = time.Parse(time.RFC3339, when); err != nil {
+					return misuse(cmd, "--at: write a time such as 2026-03-01T12:00:00Z")
+				}
+			}
+			if _, err := aaa.ParseQuestion(q.Values()); err != nil && path != "" { // else the hub says so
+				return misuse(cmd, "%v", err)
+			}
 			x, err := explanation(cmd, &at, path, q)
 			if err != nil {
 				return err
@@ -51,6 +61,11 @@ present states. Nothing is sent to any home.`,
 	f.StringVar(&q.Station, "station", "", "Calling-Station-Id, such as a MAC address")
 	f.StringVar(&q.IMSI, "imsi", "", "3GPP-IMSI")
 	f.StringVar(&q.CUI, "cui", "", "Chargeable-User-Identity")
+	f.StringVar(&q.SSID, "ssid", "", "SSID that the device has joined")
+	f.StringVar(&q.Operator, "operator", "", "Operator-Name with its digit")
+	f.StringVar(&q.RCOI, "rcoi", "", "roaming consortium that the device has chosen, in hexadecimal")
+	f.StringVar(&when, "at", "", "time of the request, RFC 3339, instead of now")
+	f.StringArrayVar(&q.Attributes, "avp", nil, "another attribute of the request, as `Name=value`; may be repeated")
 	f.IntVar(&q.NASPortType, "nas-port-type", -1, "NAS-Port-Type, 19 for Wi-Fi")
 	f.IntVar(&q.RATType, "rat-type", -1, "3GPP-RAT-Type")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
@@ -87,18 +102,33 @@ func writeExplanation(w io.Writer, x *aaa.Explanation) {
 		fmt.Fprintf(w, "%-12s %s\n", what, value)
 	}
 	line("client", x.Client, x.ClientAt)
+	line("group", x.ClientGroup, "")
+	line("filters", filters(x.In, x.Out), "")
+	line("name", x.Name, "")
 	line("realm", x.Realm, "")
+	line("discovery", x.Discovery, "")
 	if x.Rule != "" {
 		line("rule", x.Rule+", "+x.Match+" match", x.RuleAt)
 	}
-	line("pool", x.Pool, x.PoolAt)
-	for i, c := range x.Order {
-		state := c.State
-		if c.Cause != home.Well.String() {
-			state += " (" + c.Cause + ")"
+	if len(x.Routes) > 1 || len(x.Routes) == 1 && !x.Routes[0].Taken {
+		for _, t := range x.Routes {
+			mark := "  -"
+			if t.Taken {
+				mark = "  *"
+			}
+			line(mark, fmt.Sprintf("%s (%s) %s", t.Rule, t.Match, t.Why), t.At)
 		}
-		line(fmt.Sprintf("  %d.", i+1), fmt.Sprintf("%s %s priority %d weight %d %s", c.Home, c.Address, c.Priority, c.Weight, state), c.At)
 	}
+	line("pool", x.Pool, x.PoolAt)
+	line("group", x.PoolGroup, "")
+	line("contract", x.Contract, x.ContractAt)
+	for i, c := range x.Order {
+		line(fmt.Sprintf("  %d.", i+1), member(&c), c.At)
+	}
+	for _, c := range x.Barred {
+		line("  -", member(&c)+" "+c.Barred, c.At)
+	}
+	line("user name", x.UserName, "")
 	line("acknowledge", x.Ack, "")
 	if x.Profile != "" {
 		x.Policy += ", profile " + x.Profile
@@ -106,4 +136,33 @@ func writeExplanation(w io.Writer, x *aaa.Explanation) {
 	line("policy", x.Policy, "")
 	line("result", strings.TrimSuffix(x.Result+": "+x.Reason, ": "), "")
 	line("", x.Text, "")
+}
+
+// member says what there is to say of one home.
+func member(c *aaa.Candidate) string {
+	text := fmt.Sprintf("%s %s priority %d weight %d %s", c.Home, c.Address, c.Priority, c.Weight, c.State)
+	if c.Cause != home.Well.String() {
+		text += " (" + c.Cause + ")"
+	}
+	if c.Use != "" {
+		text += " " + c.Use
+	}
+	if c.Breaker {
+		text += " breaker open"
+	}
+	if f := filters(c.In, c.Out); f != "" {
+		text += " filters " + f
+	}
+	return text
+}
+
+func filters(in, out string) string {
+	var s []string
+	if in != "" {
+		s = append(s, "in "+in)
+	}
+	if out != "" {
+		s = append(s, "out "+out)
+	}
+	return strings.Join(s, ", ")
 }

@@ -40,13 +40,16 @@ func TestExplain(t *testing.T) {
 		{"no realm", []string{"alice"}, 1, []string{`result +reject: no_route`}},
 		{"no name", []string{"a@b@c"}, 1, []string{`result +reject: name_many_at`}},
 		{"blocked device", []string{"mallory@acme.example"}, 1, []string{`result +reject: .*`}},
+		{"every route that was tried", []string{"a@unknown.example", "--ssid", "Meters", "--operator", "1x.example", "--rcoi", "5A-03-BA", "--at", "2026-03-01T12:00:00Z", "--avp", "NAS-Identifier=ap 1"}, 1, []string{`rule +default, default match .*`}},
+		{"a bad time", []string{"alice@acme.example", "--at", "noon"}, exitUsage, nil},
+		{"a bad attribute", []string{"alice@acme.example", "--avp", "No-Such-Thing=1"}, exitUsage, nil},
 		{"unknown client", []string{"alice@acme.example", "--from", "harbour"}, 1, []string{`result +drop: unknown_client`}},
 		{"address of no client", []string{"alice@acme.example", "--from", "203.0.113.9"}, 1, []string{`result +drop: unknown_client`}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := command(append(append([]string{"explain"}, tc.args...), "--config", path)...)
 			assert.Equal(t, tc.code, r.code, r.out)
-			assert.Empty(t, r.errs)
+			assert.Equal(t, tc.code == exitUsage, r.errs != "", r.errs)
 			for _, want := range tc.want {
 				assert.Regexp(t, `(?m)^`+strings.ReplaceAll(want, "DIR", dir)+`$`, r.out)
 			}
