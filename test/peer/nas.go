@@ -149,7 +149,7 @@ func (h *Home) serve(c *net.UDPConn) {
 		if err != nil || !h.keep(p.Code, from, buf[:n]) {
 			continue
 		}
-		if b, err := answer(p); err == nil {
+		if b, err := Answer(p); err == nil {
 			_, _ = c.WriteToUDPAddrPort(b, from)
 		}
 	}
@@ -167,8 +167,8 @@ func (h *Home) keep(code radius.Code, from netip.AddrPort, b []byte) bool {
 	return h.mute < 0
 }
 
-// answer accepts what p asks.
-func answer(p *radius.Packet) ([]byte, error) {
+// Answer accepts what p asks.
+func Answer(p *radius.Packet) ([]byte, error) {
 	reply := p.Response(radius.CodeAccessAccept)
 	if p.Code == radius.CodeAccountingRequest {
 		reply.Code = radius.CodeAccountingResponse
