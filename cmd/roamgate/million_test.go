@@ -80,3 +80,45 @@ func TestReloadOfMany(t *testing.T) {
 	require.Equal(t, exitProblem, h.ask("explain bob@w0.many.example").code)
 	assert.Contains(t, h.page(http.StatusOK, "/status"), fmt.Sprintf(`"realms": %d`, routes+3))
 }
+
+// TestChangeOfMany plans and applies an edit of 100,000 routes under load, and
+// takes it back: no request is lost. With the race detector they are fewer.
+func TestChangeOfMany(t *testing.T) {
+	routes := 100_000
+	if raced { // the hub too
+		routes = 10_000
+	}
+	many := func(first int) string {
+		var b strings.Builder
+		b.WriteString("realms:\n")
+		for i := first; i < first+routes; i++ {
+			fmt.Fprintf(&b, "  - {realm: w%d.many.example, auth: acme}\n", i)
+		}
+		return b.String()
+	}
+	h := prepare(t, "")
+	h.edit(t, "routing: {", "routing: {apply: manual, ")
+	write(t, h.dir, map[string]string{"realms/many.yaml": many(0)})
+	h.serve()
+	l := h.load(4, func(i int) string { return fmt.Sprintf("device%d@w%d.many.example", i, 1+i%(routes-1)) })
+	h.more(l, 500)
+	write(t, h.dir, map[string]string{"realms/many.yaml": many(1)})
+	timed := func(args, want string) time.Duration {
+		began := time.Now()
+		r := h.ask(args)
+		took := time.Since(began)
+		require.Zero(t, r.code, "%s: %s%s", args, r.out, r.errs)
+		assert.Contains(t, r.out, want)
+		h.more(l, 50)
+		return took
+	}
+	plan := timed("plan", "realms     +1 -1 ~0")
+	apply := timed("apply --confirm 10m", "realms +1 -1 ~0")
+	assert.True(t, h.has(fmt.Sprintf("bob@w%d.many.example", routes)))
+	back := timed("rollback", "realms +1 -1 ~0")
+	assert.True(t, h.has("bob@w0.many.example"))
+	l.stop()
+	t.Logf("%d routes under load: plan %s, apply %s, rollback %s; %d requests, %d lost, %d refused",
+		routes, plan.Round(time.Millisecond), apply.Round(time.Millisecond), back.Round(time.Millisecond), l.answered.Load(), l.lost.Load(), l.refused.Load())
+	assert.Zero(t, l.lost.Load()+l.refused.Load())
+}
