@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/roamgate/roamgate/aaa/client"
 	"github.com/roamgate/roamgate/aaa/dynauth"
 	"github.com/roamgate/roamgate/aaa/listen"
 	"github.com/roamgate/roamgate/aaa/rewrite"
@@ -378,6 +381,47 @@ func (s *Shard) learn(ex *Exchange, kind accounting.Kind) {
 	case accounting.Stop:
 		s.hub.dynauth.book.End(se, second)
 	}
+}
+
+// WayBack is what an Explanation says of CoA and Disconnect.
+type WayBack struct {
+	Homes     []dynauth.Way `json:"homes"`               // that the user's requests go to
+	Address   string        `json:"address,omitempty"`   // of the client, "": it takes none
+	Operators []string      `json:"operators,omitempty"` // it is reached by
+}
+
+// To says for people where requests go.
+func (b *WayBack) To() string {
+	if b.Address == "" {
+		return ""
+	}
+	by := "live sessions only"
+	if len(b.Operators) > 0 {
+		by = "Operator-Name " + strings.Join(b.Operators, ", ") + " and live sessions"
+	}
+	return b.Address + ", by " + by
+}
+
+// wayBack says who may send CoA about a user and where to.
+func (e *Explainer) wayBack(q *Question, c *client.Client) *WayBack {
+	if !slices.ContainsFunc(e.Set.Homes, func(h realm.Home) bool { return len(h.DynAuth) > 0 }) {
+		return nil
+	}
+	b := new(WayBack)
+	var from *realm.Client
+	if c != nil {
+		if from = c.Spec; from.DynAuth.IsValid() {
+			b.Address = from.DynAuth.String()
+			for _, o := range append([]string{from.Operator}, from.Operators...) {
+				if o != "" {
+					b.Operators = append(b.Operators, o)
+				}
+			}
+		}
+	}
+	t := dynauth.NewTable(e.Set, dynauth.NewBook(0), dynauth.NewSealer(nil))
+	b.Homes = t.Explain(q.NAI, from, dynauth.Clock{Wall: e.Wall})
+	return b
 }
 
 // hideNAS replaces what names the NAS of a client at the edge by what only this

@@ -307,3 +307,21 @@ func TestAllocsDynAuth(t *testing.T) {
 		})
 	}
 }
+
+// Explain says who may send CoA about a user, and where to.
+func TestExplainWayBack(t *testing.T) {
+	r := newReverse(t, func(s *realm.Set) { s.Clients[0].Operators = []string{"1*.fed.example"} })
+	x := r.hub.Explain(Question{NAI: "bob@home.example", Client: "visited", NASPortType: -1, RATType: -1})
+	require.NotNil(t, x.Back)
+	require.Len(t, x.Back.Homes, 1)
+	assert.Equal(t, "a, at 127.0.0.0/8", x.Back.Homes[0].String())
+	assert.Equal(t, addrOf(r.nas3799).String()+", by Operator-Name 1visited.example, 1*.fed.example and live sessions", x.Back.To())
+	x = r.hub.Explain(Question{NAI: "bob@nowhere.example", NASPortType: -1, RATType: -1})
+	assert.Empty(t, x.Back.Homes)
+	assert.Empty(t, x.Back.To())
+	r.apply(func(s *realm.Set) { s.Homes[0].DynAuth = nil })
+	assert.Nil(t, r.hub.Explain(Question{NAI: "bob@home.example", NASPortType: -1, RATType: -1}).Back)
+	assert.Contains(t, r.hub.dynauth.snap.reverse.Explain("bob@home.example", nil, dynauth.Clock{})[0].String(), "a")
+	assert.Equal(t, "b: it has no dynauth addresses and may send none", dynauth.Way{Home: "b"}.String())
+	assert.Equal(t, "192.0.2.1:3799, by live sessions only", (&WayBack{Address: "192.0.2.1:3799"}).To())
+}

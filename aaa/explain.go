@@ -72,6 +72,7 @@ type Explanation struct {
 	Result      string      `json:"result"` // forward, reject, record or drop
 	Reason      string      `json:"reason,omitempty"`
 	Text        string      `json:"text,omitempty"`
+	Back        *WayBack    `json:"dynauth,omitempty"` // nil: no home sends CoA
 }
 
 // Explainer answers Questions from a configuration. It has a Shard without
@@ -111,6 +112,7 @@ func (e *Explainer) Explain(q Question) (x Explanation) {
 		x.Client, x.ClientAt = c.Spec.Name, c.Spec.Pos.String()
 		x.ClientGroup, x.In, x.Out = groupName(c.Spec.Group), filterName(c.Spec.In), filterName(c.Spec.Out)
 	}
+	x.Back = e.wayBack(&q, c)
 	p, err := q.packet()
 	if err != nil {
 		return unroutable(x, &q, ofNAI(nai.TooLong), err.Error())

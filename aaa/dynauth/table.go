@@ -2,7 +2,6 @@ package dynauth
 
 import (
 	"bytes"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -44,7 +43,6 @@ type Table struct {
 	suffix  map[string][]*Client      // without "1*."
 	renamed map[string][]*realm.Route // by the realm that the home sees
 	mostPS  int
-	homes   int // that may send
 }
 
 const defaultProxyStates = 32
@@ -77,9 +75,6 @@ func NewTable(set *realm.Set, book *Book, s *Sealer) *Table {
 
 func (t *Table) addSender(i int32) {
 	h := &t.Set.Homes[i]
-	if len(h.DynAuth) > 0 {
-		t.homes++
-	}
 	for _, p := range h.DynAuth {
 		p = unmap(p)
 		if !p.IsValid() || len(h.Secret) == 0 {
@@ -131,10 +126,6 @@ func fold(operator string) string {
 	return string(b)
 }
 
-// Needed reports whether some home may send requests and some client takes
-// them.
-func (t *Table) Needed() bool { return t.homes > 0 && len(t.byName) > 0 }
-
 // Clients are those that take requests.
 func (t *Table) Clients() []*Client {
 	return slices.DeleteFunc(slices.Clone(t.clients), func(c *Client) bool { return c == nil })
@@ -184,12 +175,6 @@ func (t *Table) Reached(operator []byte) []*Client {
 			return cs
 		}
 	}
-}
-
-// Through reports whether a client is one through which the operator is
-// reached.
-func (t *Table) Through(c *Client, operator []byte) bool {
-	return slices.Contains(t.Reached(operator), c)
 }
 
 // serves reports whether one of the sender's homes belongs to the pool.
@@ -309,49 +294,44 @@ func (t *Table) readable(why nai.Reason) bool {
 	return false
 }
 
-// Way is what an operator asks about one home: whether it may send requests
-// for a user's realm, and where those go.
+// Way is a home that a user's requests may go to, and whether it may send
+// requests of its own about the user.
 type Way struct {
-	Home    string   `json:"home"`
-	From    []string `json:"from,omitempty"` // addresses it may send from
-	Allowed bool     `json:"allowed"`
-	Why     string   `json:"why"`
+	Home string   `json:"home"`
+	From []string `json:"from,omitempty"` // addresses, none: it may not
 }
 
-// Explain says which homes may send requests about a user who came from a
-// client, nil for any.
-func (t *Table) Explain(name string, from *realm.Client, now Clock) []Way {
+// String says it for people.
+func (w Way) String() string {
+	if len(w.From) == 0 {
+		return w.Home + ": it has no dynauth addresses and may send none"
+	}
+	return w.Home + ", at " + strings.Join(w.From, ", ")
+}
+
+// Explain says which homes pass the reverse-path check for a user of a client,
+// nil for any.
+func (t *Table) Explain(name string, from *realm.Client, now Clock) (ways []Way) {
 	var w radius.Writer
 	w.Start(make([]byte, radius.MaxLen), radius.CoARequest, 0, false)
-	w.Add(radius.UserName, []byte(name))
 	var p radius.Packet
-	var crypt = radius.NewCrypt()
-	if why := p.Parse(w.SignAccounting(crypt, radius.NewSecret([]byte("none")))); why != radius.OK {
+	if !w.Add(radius.UserName, []byte(name)) || p.Parse(w.SignAccounting(radius.NewCrypt(), radius.NewSecret(nil))) != radius.OK {
 		return nil
 	}
 	c := &Client{Spec: from}
 	if from == nil {
 		c.Spec = &realm.Client{}
 	}
-	var ways []Way
 	for i := range t.Set.Homes {
 		h := &t.Set.Homes[i]
 		if !t.reverse(&Sender{Homes: []int32{int32(i)}, Spec: h}, c, &p, now) {
 			continue
 		}
-		way := Way{Home: h.Name, Allowed: len(h.DynAuth) > 0, Why: "the realm is routed to it"}
+		way := Way{Home: h.Name}
 		for _, a := range h.DynAuth {
 			way.From = append(way.From, a.String())
-		}
-		if !way.Allowed {
-			way.Why = "the realm is routed to it, but it has no dynauth addresses"
 		}
 		ways = append(ways, way)
 	}
 	return ways
-}
-
-// String names the sender's homes.
-func (t *Table) String() string {
-	return fmt.Sprintf("%d homes may send, %d clients take requests", t.homes, len(t.byName))
 }

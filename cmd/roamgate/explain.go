@@ -22,7 +22,8 @@ func explainCommand() *cobra.Command {
 		Short: "Say where a user's requests go, and why",
 		Long: `Say which rule of which file takes a user's requests, which others were tried
 and why not they, what lets them pass, the order of the homes, what becomes of
-the name, what the device policy says, and the result. With --config the files
+the name, what the device policy says, and the result; where homes send CoA,
+also which of them may do so for the user, and where to. With --config the files
 are explained as they are; without it the running hub is asked, with the homes'
 present states. Nothing is sent to any home.`,
 		Example: "  roamgate explain alice@acme.example --from airport-wifi\n  roamgate explain alice@acme.example --config roamgate.yaml",
@@ -137,6 +138,12 @@ func writeExplanation(w io.Writer, x *aaa.Explanation) {
 	line("policy", x.Policy, "")
 	line("result", strings.TrimSuffix(x.Result+": "+x.Reason, ": "), "")
 	line("", x.Text, "")
+	if b := x.Back; b != nil {
+		for _, h := range b.Homes {
+			line("coa from", h.String(), "")
+		}
+		line("coa to", b.To(), "")
+	}
 }
 
 // member says what there is to say of one home.
