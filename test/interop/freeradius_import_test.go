@@ -140,18 +140,7 @@ func begin(t *testing.T, name string) *migrated {
 	require.NoError(t, err)
 	text, _, _ := strings.Cut(string(raw), "-- want --\n")
 	text = strings.NewReplacer("192.0.2.", m.net+".", "/etc/freeradius/3.0", m.raddb).Replace(text)
-	path := ""
-	for line := range strings.Lines(text) {
-		if title, ok := strings.CutPrefix(line, "-- "); ok && strings.HasSuffix(title, " --\n") {
-			path = filepath.Join(m.raddb, strings.TrimSuffix(title, " --\n"))
-			require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
-			continue
-		}
-		f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-		require.NoError(t, err)
-		_, err = f.WriteString(line)
-		require.NoError(t, errors.Join(err, f.Close()))
-	}
+	unpackVector(t, text, m.raddb)
 	require.NoError(t, os.WriteFile(filepath.Join(m.raddb, "dictionary"), nil, 0o600))
 	tree, err := freeradius.Read(freeradius.Source{Dir: m.raddb})
 	require.NoError(t, err)
@@ -477,4 +466,50 @@ func TestImportFreeRADIUSShipped(t *testing.T) {
 	out := run("import", "verify", "--config", filepath.Join(dir, "roamgate.yaml"), "--against", "freeradius:"+raddb, "--identities", names)
 	assert.Contains(t, out, "4 of 6 equal, 2 otherwise by intent\n  2 local-answer: ")
 	assert.NotContains(t, report, "testing123")
+}
+
+// TestFreeRADIUSReadsAlike: of all files in the vectors, FreeRADIUS refuses
+// those that we refuse, and reads the others.
+func TestFreeRADIUSReadsAlike(t *testing.T) {
+	peer.Need(t, "freeradius")
+	paths, err := filepath.Glob("../vectors/migrate/freeradius/read/*.txt")
+	require.NoError(t, err)
+	require.NotEmpty(t, paths)
+	for _, path := range paths {
+		switch name := strings.TrimSuffix(filepath.Base(path), ".txt"); name {
+		case "bad_cycle", "bad_template":
+			// It goes round until it is out of memory.
+		case "bad_include_variable", "include":
+			// It looks in its working directory, and in /etc/moved.
+		default:
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				raw, err := os.ReadFile(path)
+				require.NoError(t, err)
+				text, want, _ := strings.Cut(string(raw), "-- want --\n")
+				dir := t.TempDir()
+				unpackVector(t, text, dir)
+				out, _ := exec.Command("freeradius", "-XC", "-d", dir).CombinedOutput()
+				assert.Contains(t, string(out), "including configuration file ")
+				assert.Equal(t, strings.HasPrefix(want, "error:"), bytes.Contains(out, []byte("Errors reading or parsing")), "%s", out)
+			})
+		}
+	}
+}
+
+// unpackVector writes the files of a vector.
+func unpackVector(t *testing.T, text, dir string) {
+	t.Helper()
+	path := ""
+	for line := range strings.Lines(text) {
+		if title, ok := strings.CutPrefix(line, "-- "); ok && strings.HasSuffix(title, " --\n") {
+			path = filepath.Join(dir, strings.TrimSuffix(title, " --\n"))
+			require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+			continue
+		}
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		require.NoError(t, err)
+		_, err = f.WriteString(line)
+		require.NoError(t, errors.Join(err, f.Close()))
+	}
 }

@@ -38,6 +38,7 @@ func (m *Model) hostOf(client string) (*Host, error) {
 				return h, nil
 			}
 		}
+		return &Host{Name: c.Server}, nil // there is none: nothing finds a realm
 	}
 	return m.Hosts[0], nil
 }

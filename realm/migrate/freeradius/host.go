@@ -308,9 +308,7 @@ func (m *Model) clientRest(c *Client) (err error) {
 			return fail(s.Pair("proto").Pos, "unknown proto %q", proto)
 		}
 	}
-	if c.Server, _ = s.Text("virtual_server"); c.Server != "" && m.Tree.Root.Instance("server", c.Server) == nil {
-		return fail(s.Pair("virtual_server").Pos, "virtual server %s does not exist", c.Server)
-	}
+	c.Server, _ = s.Text("virtual_server")
 	if v, ok := s.Text("require_message_authenticator"); ok && !strings.EqualFold(v, "auto") {
 		if c.Require, err = boolean(s, "require_message_authenticator", false); err != nil {
 			return err

@@ -110,7 +110,6 @@ func TestRefused(t *testing.T) {
 		"client mask":        {"client c {\n\tipaddr = 192.0.2.0/24\n\tnetmask = 16\n\tsecret = s\n}\n", ":3: clients cannot use 'ipaddr/mask' and 'netmask' at the same time"},
 		"client proto":       {"client c {\n\tipaddr = 192.0.2.1\n\tproto = x\n\tsecret = s\n}\n", `:3: unknown proto "x"`},
 		"client twice":       {"client c {\n\tipaddr = 192.0.2.1\n\tsecret = s\n}\nclient d {\n\tipaddr = 192.0.2.1\n\tsecret = s\n}\n", ":5: failed to add duplicate client d"},
-		"client server":      {"client c {\n\tipaddr = 192.0.2.1\n\tvirtual_server = x\n\tsecret = s\n}\n", ":3: virtual server x does not exist"},
 		"client boolean":     {"client c {\n\tipaddr = 192.0.2.1\n\trequire_message_authenticator = perhaps\n\tsecret = s\n}\n", `:3: invalid value "perhaps" for boolean variable require_message_authenticator`},
 		"client coa":         {"client c {\n\tipaddr = 192.0.2.1\n\tcoa_server = x\n\tsecret = s\n}\n", `:3: no such home_server or home_server_pool "x"`},
 		"dynamic client":     {"client c {\n\tipaddr = 192.0.2.1\n\tdynamic_clients = x\n}\n", ":1: dynamic clients MUST be a network, not a single IP address"},
@@ -182,6 +181,11 @@ client other {
 	secret = s
 	virtual_server = y
 }
+client lost {
+	ipaddr = 192.0.2.130
+	secret = s
+	virtual_server = nowhere
+}
 modules {
 	realm suffix {
 	}
@@ -231,6 +235,7 @@ server y {
 		"empty realm":            {migrate.Request{Name: "u@"}, migrate.Decision{Outcome: migrate.Local, Why: "no realm"}},
 		"client by address":      {migrate.Request{Name: "u@exact.example", Client: "192.0.2.200"}, forwarded("u", true, "realm exact.example", "192.0.2.1:1812")},
 		"client of another host": {migrate.Request{Name: "u@exact.example", Client: "192.0.2.129"}, migrate.Decision{Outcome: migrate.Local, Why: "no realm"}},
+		"no such host":           {migrate.Request{Name: "u@exact.example", Client: "lost"}, migrate.Decision{Outcome: migrate.Local, Why: "no realm"}},
 		"filter":                 {migrate.Request{Name: "u@one", Client: "other"}, migrate.Decision{Outcome: migrate.Rejected, Why: "filter_username: no dot behind the @"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -97,6 +97,10 @@ func (w *writer) clientPair(n *migrate.Node, c *Client, p *Pair) {
 	case "limit_proxy_state":
 		w.limitProxyState(n, s, p)
 	case "virtual_server":
+		if w.Tree.Root.Instance("server", c.Server) == nil {
+			w.left(s, p, "there is no such virtual server: the original answered nothing but rejects")
+			return
+		}
 		if w.alike(c.Server) {
 			w.mapped(s, p, "all virtual servers find realms alike")
 			return
