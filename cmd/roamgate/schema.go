@@ -28,17 +28,18 @@ var schemas = map[string]func() []byte{
 	"policy": func() []byte {
 		return file.Schema("Device policy of roamgate", device.File{}, file.Comments(annotated.Policy))
 	},
+	"tests": func() []byte { return file.Schema("Tests of routes", routeTests{}, nil) },
 }
 
 func schemaCommand() *cobra.Command {
 	kinds := slices.Sorted(maps.Keys(schemas))
 	return &cobra.Command{
-		Use:   "schema [routing|hub|policy]",
+		Use:   "schema [routing|hub|policy|tests]",
 		Short: "Print the JSON Schema of a kind of file, for editors",
 		Long: `Print the JSON Schema (2020-12) of the routing files (the default), of the
-main configuration or of the device policy. Editors complete keys with it and
-mark what is wrong while you type; what depends on other files only check
-knows. In Visual Studio Code and others with the YAML language server, put
+main configuration, of the device policy or of tests of routes. Editors
+complete keys with it and mark what is wrong while you type; what depends on
+other files only check knows. In Visual Studio Code and others with the YAML language server, put
 this in the first line of a file:
 
   # yaml-language-server: $schema=routing.schema.json`,

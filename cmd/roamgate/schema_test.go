@@ -90,6 +90,13 @@ func TestRoutingSchema(t *testing.T) {
 	assert.True(t, strings.Contains(text, "default; own: networks of the hub's operator"), "comments of the reference are descriptions")
 }
 
+func TestSchemaOfTests(t *testing.T) {
+	s, _ := compiled(t, "tests")
+	assert.NoError(t, s.Validate(instance(t, []byte("tests:\n  - {nai: bob@a.example, from: wifi, imsi: 262011234567890, expect: {result: forward, pool: a}}\n"))))
+	assert.Error(t, s.Validate(instance(t, []byte("tests:\n  - {nai: bob@a.example}\n"))), "nothing is expected")
+	assert.Error(t, s.Validate(instance(t, []byte("tests:\n  - {nai: bob@a.example, expect: {result: forward}, form: x}\n"))))
+}
+
 // TestSchemaOfREADME: what the README shows of our files is what they are.
 func TestSchemaOfREADME(t *testing.T) {
 	text, err := os.ReadFile("../../README.md")
@@ -110,5 +117,5 @@ func TestSchemaOfREADME(t *testing.T) {
 func TestSchemaMisuse(t *testing.T) {
 	r := command("schema", "clients")
 	assert.Equal(t, exitUsage, r.code)
-	assert.Contains(t, r.errs, `there is no schema "clients": hub, policy, routing`)
+	assert.Contains(t, r.errs, `there is no schema "clients": hub, policy, routing, tests`)
 }
