@@ -297,3 +297,171 @@ realm good.test {
 	require.NoError(t, err)
 	assert.Equal(t, migrate.Forwarded, d.Outcome)
 }
+
+// TestImportOdd: what cannot be mapped is named, and what is written loads all
+// the same.
+func TestImportOdd(t *testing.T) {
+	dir := unpack(t, `-- radiusd.conf --
+proxy server {
+	default_fallback = yes
+	dynamic = yes
+	colour = red
+}
+home_server tls {
+	ipaddr = radius.home.example
+	type = auth
+	proto = tcp
+	tls {
+		ca_file = /etc/ssl/ca.pem
+	}
+}
+home_server named {
+	ipaddr = radius.home.example
+	type = auth
+	secret = "named named named"
+	src_ipaddr = 192.0.2.1
+	status_check = request
+	username = probe
+	password = probe-probe
+}
+home_server here {
+	virtual_server = inner
+}
+home_server nas-coa {
+	type = coa
+	ipaddr = 198.51.100.7
+	secret = nas-secret-nas-secret
+}
+home_server stranger-coa {
+	type = coa
+	ipaddr = 203.0.113.7
+	secret = other
+}
+home_server_pool tls {
+	home_server = tls
+}
+home_server_pool named {
+	type = client-balance
+	home_server = named
+	home_server = tls
+	fallback = here
+	virtual_server = inner
+}
+home_server_pool here {
+	home_server = here
+}
+home_server_pool nas {
+	home_server = nas-coa
+}
+home_server_pool stranger {
+	home_server = stranger-coa
+}
+realm tls.example {
+	auth_pool = tls
+	nostrip
+}
+realm named.example {
+	auth_pool = named
+	acct_pool = here
+	nostrip = yes
+}
+realm here.example {
+	virtual_server = inner
+}
+realm visited.example {
+	coa_pool = nas
+}
+realm strange.example {
+	coa_pool = stranger
+}
+realm under_score.example {
+	auth_pool = named
+}
+realm none {
+	auth_pool = named
+}
+client nas {
+	ipaddr = 198.51.100.7
+	secret = nas-secret-nas-secret
+	Operator-Name = visited.example
+	add_cui = yes
+}
+client "odd name" {
+	ipaddr = 198.51.100.8
+	secret = 'quo"ted # secret'
+	coa_server {
+		port = 1700
+	}
+	colour = red
+}
+client dynamic {
+	ipaddr = 10/8
+	dynamic_clients = inner
+}
+client host.example {
+	ipaddr = host.example
+	secret = s
+}
+client radsec {
+	ipaddr = *
+	proto = tls
+}
+server inner {
+}
+server outer {
+	listen {
+		type = auth
+		ipaddr = 192.0.2.1
+		interface = eth0
+	}
+	listen {
+		type = detail
+		filename = x
+	}
+	authorize {
+		rewrite_all
+		suffix
+		if (&Realm == "x") {
+			update control {
+				&Proxy-To-Realm := "named.example"
+			}
+		}
+	}
+}
+modules {
+	realm suffix {
+		format = suffix
+		delimiter = "@"
+		ignore_null = yes
+	}
+	realm unused {
+		delimiter = "%"
+	}
+}
+`)
+	c, r, err := Import(Source{Dir: dir})
+	require.NoError(t, err)
+	loads(t, c)
+	text := written(t, c, r, dir)
+	for _, want := range []string{
+		"unmapped: proxy server/default_fallback: ", "unmapped: proxy server/dynamic: ", "unmapped: proxy server/colour: not known",
+		"unmapped: home_server tls: needs RadSec: the hub speaks RADIUS over UDP; written as home tls, disabled", "unmapped: home_server tls/proto: needs RadSec",
+		"unmapped: tls: needs RadSec", "unmapped: tls/ca_file: needs RadSec", "unmapped: home_server named/src_ipaddr: ", "unmapped: home_server named/username: ",
+		"unmapped: home_server here: a virtual server answers by itself", "unmapped: home_server_pool named/fallback: ", "unmapped: home_server_pool named/virtual_server: ",
+		"unmapped: home_server stranger-coa: no client with this address", "unmapped: realm strange.example/coa_pool: ", "unmapped: realm here.example/virtual_server: ",
+		"unmapped: client nas/Operator-Name: this is no Operator-Name", "unmapped: client nas/add_cui: ", "unmapped: client odd name/colour: not known",
+		"unmapped: client dynamic: clients are not added at run time", "unmapped: client host.example: a client is known by its address", "unmapped: client radsec/proto: needs RadSec",
+		"unmapped: listen/interface: ", "unmapped: listen/filename: records wait in the spool",
+		`note: policy: server outer/authorize: if (&Realm == "x") is not carried out`, "note: policy: server outer/authorize: rewrite_all is not carried out",
+		"note: malformed-realm: realm under_score.example is not written",
+		"  - realm_regexp: '^none$'",
+		"    dynauth: '198.51.100.7:3799' # from DIR/radiusd.conf:26\n    operators:\n      - 1visited.example # from DIR/radiusd.conf:67\n",
+		"    dynauth: '198.51.100.8:1700'", "    disabled: true # needs RadSec", "    host: radius.home.example",
+	} {
+		assert.Contains(t, text, want)
+	}
+	for _, secret := range []string{"named named", "quo\"ted", "nas-secret", "probe-probe"} {
+		assert.NotContains(t, text, secret)
+	}
+	assert.NotContains(t, text, "realm: none\n")
+}

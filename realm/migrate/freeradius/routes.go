@@ -79,8 +79,8 @@ func (w *writer) instance(i *Instance) {
 func (w *writer) suffixRoutes(list *migrate.Node, i *Instance, later, at, bare bool) (bool, bool) {
 	for _, r := range w.Realms {
 		switch {
-		case at || r.Match != nil || r.Odd != nil || r.Name == defaultName:
-		case later:
+		case at || r.Match != nil || r.Odd != nil || isDefault(r):
+		case later || strings.EqualFold(r.Name, realm.NameNone): // none is a word of ours
 			w.expression(list, r, "realm_regexp", "^"+regexp.QuoteMeta(r.Name)+"$")
 		default:
 			w.plain(list, r, strings.ToLower(r.Name))
@@ -105,6 +105,8 @@ func (w *writer) suffixRoutes(list *migrate.Node, i *Instance, later, at, bare b
 	}
 	return at, bare
 }
+
+func isDefault(r *Realm) bool { return strings.EqualFold(r.Name, defaultName) }
 
 func (w *writer) fallback(i *Instance) *Realm {
 	if i.IgnoreDefault {
@@ -143,7 +145,7 @@ func (w *writer) otherRoutes(list *migrate.Node, i *Instance, at, bare bool) (bo
 		return d + text + "$"
 	}
 	for _, r := range w.Realms {
-		if r.Match == nil && r.Odd == nil && r.Name != defaultName && strings.IndexByte(r.Name, i.Delimiter) < 0 {
+		if r.Match == nil && r.Odd == nil && !isDefault(r) && strings.IndexByte(r.Name, i.Delimiter) < 0 {
 			w.expression(list, r, "name_regexp", whole(regexp.QuoteMeta(r.Name)))
 		}
 	}
