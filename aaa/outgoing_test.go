@@ -316,3 +316,17 @@ func TestFilterSeriesAreRetired(t *testing.T) {
 	r.apply(func(s *realm.Set) { s.Filters, s.Homes[0].Out = nil, nil })
 	assert.Zero(t, r.filteredBy("a", "out", "home_out"))
 }
+
+// An explanation sees the request as the hub would take it.
+func TestExplainComesBehindTheFilter(t *testing.T) {
+	edit := filtered(t, "replace: User-Name, match: '^(.*)@old[.]example$', with: '$1@home.example'", "", "", "")
+	r := newRig(t, 1, func(s *realm.Set) {
+		edit(s)
+		s.Clients[0].OperatorName = realm.OperatorCheck
+	})
+	x := r.hub.Explain(Question{NAI: "bob@old.example", Client: "visited", NASPortType: -1, RATType: -1})
+	assert.Equal(t, "forward", x.Result, "%+v", x)
+	assert.Equal(t, "home.example", x.Rule)
+	x = r.hub.Explain(Question{NAI: "bob@old.example", Client: "", NASPortType: -1, RATType: -1})
+	assert.Equal(t, NoRoute.String(), x.Reason, "without a client there is no filter")
+}
