@@ -17,6 +17,7 @@ type ERE struct {
 	root  *ereNode
 	text  string
 	exact *regexp.Regexp // over upper-case octets that stand as runes
+	walk  walk           // of the same
 }
 
 type ereOp uint8
@@ -69,6 +70,9 @@ func ParseERE(text string) (*ERE, error) {
 		return nil, fmt.Errorf("the expression is too large: %w", sizeError(err))
 	}
 	e.exact.Longest()
+	if e.walk, err = program(b.String()); err != nil {
+		return nil, err
+	}
 	return e, nil
 }
 

@@ -1,25 +1,48 @@
 package migrate
 
 import (
+	"fmt"
 	"regexp/syntax"
-	"strings"
 )
+
+// walk is the expression as a program, for MayMatchEnd.
+type walk struct {
+	prog *syntax.Prog
+	some []bool // by instruction: there is an octet that it reads
+}
+
+// program compiles an expression that regexp has compiled before.
+func program(exact string) (w walk, err error) {
+	parsed, err := syntax.Parse(exact, syntax.Perl)
+	if err != nil {
+		return w, fmt.Errorf("reading the expression: %w", err)
+	}
+	if w.prog, err = syntax.Compile(parsed.Simplify()); err != nil {
+		return w, fmt.Errorf("compiling the expression: %w", err)
+	}
+	w.some = make([]bool, len(w.prog.Inst))
+	for i := range w.prog.Inst {
+		for r := rune(1); r < 256 && !w.some[i] && reads(&w.prog.Inst[i]); r++ {
+			w.some[i] = w.prog.Inst[i].MatchRune(r)
+		}
+	}
+	return w, nil
+}
+
+func reads(in *syntax.Inst) bool {
+	switch in.Op {
+	case syntax.InstRune, syntax.InstRune1, syntax.InstRuneAny, syntax.InstRuneAnyNotNL:
+		return true
+	}
+	return false
+}
 
 // MayMatchEnd reports whether there is a text with this end, of whichever case,
 // that the expression matches. It says yes where it cannot know: a word
 // boundary counts as there.
 func (e *ERE) MayMatchEnd(end string) bool {
-	var b strings.Builder
-	printExact(&b, e.root)
-	parsed, err := syntax.Parse(b.String(), syntax.Perl)
-	if err != nil {
-		return true
-	}
-	prog, err := syntax.Compile(parsed.Simplify())
-	if err != nil {
-		return true
-	}
-	p := product{prog: prog, end: exactRunes(end), seen: make(map[place]bool)}
+	p := product{walk: e.walk, end: []rune(exactly([]byte(end)))}
+	p.seen = make([]bool, 2*(len(p.prog.Inst)+1)*(len(p.end)+1))
 	p.visit(place{pc: -1, begin: true})
 	for len(p.todo) > 0 {
 		at := p.todo[len(p.todo)-1]
@@ -31,14 +54,12 @@ func (e *ERE) MayMatchEnd(end string) bool {
 	return false
 }
 
-func exactRunes(s string) []rune { return []rune(exactly([]byte(s))) }
-
 // product walks through the expression and through all texts with the end at
 // once: the texts that both accept.
 type product struct {
-	prog *syntax.Prog
+	walk
 	end  []rune
-	seen map[place]bool
+	seen []bool
 	todo []place
 }
 
@@ -51,24 +72,13 @@ type place struct {
 }
 
 func (p *product) visit(at place) {
-	if !p.seen[at] {
-		p.seen[at] = true
+	i := 2 * ((at.pc+1)*(len(p.end)+1) + at.done)
+	if at.begin {
+		i++
+	}
+	if !p.seen[i] {
+		p.seen[i] = true
 		p.todo = append(p.todo, at)
-	}
-}
-
-// read goes on to pc by an octet that the test allows.
-func (p *product) read(at place, pc int, allows func(r rune) bool) {
-	if at.done == 0 {
-		for r := rune(1); r < 256; r++ {
-			if allows(r) {
-				p.visit(place{pc: pc})
-				break
-			}
-		}
-	}
-	if at.done < len(p.end) && allows(p.end[at.done]) {
-		p.visit(place{pc: pc, done: at.done + 1})
 	}
 }
 
@@ -77,7 +87,7 @@ func (p *product) read(at place, pc int, allows func(r rune) bool) {
 func (p *product) step(at place) bool {
 	if at.pc < 0 {
 		p.visit(place{pc: p.prog.Start, done: at.done, begin: at.begin})
-		p.read(at, -1, func(rune) bool { return true })
+		p.read(at, -1, true, true)
 		return false
 	}
 	in := &p.prog.Inst[at.pc]
@@ -97,7 +107,18 @@ func (p *product) step(at place) bool {
 		}
 		next(in.Out)
 	case syntax.InstRune, syntax.InstRune1, syntax.InstRuneAny, syntax.InstRuneAnyNotNL:
-		p.read(at, int(in.Out), in.MatchRune)
+		p.read(at, int(in.Out), p.some[at.pc], at.done < len(p.end) && in.MatchRune(p.end[at.done]))
 	}
 	return false
+}
+
+// read goes on to pc by an octet: some other one in front of the end, or the
+// next one of the end.
+func (p *product) read(at place, pc int, some, next bool) {
+	if some && at.done == 0 {
+		p.visit(place{pc: pc})
+	}
+	if next && at.done < len(p.end) {
+		p.visit(place{pc: pc, done: at.done + 1})
+	}
 }

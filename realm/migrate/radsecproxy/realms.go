@@ -44,7 +44,7 @@ func (i *importer) writeRealms() {
 	var before []route
 	for _, r := range i.realms {
 		if !slices.Contains(live, r) {
-			i.leaveRealm(r, live)
+			i.leaveRealm(r, r.why(live))
 			continue
 		}
 		i.writeRealm(list, r, &before)
@@ -54,14 +54,20 @@ func (i *importer) writeRealms() {
 	}
 }
 
-// leaveRealm names a realm that counts for nothing.
-func (i *importer) leaveRealm(r *realmConf, live []*realmConf) {
-	why := r.dead
-	if r.expr != nil {
-		why = "never reached: realm * stands in front, " + i.at(live[len(live)-1].pos)
-	} else if strings.HasPrefix(why, "no server") {
-		why += ": radsecproxy leaves the realm out"
+// why says why a realm counts for nothing to the original.
+func (r *realmConf) why(live []*realmConf) string {
+	switch {
+	case r.expr != nil:
+		star := live[len(live)-1]
+		return "never reached: realm * stands in front, " + migrate.At(star.pos)
+	case strings.HasPrefix(r.dead, "no server"):
+		return r.dead + ": radsecproxy leaves the realm out"
 	}
+	return r.dead
+}
+
+// leaveRealm names a realm that is not written.
+func (i *importer) leaveRealm(r *realmConf, why string) {
 	i.report.Leave(r.pos, "realm "+r.name, "%s", why)
 	for n := range r.opts {
 		i.left(r.block, &r.opts[n], "%s", why)
@@ -77,7 +83,7 @@ func (i *importer) writeRealm(list *migrate.Node, r *realmConf, before *[]route)
 	for _, b := range *before {
 		switch {
 		case r.exact != "" && b.exact == r.exact || b.pattern == r.pattern:
-			i.leaveBehind(r, b.realmConf)
+			i.leaveRealm(r, "never reached: realm "+b.name+" stands in front, "+migrate.At(b.pos))
 			return
 		case b.text != "" && b.target != this.target && r.exact != "" && hides == "" && b.expr.MayMatchEnd("@"+r.exact):
 			hides = b.name
@@ -86,8 +92,7 @@ func (i *importer) writeRealm(list *migrate.Node, r *realmConf, before *[]route)
 	if r.exact == "" && !r.star || hides != "" {
 		text, err := r.expr.RE2()
 		if err != nil {
-			r.dead = "the expression has no like here: " + err.Error()
-			i.leaveRealm(r, nil)
+			i.leaveRealm(r, "its requests go to the realms behind it: the expression has no like here: "+err.Error())
 			return
 		}
 		this.text = text
@@ -150,14 +155,6 @@ func (i *importer) prevent(list *migrate.Node, r route, rank int) {
 			}
 		}
 		i.report.Note(r.pos, RuleSilence, "realm %s: LoopPrevention rejects requests of client %s, which radsecproxy does not answer", r.name, p.name)
-	}
-}
-
-// leaveBehind names a realm that an equal one in front hides.
-func (i *importer) leaveBehind(r, first *realmConf) {
-	i.report.Leave(r.pos, "realm "+r.name, "never reached: realm %s stands in front, %s", first.name, i.at(first.pos))
-	for n := range r.opts {
-		i.left(r.block, &r.opts[n], "the realm is never reached")
 	}
 }
 

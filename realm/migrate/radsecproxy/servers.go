@@ -59,7 +59,7 @@ func (i *importer) findHomes() {
 		}
 		port := atoi(s.hosts[0].port)
 		if port <= 0 || port > 65535 {
-			i.report.Leave(s.pos, "server "+s.name, "the port %s is no number", s.hosts[0].port)
+			i.lose(s, "the port "+s.hosts[0].port+" is no number")
 			continue
 		}
 		for _, other := range i.servers {
@@ -70,7 +70,7 @@ func (i *importer) findHomes() {
 		}
 		if h := i.homes[s]; h != nil && !bytes.Equal(h.first.secret, s.secret) {
 			delete(i.homes, s)
-			i.report.Leave(s.pos, "server "+s.name, "it has the address and port of server %s, but another secret: an answer would belong to either", h.first.name)
+			i.lose(s, "it has the address and port of server "+h.first.name+", but another secret: an answer would belong to either")
 			continue
 		}
 		if i.homes[s] == nil {
@@ -88,6 +88,14 @@ func (i *importer) findHomes() {
 				h.acct = true
 			}
 		}
+	}
+}
+
+// lose names a server that cannot be a home.
+func (i *importer) lose(s *server, why string) {
+	i.report.Leave(s.pos, "server "+s.name, "%s", why)
+	for n := range s.opts {
+		i.left(s.block, &s.opts[n], "%s", why)
 	}
 }
 
