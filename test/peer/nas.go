@@ -22,6 +22,7 @@ type NAS struct {
 	Secret  string
 	Timeout time.Duration // for each try
 	Tries   int
+	From    netip.Addr // its own address; invalid: any
 }
 
 // ErrNoAnswer says that every try of a request went unanswered.
@@ -71,7 +72,11 @@ func (n NAS) Send(p *radius.Packet) (*radius.Packet, int, error) {
 	if err != nil {
 		return nil, 0, fmt.Errorf("encoding a request: %w", err)
 	}
-	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(n.Server))
+	var own *net.UDPAddr
+	if n.From.IsValid() {
+		own = net.UDPAddrFromAddrPort(netip.AddrPortFrom(n.From, 0))
+	}
+	c, err := net.DialUDP("udp", own, net.UDPAddrFromAddrPort(n.Server))
 	if err != nil {
 		return nil, 0, err
 	}
