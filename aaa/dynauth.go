@@ -358,6 +358,7 @@ func (s *Shard) learnAccept(ex *Exchange, request, accept *radius.Packet) {
 	if v, ok := accept.First(radius.ChargeableUserID); ok && len(v) > 1 {
 		se.CUI = v
 	}
+	se.Accepted = true
 	s.learn(ex, accounting.Start)
 }
 
@@ -367,6 +368,7 @@ func (s *Shard) learnAccept(ex *Exchange, request, accept *radius.Packet) {
 // hot: 0 allocs
 func (s *Shard) learnAccounting(ex *Exchange, request *radius.Packet, kind accounting.Kind) {
 	s.session.Read(request)
+	s.session.Accepted = false
 	s.learn(ex, kind)
 }
 

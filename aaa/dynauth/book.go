@@ -20,6 +20,9 @@ type Session struct {
 	// not known.
 	Client     int32
 	Auth, Acct int32 // pools
+	// Accepted: the home has let it in, which is more than that a visited
+	// network speaks of it.
+	Accepted bool
 }
 
 // NoName is the number of no name.
@@ -68,6 +71,7 @@ type entry struct {
 	auth, acct int32
 	at         uint32 // second
 	ended      bool
+	accepted   bool
 }
 
 // Book remembers where live sessions are. It has a fixed size: what was not
@@ -203,7 +207,7 @@ func (b *Book) learn(key uint64, p *[numKeys]uint32, s *Session, second uint32) 
 	if s.Auth != NoName || s.Acct != NoName {
 		at.auth, at.acct = s.Auth, s.Acct
 	}
-	at.at = second
+	at.at, at.accepted = second, at.accepted || s.Accepted
 }
 
 // older reports whether e is to be forgotten before o.
@@ -245,9 +249,10 @@ type Found struct {
 	Auth, Acct int32
 	Ended      bool
 	// Other: it has the Acct-Session-Id of the request and is somebody else's.
-	Other bool
-	Named bool   // it has the Acct-Session-Id of the request
-	At    uint32 // second of the last packet that spoke of it
+	Other    bool
+	Named    bool   // it has the Acct-Session-Id of the request
+	Accepted bool   // by the home
+	At       uint32 // second of the last packet that spoke of it
 }
 
 // Find appends the sessions that s may mean: all that it says of itself must
@@ -280,7 +285,7 @@ func (b *Book) find(dst []Found, k int, key uint64, p *[numKeys]uint32) []Found 
 		if e.key != key || !agreesNAS(e.parts[byNAS], p[byNAS]) {
 			continue
 		}
-		f := Found{Client: e.client, Auth: e.auth, Acct: e.acct, Ended: e.ended, Named: k == bySession, At: e.at}
+		f := Found{Client: e.client, Auth: e.auth, Acct: e.acct, Ended: e.ended, Named: k == bySession, Accepted: e.accepted, At: e.at}
 		f.Other = !agrees(e.parts[bySession], p[bySession]) || !agrees(e.parts[byCUI], p[byCUI]) ||
 			!agrees(e.parts[byStation], p[byStation]) || !agrees(e.parts[byUser], p[byUser])
 		if f.Other && k != bySession {

@@ -249,15 +249,25 @@ func TestIdentifiersRunOut(t *testing.T) {
 	assert.Zero(t, r.m.Pending())
 }
 
+// One home that never stops takes nothing from the others.
 func TestOverload(t *testing.T) {
-	r := newRig(t, func(_ *realm.Set, c *Config) { c.MaxPending = 2 })
+	r := newRig(t, func(_ *realm.Set, c *Config) { c.MaxPending = 8 })
 	r.send(toVisited())
 	r.send(toVisited())
 	r.send(toVisited())
 	assert.Equal(t, Overload, r.last())
+	r.send(fromB(userName, "eve@x.b.example", operator, "1visited.example"))
+	assert.Equal(t, OK, r.last(), "another home has its own share")
 	r.says("visited", layeh.CodeDisconnectACK)
 	r.send(toVisited())
+	assert.Equal(t, Overload, r.last())
+	r.pass(40 * time.Second)
+	r.send(toVisited())
 	assert.Equal(t, OK, r.last())
+	r.pass(2 * time.Minute)
+	for name, s := range r.m.shares {
+		assert.Zero(t, *s, name)
+	}
 }
 
 // A new configuration takes nothing away from what is on its way, and sessions

@@ -12,6 +12,7 @@ func (m *Machine) forward(ex *exchange, now Clock) {
 	why := m.choose(ex, now.Now)
 	if why == OK {
 		m.pending++
+		m.shares[ex.sender.Spec.Name].pending++
 		why = m.write(ex)
 	}
 	if why != OK {

@@ -95,6 +95,7 @@ type Machine struct {
 	known   map[repeatKey]*exchange
 	oldest  []*exchange // answered, in order
 	pending int
+	shares  map[string]*share // of homes, by name
 	timers  timers
 
 	request, changed, answer radius.Packet
@@ -158,7 +159,7 @@ func NewMachine(conf Config, table *Table) *Machine {
 	}
 	return &Machine{
 		conf: conf, book: conf.Book, table: table, sealer: NewSealer(conf.Identity), crypt: radius.NewCrypt(), tag: tag,
-		links: make(map[int32][]*link), known: make(map[repeatKey]*exchange),
+		links: make(map[int32][]*link), known: make(map[repeatKey]*exchange), shares: make(map[string]*share),
 	}
 }
 
@@ -208,13 +209,14 @@ func (m *Machine) Request(src Source, datagram []byte, now Clock) {
 		}
 		m.forget(old) // the home has given it up (RFC 5080 section 2.2.2)
 	}
-	if m.pending >= m.conf.MaxPending || len(m.known) >= maxAnswers {
+	if m.full(s) {
 		m.drop(Overload, s.Spec.Name, src)
 		return
 	}
 	ex := &exchange{key: key, src: src, sender: s, auth: *p.Authenticator(), signed: p.Has(radius.MessageAuthenticator), began: now.Now, timer: -1}
 	ex.request = append(ex.request, p.Bytes()...)
 	m.known[key] = ex
+	m.shares[s.Spec.Name].known++
 	why = m.route(ex, p, now)
 	if why == ReversePath || why == NoSession || why == OtherSession {
 		why = m.renamed(ex, p, why, now)
@@ -224,6 +226,24 @@ func (m *Machine) Request(src Source, datagram []byte, now Clock) {
 		return
 	}
 	m.forward(ex, now)
+}
+
+// share is how much of the memory one home has in use.
+type share struct{ pending, known int }
+
+// ofAll is the part of it that one home can have, so that one that never stops
+// takes nothing from the others.
+const ofAll = 4
+
+// full reports whether there is no room for another request of a home.
+func (m *Machine) full(s *Sender) bool {
+	h := m.shares[s.Spec.Name]
+	if h == nil {
+		h = new(share)
+		m.shares[s.Spec.Name] = h
+	}
+	return m.pending >= m.conf.MaxPending || len(m.known) >= maxAnswers ||
+		h.pending >= max(m.conf.MaxPending/ofAll, 1) || h.known >= maxAnswers/ofAll
 }
 
 // authentic finds the home that has signed the request, and judges what comes
@@ -324,6 +344,7 @@ func (m *Machine) leave(ex *exchange) {
 		ex.link.release(ex.outID)
 		ex.link = nil
 		m.pending--
+		m.shares[ex.sender.Spec.Name].pending--
 	}
 	m.timers.remove(ex)
 }
@@ -333,6 +354,7 @@ func (m *Machine) forget(ex *exchange) {
 	m.leave(ex)
 	if m.known[ex.key] == ex {
 		delete(m.known, ex.key)
+		m.shares[ex.sender.Spec.Name].known--
 	}
 }
 

@@ -261,7 +261,9 @@ func (r *rig) saying(client string, code layeh.Code, attrs ...any) []byte {
 
 // learn notes a session as a shard does.
 func (r *rig) learn(client string, auth int32, attrs ...any) {
-	r.book.Learn(r.session(client, auth, attrs...), uint32(r.now.Now/1e9))
+	s := r.session(client, auth, attrs...)
+	s.Accepted = true
+	r.book.Learn(s, uint32(r.now.Now/1e9))
 }
 
 func (r *rig) session(client string, auth int32, attrs ...any) *Session {

@@ -166,7 +166,7 @@ func (m *Machine) rank(c *Client) int {
 
 // bySession finds the one client that has the session.
 func (m *Machine) bySession(s *Sender, oneDevice bool) ([]*Client, Reason) {
-	why, at := NoSession, (*Found)(nil)
+	why, at, several := NoSession, (*Found)(nil), false
 	for i := range m.found {
 		f := &m.found[i]
 		switch {
@@ -176,13 +176,19 @@ func (m *Machine) bySession(s *Sender, oneDevice bool) ([]*Client, Reason) {
 			}
 		case f.Ended:
 			why = Ended
-		case at == nil || f.Client == at.Client:
-			at = f
-		case !oneDevice:
-			return nil, Ambiguous
+		case at == nil || f.Accepted && !at.Accepted:
+			// What only a visited network says of a session takes no request
+			// away from where the home has let it in.
+			at, several = f, false
+		case f.Client == at.Client || at.Accepted && !f.Accepted:
 		case f.At > at.At:
-			at = f // the device has moved
+			at, several = f, true // the device has moved
+		default:
+			several = true
 		}
+	}
+	if several && !oneDevice {
+		return nil, Ambiguous
 	}
 	if at == nil {
 		return nil, why
@@ -232,7 +238,7 @@ func (m *Machine) session(s *Sender, cs []*Client, shown bool) Reason {
 		f := &m.found[i]
 		here := slices.ContainsFunc(cs, func(c *Client) bool { return c.Name == f.Client })
 		switch {
-		case f.Other && here, !f.Other && !f.Ended && f.Named && !here:
+		case f.Other && here, !f.Other && !f.Ended && f.Named && f.Accepted && !here:
 			why = OtherSession // another's at this client, or this one elsewhere
 		case f.Other || !here:
 		case f.Ended:

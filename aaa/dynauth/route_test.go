@@ -244,3 +244,32 @@ func TestRenamedUsers(t *testing.T) {
 		})
 	}
 }
+
+// Accounting that a visited network has made up neither draws requests to it nor
+// keeps them from where the home has let the session in.
+func TestMadeUpSession(t *testing.T) {
+	bob := []any{userName, "bob@a.example", sessionID, "s-1", stationID, "02-00-00-00-00-01"}
+	for _, tt := range []struct {
+		name string
+		q    request
+	}{
+		{"by session", fromA(bob...)},
+		{"by device", fromA(stationID, "02-00-00-00-00-01")},
+		{"by user", fromA(userName, "bob@a.example")},
+		{"by operator", toVisited(sessionID, "s-1")},
+	} {
+		for _, real := range []bool{true, false} {
+			r := newRig(t, nil)
+			if real {
+				r.learn("visited", 0, bob...)
+			} else if tt.name != "by operator" {
+				continue
+			}
+			r.now.Now += int64(time.Minute)
+			r.book.Learn(r.session("ap2", 0, bob...), uint32(r.now.Now/1e9))
+			r.send(tt.q)
+			assert.Equal(t, OK, r.last(), "%s, known: %v", tt.name, real)
+			r.at("visited")
+		}
+	}
+}
