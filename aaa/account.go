@@ -73,6 +73,7 @@ func (s *Shard) routeAccounting(ex *Exchange, p *radius.Packet, e *accounting.Ev
 	}
 	d := s.router.decide(s.asks(ex), taken, name)
 	ex.follow(d)
+	s.audit(ex, d.folded)
 	s.remember(ex, taken)
 	if d.why != OK {
 		s.alarmOf(ex, d)
@@ -260,6 +261,8 @@ func (ex *Exchange) fate() fate {
 		return fateBusy
 	case HomesDown, NoPool, NoRoute:
 		return fateDown
+	case RealmSilent:
+		return fateHeld
 	}
 	return fateSilent
 }
@@ -425,6 +428,7 @@ func (s *Shard) replayRecord(r replayed) {
 		s.router.to = direction{}
 		s.router.identify(&ex.snap.Set.Identity, name)
 		ex.shifts = s.router.to.shifts
+		s.audit(ex, s.router.to.folded)
 		s.forwardAccounting(slot, ex)
 	} else {
 		s.homeFailed(slot, ex, NoRoute)

@@ -4,7 +4,6 @@ import (
 	"hash/maphash"
 
 	"github.com/roamgate/roamgate/aaa/home"
-	"github.com/roamgate/roamgate/pkg/nai"
 	"github.com/roamgate/roamgate/pkg/radius"
 	"github.com/roamgate/roamgate/realm"
 )
@@ -14,13 +13,8 @@ import (
 // hot: 0 allocs
 func (s *Shard) homeAsk(ex *Exchange, p *radius.Packet, sticky int32) home.Ask {
 	a := home.Ask{Key: ex.key, Sticky: sticky, Barred: ex.barred, Shard: s.index, Now: s.now}
-	if ex.pool.Spec.Breaker {
-		if ex.realm == 0 {
-			ex.realm = ex.kind.Realm(s.realmHash(p))
-		}
-		if !ex.stateful { // no other home knows the conversation
-			a.Realm = ex.realm
-		}
+	if !ex.stateful { // no other home knows the conversation
+		a.Realm = ex.realm
 	}
 	if ex.kind == home.Acct && ex.pool.Drains() {
 		a.Began = s.sessionBegan(ex, p)
@@ -28,16 +22,16 @@ func (s *Shard) homeAsk(ex *Exchange, p *radius.Packet, sticky int32) home.Ask {
 	return a
 }
 
-// realmHash names the realm of a request to the breaker. It is keyed, as
-// whoever sends requests chooses their realms.
-func (s *Shard) realmHash(p *radius.Packet) uint64 {
-	var fold [253]byte
-	name, _ := p.First(radius.UserName)
-	_, rlm, why := nai.Split(name)
-	if why != nai.OK || rlm == nil {
-		return 0
+// audit names the realm of an Exchange to the breaker of its pool.
+func (s *Shard) audit(ex *Exchange, folded []byte) {
+	if ex.pool != nil && ex.pool.Spec.Breaker {
+		ex.realm = s.hub.breakerRealm(ex.kind, folded)
 	}
-	return maphash.Bytes(s.hub.seed, nai.Fold(&fold, rlm))
+}
+
+// breakerRealm is keyed, as whoever sends requests chooses their realms.
+func (h *Hub) breakerRealm(kind home.Kind, folded []byte) uint64 {
+	return kind.Realm(maphash.Bytes(h.seed, folded))
 }
 
 // Values of Acct-Status-Type (RFC 2866 section 5.1).

@@ -333,13 +333,13 @@ func (e *Explainer) order(s *Shard, d *direction, request *radius.Packet) (order
 	e.first = -1
 	for _, i := range p.Order(d.key) {
 		hm := e.Homes.Home(i)
-		health, cause := hm.Health(kind)
+		health, cause := hm.HealthHere(kind)
 		c := Candidate{Home: hm.Spec.Name, State: health.String(), Cause: cause.String(), At: hm.Spec.Pos.String(),
 			Address: hm.Addr[kind].AddrPort().String(), In: filterName(hm.Spec.In), Out: filterName(hm.Spec.Out)}
-		if mode := hm.Mode(); mode.Use != home.InUse {
+		if mode := p.Mode(i); mode.Use != home.InUse {
 			c.Use = mode.Use.String() + " (" + mode.By + ")"
 		}
-		c.Breaker = e.hub != nil && p.Spec.Breaker && e.hub.homes.Breaker().Open(i, kind.Realm(s.realmHash(request)))
+		c.Breaker = e.hub != nil && p.Spec.Breaker && e.hub.homes.Breaker().Open(i, e.hub.breakerRealm(kind, d.folded))
 		for _, m := range p.Spec.Members {
 			if e.Set.Homes[m.Home].Name == hm.Spec.Name {
 				c.Priority, c.Weight = m.Priority, m.Weight

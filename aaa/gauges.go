@@ -53,6 +53,26 @@ func (h *Hub) levelSeries() {
 	sum("roamgate_home_sockets", "Source ports toward homes.", func(l *levels) *atomic.Int64 { return &l.sockets })
 }
 
+// homesSeries exports what is known of homes beside their health.
+func (h *Hub) homesSeries() {
+	b := h.homes.Breaker()
+	h.stats.CounterFunc("roamgate_breaker_opened_total", "Times that a realm was found silent behind a home server that answers others.",
+		func() float64 { return float64(b.Opened()) })
+	h.stats.CounterFunc("roamgate_breaker_refused_total", "Choices of a home server that were turned away because it leaves the request's realm unanswered.",
+		func() float64 { return float64(b.Refused()) })
+}
+
+func addresses(hm *home.Home) (n int) {
+	for _, leg := range hm.Legs {
+		if leg.Has(home.Auth) || leg.Has(home.Acct) {
+			n++
+		}
+	}
+	return n
+}
+
+var useNames = []string{home.InUse.String(), home.Draining.String(), home.Off.String()}
+
 var healthNames = []string{home.Up.String(), home.Degraded.String(), home.Down.String()}
 
 // healthSeries exports what is known of each home and pool of a
@@ -61,7 +81,7 @@ var healthNames = []string{home.Up.String(), home.Degraded.String(), home.Down.S
 func (h *Hub) healthSeries(set *realm.Set, view *home.View) {
 	for _, hm := range view.Homes() {
 		for _, k := range []home.Kind{home.Auth, home.Acct} {
-			if !hm.Has(k) {
+			if !hm.Serves(k) {
 				continue
 			}
 			for _, to := range healthNames {
@@ -72,6 +92,10 @@ func (h *Hub) healthSeries(set *realm.Set, view *home.View) {
 				return int(health)
 			}, "home", hm.Spec.Name, "kind", k.String())
 		}
+		h.stats.StateSet("roamgate_home_use", "What the operator lets a home server do: 1 for what holds now.", useNames,
+			func() int { return int(hm.Mode().Use) }, "home", hm.Spec.Name)
+		h.stats.GaugeFunc("roamgate_home_addresses", "Addresses of a home server that are known; 0: its name is not resolved.",
+			func() float64 { return float64(addresses(hm)) }, "home", hm.Spec.Name)
 	}
 	for i := range set.Pools {
 		for _, k := range []home.Kind{home.Auth, home.Acct} {
@@ -83,6 +107,12 @@ func (h *Hub) healthSeries(set *realm.Set, view *home.View) {
 				func() float64 { return float64(p.Len()) }, "pool", p.Spec.Name, "kind", k.String())
 			h.stats.GaugeFunc("roamgate_pool_available_members", "Homes of a pool that are up.",
 				func() float64 { return float64(available(view, p, k)) }, "pool", p.Spec.Name, "kind", k.String())
+			h.stats.GaugeFunc("roamgate_pool_panic", "1 while so few homes of a pool are up that their health is ignored.", func() float64 {
+				if p.Panics() {
+					return 1
+				}
+				return 0
+			}, "pool", p.Spec.Name, "kind", k.String())
 		}
 	}
 }

@@ -174,6 +174,7 @@ func New(conf Config, set *realm.Set, rooms Rooms) (*Hub, error) {
 	}
 	h.socketSeries()
 	h.levelSeries()
+	h.homesSeries()
 	h.tickSeries()
 	return h, nil
 }
@@ -219,6 +220,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	defer stop()
 	others.Go(func() { h.writeNotes(background) })
 	others.Go(func() { h.forwardLater(background) })
+	others.Go(func() { h.governHomes(background) })
 	if h.fticks != nil {
 		others.Go(func() { h.fticks.Run(background) })
 	}

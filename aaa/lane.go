@@ -86,6 +86,7 @@ func (l *lane) lost(how fate, now int64) {
 		l.limit, l.rest, l.again = 1, now+laneDown, true
 	case fateBusy:
 		l.limit, l.rest = max(l.limit/2, 1), now+laneBusy
+	case fateHeld: // it says nothing of the records of other realms
 	default:
 		l.limit = max(l.limit/2, 1)
 	}

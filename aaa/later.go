@@ -31,6 +31,7 @@ type fate uint8
 const (
 	fateTaken  fate = iota
 	fateSilent      // no answer
+	fateHeld        // not tried: the home leaves the record's realm unanswered
 	fateBusy        // the home had no turn for it, or we had no room
 	fateDown        // no home could be asked
 	fateDead        // none ever can take it

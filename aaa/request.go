@@ -325,6 +325,7 @@ func (s *Shard) route(slot uint32, ex *Exchange, p *radius.Packet) {
 	}
 	d := s.router.decide(s.asks(ex), p, name)
 	ex.follow(d)
+	s.audit(ex, d.folded)
 	s.remember(ex, p)
 	if d.route != nil {
 		s.stats.Add(ex.snap.realmStats[d.route.Index].requests[home.Auth], 1)

@@ -78,7 +78,7 @@ func (p *Pool) number() {
 // legsOf gives a home's specification for each of its addresses; one without
 // an address where its name has none yet.
 func legsOf(spec *realm.Home) []*realm.Home {
-	if spec.Host == "" || len(spec.Found) == 0 {
+	if len(spec.Found) == 0 {
 		return []*realm.Home{spec}
 	}
 	legs := make([]*realm.Home, 0, len(spec.Found))
@@ -144,16 +144,19 @@ func alike(a, b *realm.Home) bool {
 // be able to make a configuration bad.
 func checkAddresses(homes []realm.Home) (legs [][]*realm.Home, err error) {
 	seen := make(uses, kinds*len(homes))
+	legs = make([][]*realm.Home, len(homes))
 	for i := range homes {
-		if homes[i].Host == "" {
-			if err := seen.check(&homes[i]); err != nil {
+		legs[i] = legsOf(&homes[i])
+		for _, leg := range legs[i] {
+			if leg.Host != "" {
+				continue
+			}
+			if err := seen.check(leg); err != nil {
 				return nil, err
 			}
 		}
 	}
-	legs = make([][]*realm.Home, len(homes))
 	for i := range homes {
-		legs[i] = legsOf(&homes[i])
 		if homes[i].Host == "" || len(homes[i].Found) == 0 {
 			continue
 		}

@@ -148,6 +148,16 @@ func (r *Registry) govern(v *View, wall int64) {
 	}
 }
 
+// Mode is what the operator lets a member do now.
+func (p *Pool) Mode(home int32) Mode {
+	for i := range p.members {
+		if p.members[i].home == home {
+			return p.members[i].spec.Mode()
+		}
+	}
+	return Mode{}
+}
+
 // govern takes the modes of the members over.
 func (p *Pool) govern() {
 	off, drained := uint64(0), uint64(0)

@@ -55,6 +55,17 @@ func (h *Home) Serves(k Kind) bool {
 // Health is the health to tell operators: that of the best of its addresses,
 // unless the home is disabled or its name has none.
 func (h *Home) Health(k Kind) (Health, Cause) {
+	health, cause := h.HealthHere(k)
+	for _, leg := range h.Legs {
+		if other, why := leg.HealthHere(k); other < health {
+			health, cause = other, why
+		}
+	}
+	return health, cause
+}
+
+// HealthHere is the health under this address alone.
+func (h *Home) HealthHere(k Kind) (Health, Cause) {
 	switch {
 	case h.Spec.Disabled, h.mode().Use == Off:
 		return Down, Disabled
@@ -63,13 +74,7 @@ func (h *Home) Health(k Kind) (Health, Cause) {
 	case !h.Has(k):
 		return Down, Unresolved
 	}
-	health, cause := h.State[k].Health()
-	for _, leg := range h.Legs {
-		if other, why := leg.State[k].Health(); other < health {
-			health, cause = other, why
-		}
-	}
-	return health, cause
+	return h.State[k].Health()
 }
 
 func (h *Home) addrPort(k Kind) netip.AddrPort {

@@ -16,13 +16,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/roamgate/roamgate/aaa"
+	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/accounting"
 	"github.com/roamgate/roamgate/pkg/stat"
 )
 
 // The administration port changes nothing but what becomes of records that
-// wait for their home (accounting_admin.go), and which version of the routing
-// files is in use (change.go).
+// wait for their home (accounting_admin.go), which version of the routing
+// files is in use (change.go), and what homes are used for (homes.go).
 func (s *server) adminHandler() http.Handler {
 	mux := adminMux(s.stats)
 	mux.HandleFunc("GET /readyz", s.readyz)
@@ -32,6 +33,10 @@ func (s *server) adminHandler() http.Handler {
 	if s.clearing != nil {
 		recordPort{storeBook{s.clearing}}.handle(mux)
 	}
+	mux.HandleFunc("GET /homes", s.homesJSON)
+	mux.HandleFunc("POST /homes/drain", s.useHome(home.Draining))
+	mux.HandleFunc("POST /homes/disable", s.useHome(home.Off))
+	mux.HandleFunc("POST /homes/enable", s.useHome(home.InUse))
 	mux.HandleFunc("GET /accounting", s.accountingJSON)
 	mux.HandleFunc("POST /accounting/retry", s.retryJSON)
 	mux.HandleFunc("POST /accounting/drop", s.dropJSON)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/roamgate/roamgate/aaa"
 	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/accounting/spool"
 	"github.com/roamgate/roamgate/accounting/usage"
@@ -35,27 +37,18 @@ func (p *part) mark() string {
 	return "warn"
 }
 
-// homeStatus is one home server for one kind of request.
-type homeStatus struct {
-	Name    string `json:"name"`
-	Kind    string `json:"kind"`
-	Address string `json:"address"`
-	State   string `json:"state"`
-	Cause   string `json:"cause,omitempty"`
-}
-
 // status is what /status and `roamgate status` say.
 type status struct {
-	Ready      bool         `json:"ready"`
-	Version    string       `json:"version"`
-	Started    time.Time    `json:"started"`
-	Generation uint64       `json:"generation"`
-	Hash       string       `json:"hash"`
-	Listen     []string     `json:"listen"`
-	Clients    int          `json:"clients"`
-	Realms     int          `json:"realms"`
-	Parts      []part       `json:"parts"`
-	Homes      []homeStatus `json:"homes"`
+	Ready      bool             `json:"ready"`
+	Version    string           `json:"version"`
+	Started    time.Time        `json:"started"`
+	Generation uint64           `json:"generation"`
+	Hash       string           `json:"hash"`
+	Listen     []string         `json:"listen"`
+	Clients    int              `json:"clients"`
+	Realms     int              `json:"realms"`
+	Parts      []part           `json:"parts"`
+	Homes      []aaa.HomeReport `json:"homes"`
 
 	Requests map[string]uint64 `json:"requests"`
 	Results  map[string]uint64 `json:"results"`
@@ -107,15 +100,7 @@ func (s *server) status() status {
 	st.Requests = s.sum("roamgate_requests_total", "kind")
 	st.Results = s.sum("roamgate_responses_total", "result")
 	st.Local = s.sum("roamgate_local_answers_total", "reason")
-	for _, hm := range snap.Homes.Homes() {
-		for _, k := range []home.Kind{home.Auth, home.Acct} {
-			if !hm.Has(k) {
-				continue
-			}
-			h, cause := hm.Health(k)
-			st.Homes = append(st.Homes, homeStatus{hm.Spec.Name, k.String(), hm.Addr[k].AddrPort().String(), h.String(), cause.String()})
-		}
-	}
+	st.Homes = s.hub.HomeReports()
 	st.Usage = s.usage()
 	st.Parts = s.parts(st.Homes)
 	for _, p := range st.Parts {
@@ -138,7 +123,7 @@ func (s *server) sum(family, label string) map[string]uint64 {
 }
 
 // parts says of each part whether it works.
-func (s *server) parts(homes []homeStatus) []part {
+func (s *server) parts(homes []aaa.HomeReport) []part {
 	state := s.spool.State()
 	ps := []part{
 		{"hub", true, true, "carrying traffic"},
@@ -166,11 +151,18 @@ func (s *server) filesPart() part {
 }
 
 // homesPart leaves out what an operator has disabled.
-func homesPart(homes []homeStatus) part {
+func homesPart(homes []aaa.HomeReport) part {
 	var down []string
+	up := make(map[[2]string]bool) // a home with several addresses is as well as the best
 	for _, h := range homes {
-		if h.State == home.Down.String() && h.Cause != home.Disabled.String() {
+		if h.State != home.Down.String() {
+			up[[2]string{h.Name, h.Kind}] = true
+		}
+	}
+	for _, h := range homes {
+		if at := [2]string{h.Name, h.Kind}; !up[at] && h.Cause != home.Disabled.String() {
 			down = append(down, h.Name+" ("+h.Kind+")")
+			up[at] = true
 		}
 	}
 	if len(down) == 0 {
@@ -239,11 +231,7 @@ func writeStatus(out io.Writer, st *status) {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", p.Name, p.mark(), p.Text)
 	}
 	for _, h := range st.Homes {
-		state := h.State
-		if h.Cause != home.Well.String() {
-			state += " (" + h.Cause + ")"
-		}
-		fmt.Fprintf(w, "home %s\t%s\t%s\t%s\n", h.Name, h.Kind, h.Address, state)
+		fmt.Fprintf(w, "home %s\t%s\t%s\t%s\n", h.Name, h.Kind, dash(cmp.Or(h.Address, h.Host)), homeState(&h))
 	}
 	fmt.Fprintf(w, "records\tdurable up to %d, delivered up to %d\n", st.Records.Last, st.Records.Delivered)
 	if u := st.Usage; u != nil {
