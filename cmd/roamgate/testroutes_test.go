@@ -133,3 +133,46 @@ func FuzzQuoted(f *testing.F) {
 		}
 	})
 }
+
+// TestRoutesByMoreThanTheRealm asks by all that a test can name.
+func TestRoutesByMoreThanTheRealm(t *testing.T) {
+	h := prepare(t, "")
+	h.route(`groups:
+  - {name: east, kind: federation}
+  - {name: west, kind: federation}
+contracts:
+  - {from: east, to: west, realms: [open.example]}
+clients:
+  - {name: airport, address: 127.0.0.1, secret_file: ../client.secret}
+  - {name: eastern, address: 192.0.2.1, secret_file: ../home.secret, group: east}
+homes:
+  - {name: acme-1, address: 198.51.100.1, secret_file: ../home.secret}
+  - {name: western, address: 198.51.100.2, secret_file: ../home.secret, group: west}
+pools:
+  - {name: acme, homes: [acme-1]}
+  - {name: second, homes: [acme-1]}
+  - {name: west, homes: [western]}
+realms:
+  - {realm: acme.example, auth: acme}
+  - {realm: acme.example, name: meters, rank: 1, auth: second, when: {ssid: Meters}}
+  - {realm: acme.example, name: night, rank: 2, auth: second, when: {during: [{from: "01:00", to: "02:00"}]}}
+  - {realm: acme.example, name: partner, rank: 3, auth: second, when: {operator: 1partner.example}}
+  - {realm: acme.example, name: consortium, rank: 4, auth: second, when: {rcoi: 5a03ba}}
+  - {realm: acme.example, name: wired, rank: 5, auth: second, when: {nas_port_type: 15}}
+  - {realm: renamed.example, auth: acme, rewrite: {realm: inner.example}}
+  - {realm: [open.example, closed.example], auth: west}
+`)
+	write(t, h.dir, map[string]string{"routes.yaml": `tests:
+  - {nai: a@acme.example, at: "2026-03-01T12:00:00Z", expect: {rule: acme.example, pool: acme}}
+  - {nai: a@acme.example, at: "2026-03-01T01:30:00Z", expect: {rule: night}}
+  - {nai: a@acme.example, at: "2026-03-01T12:00:00Z", ssid: Meters, expect: {rule: meters, pool: second}}
+  - {nai: a@acme.example, at: "2026-03-01T12:00:00Z", operator: 1partner.example, expect: {rule: partner}}
+  - {nai: a@acme.example, at: "2026-03-01T12:00:00Z", rcoi: 5a-03-ba, expect: {rule: consortium}}
+  - {nai: a@acme.example, at: "2026-03-01T12:00:00Z", avp: [NAS-Port-Type=15], expect: {rule: wired}}
+  - {nai: a@renamed.example, expect: {user_name: a@inner.example, home: acme-1}}
+  - {nai: a@open.example, from: eastern, expect: {result: forward, pool: west, contract: east to west}}
+  - {nai: a@closed.example, from: eastern, expect: {result: reject, reason: transit_denied, contract: none}}
+  - {nai: a@closed.example, from: airport, expect: {result: forward, contract: none}}
+`})
+	assert.Equal(t, "10 tests: 10 passed, 0 failed\n", ok(t, "test", h.path("routes.yaml"), "--config", h.path("roamgate.yaml")))
+}
