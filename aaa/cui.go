@@ -48,16 +48,11 @@ func newIssuer(identity []byte) issuer {
 	return i
 }
 
-// issue makes the attribute for a user at a visited network, nil for a name
-// that stands for many users. It is good until the next one.
+// issue makes the attribute for a user of a realm at a visited network, nil for
+// a user that stands for many. It is good until the next one.
 //
 // hot: 0 allocs
-func (i *issuer) issue(name, visited []byte) []byte {
-	at := bytes.LastIndexByte(name, '@')
-	if at < 0 {
-		at = len(name)
-	}
-	user, rlm := name[:at], name[min(at+1, len(name)):]
+func (i *issuer) issue(user, rlm, visited []byte) []byte {
 	if isAnonymous(user) {
 		return nil
 	}
@@ -84,7 +79,9 @@ func isAnonymous(user []byte) bool {
 
 // issueCUI appends the CUI that the visited network has asked for, where the
 // home has given none and has left it to the hub. Who the user is the home says
-// best: its User-Name counts before that of the request.
+// best: its User-Name counts before that of the request, unless it only returns
+// what that has become on the way. A name without a realm is one of the realm
+// that was asked.
 //
 // hot: 0 allocs
 func (s *Shard) issueCUI(ex *Exchange, p *radius.Packet, extra []byte) []byte {
@@ -92,16 +89,20 @@ func (s *Shard) issueCUI(ex *Exchange, p *radius.Packet, extra []byte) []byte {
 	if !req.Has(radius.ChargeableUserID) {
 		return extra
 	}
-	name, ok := p.First(radius.UserName)
-	if !ok {
-		name, _ = req.First(radius.UserName)
+	own, _ := req.First(radius.UserName)
+	user, rlm := parts(own)
+	if name, ok := p.First(radius.UserName); ok && (s.sentName == nil || !bytes.Equal(name, s.sentName)) {
+		said, where := parts(name)
+		if user = said; where != nil {
+			rlm = where
+		}
 	}
 	v := ex.visitorOf()
 	visited := v.vars[realm.VarOperatorID]
 	if len(visited) == 0 {
 		visited = v.vars[realm.VarClient]
 	}
-	cui := s.issuer.issue(name, visited)
+	cui := s.issuer.issue(user, rlm, visited)
 	if cui == nil {
 		return extra
 	}
@@ -109,6 +110,15 @@ func (s *Shard) issueCUI(ex *Exchange, p *radius.Packet, extra []byte) []byte {
 		extra = s.extra[:0]
 	}
 	return append(extra, cui...)
+}
+
+// parts splits a name at its last @; without one the realm is nil.
+func parts(name []byte) (user, rlm []byte) {
+	at := bytes.LastIndexByte(name, '@')
+	if at < 0 {
+		return name, nil
+	}
+	return name[:at], name[at+1:]
 }
 
 // isNUL knows the CUI with which a visited network says that it wants one. From

@@ -20,6 +20,7 @@ type visitor struct {
 	vars    rewrite.Vars // what is the same for all its packets
 	changed [2]stat.ID   // attributes, in and out
 	mark    dynauth.Mark // of a client whose NAS is hidden
+	plain   bool         // nothing of its requests is changed on its account
 }
 
 // host is the same for a home.
@@ -81,13 +82,12 @@ func (h *Hub) filtering(s *Snapshot) (filtering, error) {
 		if v.in, v.out, v.changed, err = both(c.Name, c.In, c.Out); err != nil {
 			return f, err
 		}
+		v.plain = c.In == nil && c.OperatorName == realm.OperatorPass && !c.HideNAS
 		v.vars[realm.VarClient], v.vars[realm.VarCountry] = []byte(c.Name), []byte(c.Country)
 		if c.Operator != "" {
 			v.vars[realm.VarOperator], v.vars[realm.VarOperatorID] = []byte(c.Operator[1:]), []byte(c.Operator)
 		}
-		if c.OperatorName != realm.OperatorPass || c.HideNAS {
-			f.plain = false
-		}
+		f.plain = f.plain && v.plain
 		f.byName[c.Name] = v
 	}
 	for i := range set.Homes {
@@ -170,6 +170,9 @@ func (s *Shard) outgoing(ex *Exchange, p *radius.Packet, index int32) (*radius.P
 		return p, OK
 	}
 	v, hm := ex.visitorOf(), ex.snap.hosts[index]
+	if hm.out == nil && ex.snap.Set.Loops.Hop.Type == 0 && ex.shifts == 0 && ex.route.Rewrite == nil && (v == nil || v.plain) {
+		return p, OK
+	}
 	s.draft.Start(s.draftBuf[:], p)
 	if v != nil {
 		if why := s.accept(ex, v); why != OK {

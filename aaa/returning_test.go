@@ -191,13 +191,41 @@ func TestC58CUIDiffersPerVisitedNetwork(t *testing.T) {
 	}
 }
 
+// C58: what the hub makes of a User-Name, and whether the home returns it, does
+// not change who the user is.
+func TestC58CUIIsOfTheUser(t *testing.T) {
+	seen := map[string]int{}
+	for _, tt := range []struct {
+		rewrite *realm.Rewrite
+		says    []edit
+	}{
+		{nil, nil},
+		{nil, []edit{with(1, "bob@home.example")}},
+		{nil, []edit{with(1, "bob")}},
+		{&realm.Rewrite{Strip: true}, nil},
+		{&realm.Rewrite{Strip: true}, []edit{with(1, "bob")}},
+		{&realm.Rewrite{Realm: "inner.example"}, []edit{with(1, "bob@inner.example")}},
+	} {
+		r := newRig(t, 1, func(s *realm.Set) {
+			issues(s)
+			s.Routes[0].Rewrite = tt.rewrite
+		})
+		sent := r.ask(access("bob@home.example", with(cuiType, "\x00")))
+		r.atHome(0).answer(layeh.CodeAccessAccept, tt.says...)
+		got := values(r.got(sent), cuiType)
+		require.Len(t, got, 1)
+		seen[got[0]]++
+	}
+	assert.Len(t, seen, 1)
+}
+
 // C58: a user cannot choose a name that gives the CUI of another one by moving
 // octets from one part to the next.
 func TestC58PartsAreApart(t *testing.T) {
 	i := newIssuer([]byte("0123456789abcdef"))
 	seen := map[string]bool{}
-	for _, parts := range [][2]string{{"a@bc", "d"}, {"ab@c", "d"}, {"a@b", "cd"}, {"abc", "d"}, {"a@b@c", "d"}, {"\x01@b", "x"}} {
-		cui := string(i.issue([]byte(parts[0]), []byte(parts[1])))
+	for _, parts := range [][3]string{{"a", "bc", "d"}, {"ab", "c", "d"}, {"a", "b", "cd"}, {"abc", "", "d"}, {"a@b", "c", "d"}, {"\x01", "b", "x"}} {
+		cui := string(i.issue([]byte(parts[0]), []byte(parts[1]), []byte(parts[2])))
 		assert.Len(t, cui, 2+cuiLen)
 		assert.False(t, seen[cui], parts)
 		seen[cui] = true

@@ -178,13 +178,14 @@ func (s *step) cut(d *Draft, keep bool) (changed int) {
 	for off := out; off < d.n; {
 		raw := d.b[off : off+int(d.b[off+1])]
 		off += len(raw)
-		t, stays := radius.Type(raw[0]), 0
+		t, stays, before := radius.Type(raw[0]), 0, last
+		last = fragment{} // what continues stands right behind
 		switch named := s.types.Has(t); {
 		case keep && (named || needed.Has(t)):
 			stays = len(raw)
 		case !keep && named:
 		default:
-			stays = s.inside(raw, &last, keep, &changed)
+			stays = s.inside(raw, before, &last, keep, &changed)
 		}
 		if stays == 0 {
 			changed++
@@ -206,8 +207,9 @@ type fragment struct {
 }
 
 // inside cuts what the step names out of an attribute, in place, or keeps
-// nothing else in it. It returns how many octets of it stay.
-func (s *step) inside(raw []byte, last *fragment, keep bool, changed *int) int {
+// nothing else in it. It returns how many octets of it stay. before is what
+// became of the attribute in front.
+func (s *step) inside(raw []byte, before fragment, last *fragment, keep bool, changed *int) int {
 	t := radius.Type(raw[0])
 	if t != radius.VendorSpecific && (t < radius.ExtendedAttribute1 || t > 246) || len(s.inner) == 0 {
 		if keep {
@@ -220,8 +222,8 @@ func (s *step) inside(raw []byte, last *fragment, keep bool, changed *int) int {
 	}
 	long := t >= radius.LongExtendedAttribute
 	stays := !keep
-	if long && len(raw) > 3 && last.more && last.t == raw[0] && last.sub == raw[2] {
-		stays = last.stays
+	if long && len(raw) > 3 && before.more && before.t == raw[0] && before.sub == raw[2] {
+		stays = before.stays
 	} else {
 		for i := range s.inner {
 			if isExtended(&s.inner[i], raw) {
@@ -229,7 +231,6 @@ func (s *step) inside(raw []byte, last *fragment, keep bool, changed *int) int {
 			}
 		}
 	}
-	*last = fragment{}
 	if long && len(raw) > 3 {
 		*last = fragment{raw[0], raw[2], raw[3]&moreFragments != 0, stays}
 	}
