@@ -110,6 +110,7 @@ func TestImportFreeRADIUS(t *testing.T) {
 	out := ok(t, "import", "freeradius", filepath.Join(dir, "raddb"), "--to", filepath.Join(dir, "hub"))
 	assert.Contains(t, out, "12 of 12 directives mapped (100 %)\n")
 	ok(t, "check", "--config", filepath.Join(dir, "hub/roamgate.yaml"))
+	ok(t, "fmt", "--check", filepath.Join(dir, "hub/roamgate.yaml"), filepath.Join(dir, "hub/realms"))
 	r := command("import", "freeradius", filepath.Join(dir, "bad"))
 	assert.Equal(t, exitProblem, r.code)
 	assert.Contains(t, r.errs, `bad/proxy.conf:1: parse error after "nostrip": unexpected token "}"`)

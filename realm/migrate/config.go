@@ -215,13 +215,16 @@ func duration(d time.Duration) string {
 }
 
 // Quote writes a string so that it is read back as it is: plain where it is
-// made of ordinary characters, in single quotes where it is printable, else in
-// double quotes.
+// made of ordinary characters, else in double quotes, or in single ones where
+// those would need escapes.
 func Quote(s string) string {
 	if isPlain(s) {
 		return s
 	}
 	if utf8.ValidString(s) && Printable(s) == s && !strings.ContainsRune(s, '\t') {
+		if !strings.ContainsAny(s, "\"\\") {
+			return `"` + s + `"` // as roamgate fmt does
+		}
 		return "'" + strings.ReplaceAll(s, "'", "''") + "'"
 	}
 	var b strings.Builder

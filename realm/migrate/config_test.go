@@ -35,7 +35,7 @@ clients:
   # name: forged
   - name: airport # from old.conf:3
     address:
-      - '2001:db8::/32' # from old.conf:4
+      - "2001:db8::/32" # from old.conf:4
     timers:
       irt: 90s
     require_message_authenticator: false

@@ -454,9 +454,9 @@ modules {
 		"unmapped: listen/interface: ", "unmapped: listen/filename: records wait in the spool",
 		`note: policy: server outer/authorize: if (&Realm == "x") is not carried out`, "note: policy: server outer/authorize: rewrite_all is not carried out",
 		"note: malformed-realm: realm under_score.example is not written",
-		"  - realm_regexp: '^none$'",
-		"    dynauth: '198.51.100.7:3799' # from DIR/radiusd.conf:26\n    operators:\n      - 1visited.example # from DIR/radiusd.conf:67\n",
-		"    dynauth: '198.51.100.8:1700'", "    disabled: true # needs RadSec", "    host: radius.home.example",
+		"  - realm_regexp: \"^none$\"",
+		"    dynauth: \"198.51.100.7:3799\" # from DIR/radiusd.conf:26\n    operators:\n      - 1visited.example # from DIR/radiusd.conf:67\n",
+		"    dynauth: \"198.51.100.8:1700\"", "    disabled: true # needs RadSec", "    host: radius.home.example",
 	} {
 		assert.Contains(t, text, want)
 	}
