@@ -174,7 +174,10 @@ func reachable(t *testing.T, set *realm.Set) {
 	}
 	for i := range set.Routes {
 		r := &set.Routes[i]
-		if r.Realm == realm.NameNone || r.Realm == realm.NameDefault {
+		if set.Table.Labelled(r.Label()) != r {
+			t.Fatalf("%s is not the route of its label", r.Label())
+		}
+		if tier := r.Tier(); tier != realm.TierExact && tier != realm.TierSuffix {
 			continue
 		}
 		name := r.Realm
@@ -186,7 +189,7 @@ func reachable(t *testing.T, set *realm.Set) {
 			t.Fatalf("no User-Name can have realm %q: %s", name, why)
 		}
 		var buf [253]byte
-		if got := set.Table.Lookup(nai.Fold(&buf, found)); got != r && !strings.HasPrefix(r.Realm, "*") {
+		if got := set.Table.Lookup(nai.Fold(&buf, found)); got == nil || got.Realm != r.Realm && !strings.HasPrefix(r.Realm, "*") {
 			t.Fatalf("realm %q finds %v", name, got)
 		}
 	}
@@ -196,6 +199,9 @@ func reachable(t *testing.T, set *realm.Set) {
 // people can read, and gives a set exactly when there is no error.
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte(wholeFile), []byte(onlyDefault))
+	inEnv := strings.NewReplacer("secret_file: secrets/one", "secret_env: GOOD_SECRET", "secret_file: secrets/two", "secret_env: GOOD_SECRET")
+	f.Add([]byte(inEnv.Replace(wholeFile)), []byte("realms: []\n"))
+	f.Add([]byte(inEnv.Replace(fullFile)), []byte("realms: []\n"))
 	for _, tc := range plainCases {
 		f.Add([]byte(tc.text), []byte("pools:\n  - name: p\n    homes: [h]\n"))
 	}

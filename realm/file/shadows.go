@@ -206,7 +206,14 @@ func (l *loader) shadowedExpressions() {
 			exprs = append(exprs, r)
 		}
 	}
-	slices.SortStableFunc(exprs, func(a, b *realm.Route) int { return cmp.Compare(a.Rank, b.Rank) })
+	// Routes of one expression are tried where the first of them stands.
+	ranks := make(map[string]int32)
+	for _, r := range exprs {
+		if rank, known := ranks[r.Realm]; !known || r.Rank < rank {
+			ranks[r.Realm] = r.Rank
+		}
+	}
+	slices.SortStableFunc(exprs, func(a, b *realm.Route) int { return cmp.Compare(ranks[a.Realm], ranks[b.Realm]) })
 	var allRealms, allNames *realm.Route
 	for _, r := range exprs {
 		text, ofName := strings.CutPrefix(r.Realm, prefixName)
@@ -216,10 +223,10 @@ func (l *loader) shadowedExpressions() {
 			continue
 		}
 		switch {
-		case allNames != nil && allNames.Rank != r.Rank:
+		case allNames != nil && ranks[allNames.Realm] < ranks[r.Realm]:
 			l.hidden(r, allNames, "comes first and matches everything")
 			continue
-		case allRealms != nil && !ofName && allRealms.Rank != r.Rank:
+		case allRealms != nil && !ofName && ranks[allRealms.Realm] < ranks[r.Realm]:
 			l.hidden(r, allRealms, "comes first and matches everything")
 			continue
 		}
