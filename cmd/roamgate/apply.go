@@ -33,7 +33,7 @@ too; with --confirm it only gives more time.
 With --guard the hub goes back when the share of Access-Requests that are
 accepted falls by more than so much of itself, each client held against its
 own last ten minutes. It watches for the time of --confirm, or ten minutes,
-and judges by 100 answers or more.`,
+and judges by 100 answers or more. A restart of the hub ends it.`,
 		Example: "  roamgate apply --confirm 5m --guard accepts=20% --comment ticket-4711\n  roamgate apply --expect 3f2a9c1d22aa",
 		Args:    none,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -143,6 +143,8 @@ func filesText(st *history.State) part {
 	switch {
 	case st.Held:
 		p.OK, p.Text = false, fmt.Sprintf("version %s is in use: the files on disk (%s) were left", st.Hash, st.Disk)
+	case st.Waiting && st.Disk == st.Hash:
+		p.OK, p.Text = false, "as on disk, but secrets have changed and wait for roamgate apply"
 	case st.Waiting:
 		p.OK, p.Text = false, fmt.Sprintf("version %s is in use: the files on disk (%s) wait for roamgate apply", st.Hash, st.Disk)
 	}

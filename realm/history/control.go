@@ -30,7 +30,7 @@ type State struct {
 	Manual  bool
 	Hash    Hash // in use
 	Disk    Hash // of the files as they were last found good
-	Waiting bool // Disk is not in use
+	Waiting bool // Disk is not in use, or with older secrets
 	Held    bool // and will not be before the files change: it was left
 	Trial   Trial
 	Back    [Causes]uint64 // versions left since the start
@@ -76,6 +76,7 @@ type Control struct {
 	base    *realm.Set // of the Trial, in case it cannot be loaded any more
 	guard   *guard
 	before  before
+	waits   bool  // a Watcher's version was not taken
 	now     State // what state shows next
 }
 
@@ -93,7 +94,7 @@ func (c *Control) Log() Log {
 }
 
 func (c *Control) publish() {
-	c.now.Waiting = !c.now.Disk.IsZero() && c.now.Disk != c.now.Hash
+	c.now.Waiting = c.waits || !c.now.Disk.IsZero() && c.now.Disk != c.now.Hash
 	c.now.Held = c.now.Held && c.now.Waiting
 	s := c.now
 	c.state.Store(&s)
@@ -106,7 +107,7 @@ func (c *Control) Found(set *realm.Set, change file.Change, files file.Texts, no
 	defer c.publish()
 	held := c.now.Held && c.now.Disk == Hash(set.Hash)
 	c.now.Disk, c.now.Held = Hash(set.Hash), held
-	if c.now.Manual || held {
+	if c.waits = c.now.Manual || held; c.waits {
 		return false, nil
 	}
 	e := Entry{Time: now, How: Auto, Change: change.String()}
@@ -121,7 +122,7 @@ func (c *Control) Looked(st file.Status) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if st.Result == file.Unchanged || st.Result == file.Applied {
-		c.now.Disk = c.now.Hash
+		c.now.Disk, c.waits = c.now.Hash, false
 	}
 	c.publish()
 }
@@ -235,7 +236,7 @@ func (c *Control) Apply(ctx context.Context, o Order, now time.Time) (Outcome, e
 	defer c.publish()
 	change := file.Diff(c.Running(), set)
 	if c.now.Hash == Hash(set.Hash) && change.Empty() {
-		c.now.Disk = c.now.Hash
+		c.now.Disk, c.waits = c.now.Hash, false
 		out, err := c.again(o, now)
 		out.Problems = ps
 		return out, err
@@ -248,7 +249,7 @@ func (c *Control) Apply(ctx context.Context, o Order, now time.Time) (Outcome, e
 	if err := c.take(set, files, e); err != nil {
 		return Outcome{}, err
 	}
-	c.now.Disk = c.now.Hash
+	c.now.Disk, c.waits = c.now.Hash, false
 	c.begin(e, base, g, now)
 	out := c.outcome(Taken)
 	out.Left, out.Change, out.Problems = left, change.String(), ps
@@ -397,6 +398,7 @@ func (c *Control) Rollback(name, who, comment string, now time.Time) (Outcome, e
 		return Outcome{}, err
 	}
 	c.leave(ByCommand)
+	c.waits = false
 	out := c.outcome(Gone)
 	out.Left, out.Change, out.Problems = left, change.String(), ps
 	return out, nil
