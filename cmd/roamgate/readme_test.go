@@ -56,10 +56,12 @@ func TestReadme(t *testing.T) {
 	peer.Need(t, "redis-server")
 	_, blocks := readme(t)
 	home, acctHome, store := peer.ListenHome(t, homeSecret), peer.ListenHome(t, homeSecret), peer.StartRedis(t, false)
+	west, acctWest := peer.ListenHome(t, homeSecret), peer.ListenHome(t, homeSecret)
 	g := &guide{t: t, dir: t.TempDir(), path: filepath.Dir(program(t)), admin: peer.Port(t), other: peer.Port(t)}
 	port := func() string { return fmt.Sprint(peer.Port(t).Port()) }
 	g.swap = strings.NewReplacer(
 		"address: 198.51.100.10\n", fmt.Sprintf("auth: %q\n    acct: %q\n", home.Addr, acctHome.Addr),
+		"address: 198.51.100.20\n", fmt.Sprintf("auth: %q\n    acct: %q\n", west.Addr, acctWest.Addr),
 		":1812", ":"+port(), ":1813", ":"+port(), ":9812", fmt.Sprintf(":%d", g.admin.Port()), ":9813", fmt.Sprintf(":%d", g.other.Port()),
 		":6379", fmt.Sprintf(":%d", store.Addr.Port()), "redis-cli ", fmt.Sprintf("redis-cli -p %d ", store.Addr.Port()),
 		"make ", "make -n VERSION=test -C "+g.root()+" ",
@@ -83,6 +85,7 @@ func TestReadme(t *testing.T) {
 	for _, want := range []string{
 		"rule         acme.example, exact match", "policy       allow, profile staff", "Access-Accept in ", "Accounting-Response in ", `"session_id":"1"`,
 		`"profile": "staff"`, `"countries"`, "hub            ok", "1 record: 60 s", "acme.example  2 ",
+		"+ acme-trial", "acme-trial", "a tenth of acme to its new home", "the new home is slow", "3 of 3 equal", "directives mapped (100 %)",
 	} {
 		assert.True(t, strings.Contains(all, want), "the blocks print %q", want)
 	}
@@ -191,7 +194,7 @@ func TestReadmeNames(t *testing.T) {
 	}
 	reference, err := os.ReadFile(configs + "/roamgate.yaml")
 	require.NoError(t, err)
-	for _, m := range regexp.MustCompile("`(routing|spool|queue|policy|privacy|redis|clearing)\\.(\\w+)`").FindAllStringSubmatch(text, -1) {
+	for _, m := range regexp.MustCompile("`(routing|spool|queue|policy|privacy|redis|clearing|listen)\\.(\\w+)`").FindAllStringSubmatch(text, -1) {
 		assert.Regexp(t, `(?ms)^`+m[1]+`:.*^  (# )?`+m[2]+`:`, string(reference), "%s.%s is no key", m[1], m[2])
 	}
 }
