@@ -14,18 +14,20 @@
 //	admit.Share       too much of too few, under overload   (shed: drop)
 //	radius.Proofs     Message-Authenticator                 (bad: drop)
 //	dedup.Cache       pending: drop; answered: same bytes; new: an Exchange
+//	rewrite.Program   what the client may send, its Operator-Name (bad: reject)
 //	nai.Split         User-Name -> realm                    (bad: reject)
 //	realm.Table       realm -> realm.Route                  (none: reject)
 //	device.Table      policy; a miss parks the Exchange until it is fetched
 //	home.Pool         State first, then consistent hash -> a home server
 //	home.Pace         now; or a home that struggles: wait for a turn
 //	home.IDs          a free (source port, identifier) for that home
+//	rewrite.Draft     the User-Name and attributes that the home is to get
 //	radius.Crypt      the request written anew for the home
 //	radius.Signatures its Message-Authenticator
 //	udp.Queue         sent in a batch
 //
 // and back: (socket, home, identifier) -> Exchange, authenticators verified,
-// reply written anew for the client, signed, remembered by dedup, sent.
+// filtered, its User-Name the client's again, written anew for the client, signed, remembered by dedup, sent.
 //
 // A batch is heard as a whole (bounds, client), proved together, and only then
 // taken one by one; what it causes is written into the send queues unsigned
