@@ -31,6 +31,7 @@ import (
 	"github.com/roamgate/roamgate/pkg/stat"
 	"github.com/roamgate/roamgate/pkg/udp"
 	"github.com/roamgate/roamgate/realm"
+	"github.com/roamgate/roamgate/realm/resolve"
 )
 
 const (
@@ -43,17 +44,18 @@ const (
 // default.
 type Config struct {
 	Listen       []listen.Address
-	Source4      netip.Addr    // local address of the home-side sockets, default any
-	Source6      netip.Addr    //
-	Shards       int           // event loops, default GOMAXPROCS
-	InFlight     int           // Exchanges of a shard, default 65536
-	HomeSockets  int           // home-side source ports of a shard, default 256
-	RecvBuffer   int           // octets of a socket's receive buffer, default 4 MiB
-	DuplicateTTL time.Duration // how long an answer is kept for repetitions, default 10 s
-	DuplicateMem int           // octets of kept answers of a shard, default 64 MiB
-	DynAuthMem   int           // octets in which live sessions are remembered where CoA is listened to, default 64 MiB
-	RealmSeries  int           // realms with counters of their own, default 1000; the others share `other`
-	Seed         uint64        // turns the choice among equal homes; each hub in a row has its own
+	Source4      netip.Addr       // local address of the home-side sockets, default any
+	Source6      netip.Addr       //
+	Shards       int              // event loops, default GOMAXPROCS
+	InFlight     int              // Exchanges of a shard, default 65536
+	HomeSockets  int              // home-side source ports of a shard, default 256
+	RecvBuffer   int              // octets of a socket's receive buffer, default 4 MiB
+	DuplicateTTL time.Duration    // how long an answer is kept for repetitions, default 10 s
+	DuplicateMem int              // octets of kept answers of a shard, default 64 MiB
+	DynAuthMem   int              // octets in which live sessions are remembered where CoA is listened to, default 64 MiB
+	RealmSeries  int              // realms with counters of their own, default 1000; the others share `other`
+	DNS          []netip.AddrPort // servers that know the names of homes, default those of the host
+	Seed         uint64           // turns the choice among equal homes; each hub in a row has its own
 }
 
 func (c *Config) defaults() {
@@ -123,6 +125,8 @@ type Hub struct {
 	dynauth *dynAuth
 	sealer  *dynauth.Sealer // for marks; guarded by applying
 
+	names      *resolve.Resolver
+	written    *realm.Set // as the files have it; guarded by applying
 	snap       atomic.Pointer[Snapshot]
 	applying   sync.Mutex // guards generation and the order of snapshots
 	generation uint64
@@ -140,6 +144,7 @@ func New(conf Config, set *realm.Set, rooms Rooms) (*Hub, error) {
 		notes: make(chan note, 1024), later: newLater(rooms.Spool, conf.Shards*conf.InFlight), loops: loop.New(knownLoops),
 	}
 	h.homes.Share(conf.Shards)
+	h.names = h.newNames()
 	h.ctr = newHubStats(h)
 	h.sealer, h.dynauth = dynauth.NewSealer(h.identity), h.newDynAuth()
 	if err := h.Apply(set); err != nil {
@@ -175,6 +180,7 @@ func New(conf Config, set *realm.Set, rooms Rooms) (*Hub, error) {
 	h.socketSeries()
 	h.levelSeries()
 	h.homesSeries()
+	h.nameSeries()
 	h.tickSeries()
 	return h, nil
 }
@@ -221,6 +227,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	others.Go(func() { h.writeNotes(background) })
 	others.Go(func() { h.forwardLater(background) })
 	others.Go(func() { h.governHomes(background) })
+	others.Go(func() { _ = h.names.Run(background) })
 	if h.fticks != nil {
 		others.Go(func() { h.fticks.Run(background) })
 	}
@@ -267,6 +274,18 @@ func (h *Hub) Run(ctx context.Context) error {
 func (h *Hub) Apply(set *realm.Set) error {
 	h.applying.Lock()
 	defer h.applying.Unlock()
+	if err := h.apply(set); err != nil {
+		return err
+	}
+	h.written = set
+	h.watchNames(set)
+	return nil
+}
+
+// apply makes set the present configuration, with the addresses that are known
+// of its homes' names. The caller holds applying.
+func (h *Hub) apply(set *realm.Set) error {
+	set = h.withAddresses(set)
 	snap, err := h.compile(set)
 	if err != nil {
 		return err

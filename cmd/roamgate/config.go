@@ -37,6 +37,9 @@ type config struct {
 		IPv4 netip.Addr `yaml:"ipv4"` // local address toward homes, default any
 		IPv6 netip.Addr `yaml:"ipv6"`
 	} `yaml:"source"`
+	DNS struct {
+		Servers []netip.AddrPort `yaml:"servers"` // that know the names of homes; default those of the host
+	} `yaml:"dns"`
 	Shards     int `yaml:"shards"`    // event loops, default one for each processor
 	InFlight   int `yaml:"in_flight"` // requests in flight of a shard, default 65536
 	Duplicates struct {
@@ -214,7 +217,7 @@ func (c *config) listens() (as []listen.Address) {
 
 func (c *config) hub() aaa.Config {
 	return aaa.Config{
-		Listen: c.listens(), Source4: c.Source.IPv4, Source6: c.Source.IPv6,
+		Listen: c.listens(), Source4: c.Source.IPv4, Source6: c.Source.IPv6, DNS: c.DNS.Servers,
 		Shards: c.Shards, InFlight: c.InFlight,
 		DuplicateTTL: c.Duplicates.Keep, DuplicateMem: int(c.Duplicates.Memory), DynAuthMem: int(c.DynAuth.Memory),
 	}
