@@ -172,6 +172,9 @@ func (c *Config) checkFTicks() error {
 			return migrate.Refuse(mac.pos, "invalid FTicksMAC value: %s", mac.val)
 		}
 	}
+	if key := c.main.get("ftickskey"); key != nil && !keyed {
+		return migrate.Refuse(key.pos, "FTicksKey not used, at which radsecproxy ends")
+	}
 	if on && keyed && c.main.get("ftickskey") == nil {
 		return migrate.Refuse(reporting.pos, "FTicksMAC values VendorKeyHashed and FullyKeyHashed require an FTicksKey")
 	}
@@ -299,6 +302,9 @@ func parseHost(s, port string, prefixes bool) (h host, text string) {
 	if after, ok := strings.CutPrefix(rest, ":"); ok {
 		if h.port, _, _ = strings.Cut(after, " "); h.port == "" {
 			return h, "syntax error, : but no following port"
+		}
+		if strings.Contains(h.port, ":") {
+			return h, "an IPv6 address stands in brackets"
 		}
 	}
 	if a, err := netip.ParseAddr(h.name); err == nil && a.Zone() == "" {
