@@ -27,7 +27,8 @@
 //	udp.Queue         sent in a batch
 //
 // and back: (socket, home, identifier) -> Exchange, authenticators verified,
-// filtered, its User-Name the client's again, written anew for the client, signed, remembered by dedup, sent.
+// filtered, its User-Name the client's again, written anew for the client,
+// signed, remembered by dedup, sent.
 //
 // A batch is heard as a whole (bounds, client), proved together, and only then
 // taken one by one; what it causes is written into the send queues unsigned
