@@ -23,6 +23,15 @@
 // tree. It makes no difference to what is said about the files. What runs at
 // once shares only what is no longer written: the file, the homes, the pools.
 //
+// Routes of one subject are brought into one order by their ranks, never by the
+// order of files, and what is ambiguous is an error. What no request can reach
+// is named with what hides it; that follows the tiers of realm.Table, and a test
+// asks the table.
+//
+// Format gives a file its canonical form without a change of its meaning or its
+// comments; Schema describes files to editors, from the structs that are read.
+// Details says what a new version changes in an object, secrets never.
+//
 // Decode and Parse offer the same strict reading for any other file, such as
 // the hub's main configuration.
 //
