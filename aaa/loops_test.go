@@ -109,7 +109,8 @@ func loops() []provocation {
 	}
 }
 
-// An alarm names both peers, once.
+// A request that has been here ends here (C113), and its alarm names both peers,
+// once.
 func TestLoopAlarmNamesBothPeers(t *testing.T) {
 	r := newRig(t, 2, proxies)
 	first := r.ask(access("a@home.example"))
