@@ -31,6 +31,9 @@
 // all shards and the Monitor.
 //
 // RFC 2865 section 2.5, RFC 3539 section 3.4.1, RFC 5080 sections 2.2.1 and
-// 2.2.2, RFC 5997. The package sends nothing but probes; it does not judge
-// realms behind a live home, which answers for them itself.
+// 2.2.2, RFC 5997. The package sends nothing but probes. Realms behind a live
+// home do not count for its health: the Breaker, where a pool has it, keeps
+// requests for a silent one from the home. Names of homes are found elsewhere
+// (realm/resolve); a home with several addresses is one member of its pool,
+// and each address has a health of its own.
 package home
