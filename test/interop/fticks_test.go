@@ -126,7 +126,9 @@ func TestImportRadsecproxyShipped(t *testing.T) {
 		conf, err := radsecproxy.Parse(radsecproxy.Disk{}, path)
 		require.NoError(t, err)
 		_, report := radsecproxy.Import(t.Context(), conf, func(context.Context, string) ([]netip.Addr, error) { return nil, os.ErrNotExist })
-		assert.Equal(t, 100, report.Percent(), "%v", report.Directives)
+		for _, d := range report.Directives { // the example has a realm whose server is not there
+			assert.True(t, d.Fate != migrate.Unmapped || strings.Contains(d.Text, "radsecproxy leaves the realm out"), "%v", d)
+		}
 		dir := filepath.Join(t.TempDir(), "hub")
 		for _, args := range [][]string{{"import", "radsecproxy", path, "--to", dir}, {"check", "--config", filepath.Join(dir, "roamgate.yaml")}} {
 			out, err := exec.Command(peer.Roamgate(t), args...).CombinedOutput()
