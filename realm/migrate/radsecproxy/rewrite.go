@@ -196,12 +196,10 @@ func (m *modify) apply(in []byte) []byte {
 	if m.expr == nil {
 		return in
 	}
-	groups := m.expr.Submatch(in)
+	text, _, _ := bytes.Cut(in, []byte{0}) // which the original takes for the end
+	groups := m.expr.Submatch(text)
 	if groups == nil {
 		return in
-	}
-	if i := bytes.IndexByte(in, 0); i >= 0 {
-		in = in[:i]
 	}
 	var out []byte
 	for i := 0; i < len(m.with); i++ {
