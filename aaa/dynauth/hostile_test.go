@@ -5,8 +5,10 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -76,6 +78,33 @@ func TestDropped(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A home that uses one identifier for ever new requests is answered each time,
+// and costs a word of memory for each, until its answers are forgotten.
+func TestForgottenAnswers(t *testing.T) {
+	r := newRig(t, nil)
+	for i := range 1000 {
+		q := fromA(userName, "bob@nowhere.example", sessionID, strconv.Itoa(i))
+		r.again(q, q.encode(t))
+	}
+	assert.Len(t, r.home, 1000)
+	assert.Len(t, r.m.known, 1)
+	kept := 0
+	for _, ex := range r.m.oldest {
+		if ex != nil {
+			kept++
+		}
+	}
+	assert.Equal(t, 1, kept)
+	r.pass(time.Duration(keepAnswers))
+	assert.Empty(t, r.m.oldest)
+	assert.Empty(t, r.m.known)
+	q := fromA(userName, "bob@nowhere.example")
+	r.again(q, q.encode(t))
+	r.again(q, q.encode(t))
+	assert.Len(t, r.home, 1002, "the same octets")
+	assert.Equal(t, r.home[1000], r.home[1001])
 }
 
 // A roaming home does not open the equipment of a visited network (C13).

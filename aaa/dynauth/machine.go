@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/roamgate/roamgate/pkg/radius"
@@ -93,7 +94,8 @@ type Machine struct {
 
 	links   map[int32][]*link // by client's name in the Book
 	known   map[repeatKey]*exchange
-	oldest  []*exchange // answered, in order
+	oldest  []*exchange // answered, in order; nil: forgotten
+	gone    int         // how many have left oldest
 	pending int
 	shares  map[string]*share // of homes, by name
 	timers  timers
@@ -141,6 +143,7 @@ type exchange struct {
 
 	reply []byte // answered
 	at    int64
+	place int // in oldest, from when the first came there
 }
 
 // NewMachine makes a Machine for a Table.
@@ -334,6 +337,7 @@ func (m *Machine) reply(ex *exchange, why Reason, cause uint32, client string, n
 	m.leave(ex)
 	ex.reply, ex.at = append([]byte(nil), b...), now.Now
 	ex.request, ex.out, ex.clients, ex.ways = nil, nil, nil, nil
+	ex.place = m.gone + len(m.oldest)
 	m.oldest = append(m.oldest, ex)
 	m.note(Event{Kind: Replied, Code: radius.Code(b[0]), Home: ex.sender.Spec.Name, Client: client, Why: why, Cause: cause})
 }
@@ -352,6 +356,9 @@ func (m *Machine) leave(ex *exchange) {
 // forget lets a repetition be a new request.
 func (m *Machine) forget(ex *exchange) {
 	m.leave(ex)
+	if ex.reply != nil {
+		m.oldest[ex.place-m.gone] = nil // a home that uses its identifiers again does not fill the memory
+	}
 	if m.known[ex.key] == ex {
 		delete(m.known, ex.key)
 		m.shares[ex.sender.Spec.Name].known--
@@ -369,11 +376,16 @@ func (m *Machine) Tick(now Clock) (next int64) {
 		m.expired(ex, now)
 	}
 	n := 0
-	for n < len(m.oldest) && now.Now-m.oldest[n].at >= keepAnswers {
-		m.forget(m.oldest[n])
+	for n < len(m.oldest) && (m.oldest[n] == nil || now.Now-m.oldest[n].at >= keepAnswers) {
+		if m.oldest[n] != nil {
+			m.forget(m.oldest[n])
+		}
 		n++
 	}
-	m.oldest = append(m.oldest[:0], m.oldest[n:]...)
+	if n > 0 {
+		m.oldest = slices.Delete(m.oldest, 0, n)
+		m.gone += n
+	}
 	if ex := m.timers.first(); ex != nil {
 		next = ex.due
 	}
