@@ -27,7 +27,7 @@ func (s *Shard) account(slot uint32, ex *Exchange, p *radius.Packet) {
 	if r := ex.route; r != nil && r.Reject == "" {
 		s.stats.Add(ex.snap.realmStats[r.Index].requests[home.Acct], 1)
 	}
-	if ex.snap.reverse != nil && ex.route != nil {
+	if ex.snap.reverse != nil {
 		s.learnAccounting(ex, p, e.Kind)
 	}
 	s.usage(ex, p, e)

@@ -353,13 +353,17 @@ func (d *dynAuth) filter(step dynauth.Step, buf []byte, p *radius.Packet, homeSp
 //
 // hot: 0 allocs
 func (s *Shard) learnAccept(ex *Exchange, request, accept *radius.Packet) {
+	if !ex.snap.reverse.Takes(ex.client.Index) {
+		return
+	}
 	se := &s.session
 	se.Read(request)
 	if v, ok := accept.First(radius.ChargeableUserID); ok && len(v) > 1 {
 		se.CUI = v
 	}
-	se.Accepted = true
-	s.learn(ex, accounting.Start)
+	se.Accepted, se.Began = true, true
+	s.locate(ex)
+	s.hub.dynauth.book.Learn(se, uint32(s.now/1e9))
 }
 
 // learnAccounting does it for what a NAS reports, and remembers that a session
@@ -367,22 +371,37 @@ func (s *Shard) learnAccept(ex *Exchange, request, accept *radius.Packet) {
 //
 // hot: 0 allocs
 func (s *Shard) learnAccounting(ex *Exchange, request *radius.Packet, kind accounting.Kind) {
-	s.session.Read(request)
-	s.session.Accepted = false
-	s.learn(ex, kind)
+	if !ex.snap.reverse.Takes(ex.client.Index) {
+		return
+	}
+	se, book, second := &s.session, s.hub.dynauth.book, uint32(s.now/1e9)
+	se.Read(request)
+	se.Accepted, se.Began = false, kind == accounting.Start
+	se.Client = ex.snap.reverse.ClientName(ex.client.Index)
+	switch kind {
+	case accounting.On, accounting.Off:
+		book.Restart(se, second)
+		return
+	case accounting.Start, accounting.Interim, accounting.Stop:
+	default:
+		return
+	}
+	if ex.route == nil {
+		return
+	}
+	s.locate(ex)
+	if kind == accounting.Stop {
+		book.End(se, second)
+		return
+	}
+	book.Learn(se, second)
 }
 
-func (s *Shard) learn(ex *Exchange, kind accounting.Kind) {
+// locate says where the session of an Exchange is and whose it is.
+func (s *Shard) locate(ex *Exchange) {
 	t, se := ex.snap.reverse, &s.session
 	se.Client = t.ClientName(ex.client.Index)
 	se.Auth, se.Acct = t.PoolName(ex.route.Auth), t.PoolName(ex.route.Acct)
-	second := uint32(s.now / 1e9)
-	switch kind {
-	case accounting.Start, accounting.Interim:
-		s.hub.dynauth.book.Learn(se, second)
-	case accounting.Stop:
-		s.hub.dynauth.book.End(se, second)
-	}
 }
 
 // WayBack is what an Explanation says of CoA and Disconnect.

@@ -159,6 +159,39 @@ func TestDynAuthSession(t *testing.T) {
 	assert.Equal(t, 2, r.logs.FilterMessage("dynamic authorisation noted").Len())
 }
 
+// A session that is over stays so whatever comes late, and a NAS that begins
+// anew has none of those from before.
+func TestDynAuthOver(t *testing.T) {
+	r := newReverse(t, nil)
+	ap := with(32, "ap-1")
+	report := func(kind rfc2866.AcctStatusType, id string, edits ...edit) {
+		r.wall += 1e9
+		r.now += 1e9
+		r.report(acctStop("bob@home.example", id, append(edits, ap, func(p *layeh.Packet) { _ = rfc2866.AcctStatusType_Set(p, kind) })...))
+	}
+	cause := func(id string) uint32 {
+		sent := r.back(with(44, id))
+		if r.hub.dynauth.machine.Pending() > 0 {
+			assert.Equal(t, layeh.CodeDisconnectACK, r.acked(sent).Code)
+			return 0
+		}
+		return uint32(rfc3576.ErrorCause_Get(r.heardBack(sent)))
+	}
+	report(rfc2866.AcctStatusType_Value_Start, "s-1")
+	assert.Zero(t, cause("s-1"))
+	report(rfc2866.AcctStatusType_Value_Stop, "s-1")
+	report(rfc2866.AcctStatusType_Value_InterimUpdate, "s-1")
+	assert.EqualValues(t, 503, cause("s-1"))
+
+	report(rfc2866.AcctStatusType_Value_Start, "s-2")
+	report(rfc2866.AcctStatusType_Value_AccountingOn, "00000000", func(p *layeh.Packet) { p.Del(1) })
+	assert.EqualValues(t, 503, cause("s-2"))
+	report(rfc2866.AcctStatusType_Value_Start, "s-3")
+	assert.Zero(t, cause("s-3"))
+	report(rfc2866.AcctStatusType_Value_AccountingOff, "00000000", func(p *layeh.Packet) { p.Del(1) })
+	assert.EqualValues(t, 503, cause("s-3"))
+}
+
 // C100, C101: at the edge a home learns the operator's realm and a token; what
 // it sends back with them reaches the NAS under the names that the NAS knows.
 func TestC100AtTheEdge(t *testing.T) {

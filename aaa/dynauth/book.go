@@ -23,6 +23,7 @@ type Session struct {
 	// Accepted: the home has let it in, which is more than that a visited
 	// network speaks of it.
 	Accepted bool
+	Began    bool // a Start: the Acct-Session-Id may have been another's
 }
 
 // NoName is the number of no name.
@@ -62,16 +63,33 @@ const (
 	stripes = 256 // locks
 )
 
+// late is how many seconds after a Stop a Start of the same Acct-Session-Id may
+// be one of before, that was repeated or took a longer way.
+const late = 60
+
+// row is the sessions whose keys fall together. What is asked of all of them
+// stands in front, so that one is found in few cache lines.
+type row struct {
+	keys  [ways]uint64 // 0: free
+	at    [ways]uint32 // second of the last packet
+	marks [ways]mark
+	_     [24]byte
+	what  [ways]entry
+}
+
+type mark uint8
+
+const (
+	ended mark = 1 << iota
+	accepted
+)
+
 // entry is a session under one of its keys. Parts of hashes say what else is
 // known of it, 0 for nothing.
 type entry struct {
-	key        uint64 // 0: free
 	parts      [numKeys]uint32
 	client     int32
 	auth, acct int32
-	at         uint32 // second
-	ended      bool
-	accepted   bool
 }
 
 // Book remembers where live sessions are. It has a fixed size: what was not
@@ -79,8 +97,11 @@ type entry struct {
 // only. All methods are safe for concurrent use.
 type Book struct {
 	seeds [numKeys]maphash.Seed
-	sets  [][ways]entry
+	rows  []row
 	locks [stripes]stripe
+
+	restarting sync.Mutex // guards restarts
+	restarts   [restarts]restart
 
 	naming sync.Mutex // guards names
 	names  map[string]int32
@@ -92,7 +113,16 @@ type stripe struct {
 	_ [56]byte
 }
 
-const entrySize = 48
+const rowSize = ways * 48
+
+// restarts is how many NASes are remembered that have lost all their sessions.
+const restarts = 1 << 12
+
+// restart is when a NAS of a client has lost them.
+type restart struct {
+	nas    uint64
+	second uint32
+}
 
 // NewBook makes a Book of about so many octets.
 func NewBook(octets int) *Book {
@@ -100,8 +130,8 @@ func NewBook(octets int) *Book {
 	for i := range b.seeds {
 		b.seeds[i] = maphash.MakeSeed()
 	}
-	n := max(octets/(ways*entrySize), stripes)
-	b.sets = make([][ways]entry, 1<<(bits.Len(uint(n))-1))
+	n := max(octets/rowSize, stripes)
+	b.rows = make([]row, 1<<(bits.Len(uint(n))-1))
 	return b
 }
 
@@ -162,9 +192,9 @@ func (e *entry) same(p *[numKeys]uint32) bool {
 		agreesNAS(e.parts[byNAS], p[byNAS])
 }
 
-func (b *Book) set(h uint64) (*[ways]entry, *stripe) {
-	i := h >> 33 & uint64(len(b.sets)-1)
-	return &b.sets[i], &b.locks[i%stripes]
+func (b *Book) row(h uint64) (*row, *sync.Mutex) {
+	i := h >> 33 & uint64(len(b.rows)-1)
+	return &b.rows[i], &b.locks[i%stripes].Mutex
 }
 
 // Learn remembers a session that is alive; second is of any clock that does not
@@ -174,51 +204,89 @@ func (b *Book) set(h uint64) (*[ways]entry, *stripe) {
 func (b *Book) Learn(s *Session, second uint32) {
 	h := b.hash(s)
 	p := h.parts()
-	for k := bySession; k <= byUser; k++ {
+	if h[bySession] != 0 && !s.Accepted && b.over(h[bySession], &p, s, second) {
+		return // it comes late, and brings nobody back
+	}
+	// What the home has let in under a name is known by its Acct-Session-Id
+	// from accounting only, so that comes last.
+	known := s.Accepted
+	for k := byUser; k >= bySession; k-- {
 		if h[k] != 0 {
-			b.learn(h[k], &p, s, second)
+			known = b.learn(h[k], &p, s, second, known) || known
 		}
 	}
 }
 
-func (b *Book) learn(key uint64, p *[numKeys]uint32, s *Session, second uint32) {
-	set, lock := b.set(key)
+// learn reports whether the home has let the session in.
+func (b *Book) learn(key uint64, p *[numKeys]uint32, s *Session, second uint32, known bool) bool {
+	r, lock := b.row(key)
 	lock.Lock()
 	defer lock.Unlock()
-	at := &set[0]
-	for i := range set {
-		e := &set[i]
-		if e.key == key && e.client == s.Client && e.same(p) {
-			at = e
-			break
-		}
-		if e.older(at) {
-			at = e
-		}
-	}
-	if at.key != key || at.client != s.Client || !at.same(p) || at.ended {
-		*at = entry{key: key, client: s.Client, auth: NoName, acct: NoName}
+	i, found := r.find(key, p, s, known)
+	e := &r.what[i]
+	if !found || r.marks[i]&ended != 0 || !e.of(s) { // the device may be with another home now
+		r.begin(i, key, s.Client)
 	}
 	for k := range p {
 		if p[k] != 0 {
-			at.parts[k] = p[k]
+			e.parts[k] = p[k]
 		}
 	}
-	if s.Auth != NoName || s.Acct != NoName {
-		at.auth, at.acct = s.Auth, s.Acct
+	e.auth, e.acct = s.Auth, s.Acct
+	if r.at[i] = second; known {
+		r.marks[i] |= accepted
 	}
-	at.at, at.accepted = second, at.accepted || s.Accepted
+	return r.marks[i]&accepted != 0
 }
 
-// older reports whether e is to be forgotten before o.
-func (e *entry) older(o *entry) bool {
-	switch {
-	case e.key == 0 || o.key == 0:
-		return o.key != 0
-	case e.ended != o.ended:
-		return e.ended
+// over reports whether a session has ended, and s does not begin it anew.
+func (b *Book) over(key uint64, p *[numKeys]uint32, s *Session, second uint32) bool {
+	r, lock := b.row(key)
+	lock.Lock()
+	defer lock.Unlock()
+	for i := range r.keys {
+		if r.keys[i] == key && r.marks[i]&ended != 0 && r.what[i].client == s.Client && r.what[i].same(p) {
+			return !s.Began || second-r.at[i] < late
+		}
 	}
-	return e.at < o.at
+	return false
+}
+
+// find gives the place of a session, or else the one to be taken for it: a free
+// one, one whose session is over, or the one not heard of for longest. What a
+// visited network says takes nothing from the home that has let a session in.
+func (r *row) find(key uint64, p *[numKeys]uint32, s *Session, known bool) (place int, found bool) {
+	for i := range r.keys {
+		if r.keys[i] == key {
+			e := &r.what[i]
+			if e.client == s.Client && e.same(p) && (known || r.marks[i] != accepted || e.of(s)) {
+				return i, true
+			}
+		}
+		if r.older(i, place) {
+			place = i
+		}
+	}
+	return place, false
+}
+
+func (r *row) begin(i int, key uint64, client int32) {
+	r.keys[i], r.marks[i] = key, 0
+	r.what[i] = entry{client: client, auth: NoName, acct: NoName}
+}
+
+// of reports whether a session is of the pools that s is of.
+func (e *entry) of(s *Session) bool { return e.auth == s.Auth && e.acct == s.Acct }
+
+// older reports whether the session at i is to be forgotten before that at j.
+func (r *row) older(i, j int) bool {
+	switch over := r.marks[i] & ended; {
+	case r.keys[i] == 0 || r.keys[j] == 0:
+		return r.keys[j] != 0
+	case over != r.marks[j]&ended:
+		return over != 0
+	}
+	return r.at[i] < r.at[j]
 }
 
 // End notes that a session is over. That is remembered too, until its place is
@@ -232,15 +300,57 @@ func (b *Book) End(s *Session, second uint32) {
 		if h[k] == 0 {
 			continue
 		}
-		set, lock := b.set(h[k])
+		r, lock := b.row(h[k])
 		lock.Lock()
-		for i := range set {
-			if e := &set[i]; e.key == h[k] && e.client == s.Client && e.same(&p) {
-				e.ended, e.at = true, second
+		if k == bySession {
+			if i, found := r.find(h[k], &p, s, true); !found {
+				r.begin(i, h[k], s.Client)
+				r.what[i] = entry{parts: p, client: s.Client, auth: s.Auth, acct: s.Acct}
+			}
+		}
+		for i := range r.keys {
+			if e := &r.what[i]; r.keys[i] == h[k] && e.client == s.Client && e.same(&p) {
+				r.at[i] = second
+				r.marks[i] |= ended
 			}
 		}
 		lock.Unlock()
 	}
+}
+
+// Restart notes that a NAS has begun anew, or is about to end: whatever it had
+// before is over (RFC 2866 section 5.1, Accounting-On and -Off). A NAS without
+// a name ends nothing.
+//
+// hot: 0 allocs
+func (b *Book) Restart(s *Session, second uint32) {
+	h := b.hash(&Session{NAS: s.NAS, NASType: s.NASType})
+	nas := part(h[byNAS])
+	if nas == 0 {
+		return
+	}
+	b.restarting.Lock()
+	defer b.restarting.Unlock()
+	*b.restart(s.Client, nas) = restart{nasOf(s.Client, nas), second}
+}
+
+func (b *Book) restart(client int32, nas uint32) *restart {
+	const odd = 0x9e3779b97f4a7c15
+	return &b.restarts[nasOf(client, nas)*odd>>32%restarts]
+}
+
+func nasOf(client int32, nas uint32) uint64 { return uint64(uint32(client))<<32 | uint64(nas) }
+
+// lost reports whether a session was last heard of before its NAS began anew.
+func (b *Book) lost(e *entry, second uint32) bool {
+	nas := e.parts[byNAS]
+	if nas == 0 {
+		return false
+	}
+	b.restarting.Lock()
+	defer b.restarting.Unlock()
+	r := b.restart(e.client, nas)
+	return r.nas == nasOf(e.client, nas) && second < r.second
 }
 
 // Found is a session that a request may mean.
@@ -248,7 +358,8 @@ type Found struct {
 	Client     int32
 	Auth, Acct int32
 	Ended      bool
-	// Other: it has the Acct-Session-Id of the request and is somebody else's.
+	// Other: it has the Acct-Session-Id of the request, or its device or CUI,
+	// and is somebody else's.
 	Other    bool
 	Named    bool   // it has the Acct-Session-Id of the request
 	Accepted bool   // by the home
@@ -256,8 +367,8 @@ type Found struct {
 }
 
 // Find appends the sessions that s may mean: all that it says of itself must
-// hold, as far as it is known (RFC 5176 section 3). Those of the same
-// Acct-Session-Id that are somebody else's come too, marked.
+// hold, as far as it is known (RFC 5176 section 3). Those that are somebody
+// else's come too, marked.
 func (b *Book) Find(dst []Found, s *Session) []Found {
 	h := b.hash(s)
 	p := h.parts()
@@ -277,18 +388,22 @@ func (b *Book) Find(dst []Found, s *Session) []Found {
 }
 
 func (b *Book) find(dst []Found, k int, key uint64, p *[numKeys]uint32) []Found {
-	set, lock := b.set(key)
+	r, lock := b.row(key)
 	lock.Lock()
 	defer lock.Unlock()
-	for i := range set {
-		e := &set[i]
-		if e.key != key || !agreesNAS(e.parts[byNAS], p[byNAS]) {
+	for i := range r.keys {
+		e := &r.what[i]
+		if r.keys[i] != key || !agreesNAS(e.parts[byNAS], p[byNAS]) {
 			continue
 		}
-		f := Found{Client: e.client, Auth: e.auth, Acct: e.acct, Ended: e.ended, Named: k == bySession, Accepted: e.accepted, At: e.at}
-		f.Other = !agrees(e.parts[bySession], p[bySession]) || !agrees(e.parts[byCUI], p[byCUI]) ||
-			!agrees(e.parts[byStation], p[byStation]) || !agrees(e.parts[byUser], p[byUser])
-		if f.Other && k != bySession {
+		otherUser := !agrees(e.parts[byUser], p[byUser])
+		f := Found{
+			Client: e.client, Auth: e.auth, Acct: e.acct, Named: k == bySession, At: r.at[i],
+			Ended: r.marks[i]&ended != 0 || b.lost(e, r.at[i]), Accepted: r.marks[i]&accepted != 0,
+			Other: otherUser || !agrees(e.parts[bySession], p[bySession]) || !agrees(e.parts[byCUI], p[byCUI]) ||
+				!agrees(e.parts[byStation], p[byStation]),
+		}
+		if f.Other && !f.Named && !otherUser {
 			continue // another session of the same device or user
 		}
 		dst = append(dst, f)

@@ -57,7 +57,9 @@ func TestBook(t *testing.T) {
 	found = b.Find(nil, live(0, "bob@a.example", "s-1", ""))
 	require.NotEmpty(t, found)
 	assert.True(t, found[0].Ended || found[0].Other)
-	b.Learn(live(one, "bob@a.example", "s-1", "02-01"), 5)
+	again := live(one, "bob@a.example", "s-1", "02-01")
+	again.Began = true
+	b.Learn(again, 4+late)
 	assert.Equal(t, []int32{one}, places(b, live(0, "bob@a.example", "s-1", "")))
 	assert.Empty(t, b.Find(nil, new(Session)))
 }
@@ -82,7 +84,7 @@ func TestBookNAS(t *testing.T) {
 // A full set forgets what is over first, then what was not heard of for longest.
 func TestBookForgets(t *testing.T) {
 	b := NewBook(0)
-	assert.EqualValues(t, entrySize, reflect.TypeFor[entry]().Size(), "what the size of a Book is reckoned with")
+	assert.EqualValues(t, rowSize, reflect.TypeFor[row]().Size(), "what the size of a Book is reckoned with")
 	for i := range uint32(ways + 3) {
 		b.Learn(live(1, "bob@a.example", fmt.Sprint("s-", i), fmt.Sprint("d-", i)), 100+i)
 		if i == 5 {
@@ -97,14 +99,78 @@ func TestBookForgets(t *testing.T) {
 		s.Station = fmt.Append(nil, "d-", i)
 		s.ID = nil
 		h := b.hash(&Session{User: s.User})
-		set, _ := b.set(h[byUser])
-		for _, e := range set {
+		r, _ := b.row(h[byUser])
+		for _, e := range r.what {
 			if e.parts[bySession] == part(b.hash(&Session{ID: fmt.Append(nil, "s-", i)})[bySession]) {
 				known[i] = true
 			}
 		}
 	}
 	assert.Equal(t, map[int]bool{2: true, 3: true, 4: true, 6: true, 7: true, 8: true, 9: true, 10: true}, known)
+}
+
+// What comes late brings no session back; a NAS that counts anew does.
+func TestBookLate(t *testing.T) {
+	session := func(began, accepted bool, id string) *Session {
+		s := live(1, "bob@a.example", id, "02-01")
+		s.Began, s.Accepted = began, accepted
+		return s
+	}
+	for _, tt := range []struct {
+		name  string
+		then  *Session
+		after uint32
+		alive bool
+	}{
+		{"Interim", session(false, false, "s-1"), 1, false},
+		{"Interim of a day later", session(false, false, "s-1"), 86400, false},
+		{"Start that was repeated", session(true, false, "s-1"), late - 1, false},
+		{"Start of a NAS that counts anew", session(true, false, "s-1"), late, true},
+		{"Access-Accept", session(true, true, "s-1"), 0, true},
+		{"Access-Accept without Acct-Session-Id", session(true, true, ""), 0, true},
+		{"Start of the next session", session(true, false, "s-2"), 0, true},
+		{"Interim of the next session", session(false, false, "s-2"), 0, true},
+	} {
+		for name, before := range map[string][]*Session{
+			"": {session(true, false, "s-1")}, " after an Accept": {session(true, true, ""), session(true, false, "s-1")}, " without Start": {session(true, true, "")}, " without anything": nil,
+		} {
+			t.Run(tt.name+name, func(t *testing.T) {
+				b := NewBook(1 << 20)
+				for _, s := range before {
+					b.Learn(s, 1000)
+				}
+				b.End(session(false, false, "s-1"), 2000)
+				b.Learn(tt.then, 2000+tt.after)
+				for _, by := range []*Session{{ID: tt.then.ID}, {Station: tt.then.Station}, {User: tt.then.User}, tt.then} {
+					if len(by.ID)+len(by.Station)+len(by.User) > 0 {
+						assert.Equal(t, tt.alive, len(places(b, by)) > 0, "%s %s %s", by.ID, by.Station, by.User)
+					}
+				}
+			})
+		}
+	}
+}
+
+// Accounting-On and -Off end what their NAS had, and nothing else.
+func TestBookRestart(t *testing.T) {
+	b := NewBook(1 << 20)
+	at := func(client int32, nas, id string) *Session {
+		s := live(client, "bob@a.example", id, "")
+		s.NAS, s.NASType = []byte(nas), radius.NASIdentifier
+		return s
+	}
+	all := []*Session{at(1, "ap-1", "s-1"), at(1, "ap-2", "s-2"), at(2, "ap-1", "s-3"), live(1, "bob@a.example", "s-4", "")}
+	for _, s := range all {
+		b.Learn(s, 10)
+	}
+	b.Restart(&Session{Client: 1, NAS: []byte("ap-1"), NASType: radius.NASIdentifier}, 20)
+	b.Restart(&Session{Client: 1}, 20)
+	for i, s := range all {
+		assert.Equal(t, i > 0, len(places(b, s)) > 0, "%s", s.ID)
+	}
+	next := at(1, "ap-1", "s-5")
+	b.Learn(next, 20)
+	assert.NotEmpty(t, places(b, next), "what begins with it lives")
 }
 
 // Shards write while the way back reads.
@@ -124,6 +190,7 @@ func TestBookConcurrent(t *testing.T) {
 				if i%3 == 0 {
 					b.End(s, uint32(i))
 				}
+				b.Restart(&Session{Client: int32(w), NAS: []byte("ap"), NASType: radius.NASIdentifier}, uint32(i))
 				b.Name(fmt.Sprint("client ", i%10))
 			}
 		})
@@ -141,6 +208,7 @@ func TestAllocs(t *testing.T) {
 	for name, do := range map[string]func(){
 		"learn": func() { se.Read(p); b.Learn(&se, 1) },
 		"end":   func() { b.End(&se, 2) },
+		"on":    func() { b.Restart(&se, 3) },
 		"seal":  func() { s.Append(buf, p, op, mark) },
 	} {
 		assert.Zero(t, testing.AllocsPerRun(100, do), name)

@@ -262,7 +262,7 @@ func (m *Machine) authentic(senders []*Sender, p *radius.Packet, now Clock) (*Se
 		}
 		switch {
 		case !p.Has(radius.MessageAuthenticator):
-			if s.Spec.RequireMessageAuthenticator {
+			if s.strict {
 				return s, NoMessageAuthenticator
 			}
 		case !m.crypt.CheckMessageAuthenticator(p, s.Secret):

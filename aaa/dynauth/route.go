@@ -43,14 +43,32 @@ func (m *Machine) route(ex *exchange, p *radius.Packet, now Clock) Reason {
 	if clients, why = m.edge(clients, &a); why != OK {
 		return why
 	}
-	if p.Has(radius.UserName) {
-		clients = slices.DeleteFunc(slices.Clone(clients), func(c *Client) bool { return !m.table.reverse(ex.sender, c, p, now) })
-		if len(clients) == 0 {
+	shown := p.Has(radius.UserName)
+	if shown {
+		if clients, shown = m.reverse(ex.sender, clients, p, now); len(clients) == 0 {
 			return ReversePath
 		}
 	}
-	ex.clients, why = clients, m.session(ex.sender, clients, p.Has(radius.UserName))
+	ex.clients, why = clients, m.session(ex.sender, clients, shown)
 	return why
+}
+
+// reverse keeps the clients whose requests for the user would go to the sender.
+// Where only a 3GPP-IMSI beside the name says so, nothing is shown: anybody can
+// write a number of its own beside the name of another's user.
+func (m *Machine) reverse(s *Sender, cs []*Client, p *radius.Packet, now Clock) (kept []*Client, shown bool) {
+	number, claimed := p.Vendor(radius.Vendor3GPP, imsi)
+	for _, by := range [...][]byte{nil, number} {
+		for _, c := range cs {
+			if m.table.reverse(s, c, p, by, now) {
+				kept = append(kept, c)
+			}
+		}
+		if len(kept) > 0 || !claimed {
+			return kept, by == nil
+		}
+	}
+	return nil, false
 }
 
 // renamed tries the request with the names that its user may have at the
@@ -171,7 +189,7 @@ func (m *Machine) bySession(s *Sender, oneDevice bool) ([]*Client, Reason) {
 		f := &m.found[i]
 		switch {
 		case f.Other:
-			if why == NoSession {
+			if why == NoSession && f.Named {
 				why = OtherSession
 			}
 		case f.Ended:
@@ -234,17 +252,24 @@ func (m *Machine) session(s *Sender, cs []*Client, shown bool) Reason {
 	if !shown {
 		why = ReversePath
 	}
+	foreign := m.foreign(s, cs, shown)
+	if foreign {
+		why = OtherSession
+	}
 	for i := range m.found {
 		f := &m.found[i]
-		here := slices.ContainsFunc(cs, func(c *Client) bool { return c.Name == f.Client })
+		here := at(cs, f)
 		switch {
-		case f.Other && here, !f.Other && !f.Ended && f.Named && f.Accepted && !here:
+		case f.Other && f.Named && here, !f.Other && !f.Ended && f.Named && f.Accepted && !here:
 			why = OtherSession // another's at this client, or this one elsewhere
 		case f.Other || !here:
 		case f.Ended:
 			if why != OtherSession {
 				why = Ended
 			}
+		case foreign && !f.Accepted:
+			// What a visited network says of a session gives no other home a
+			// right to it.
 		case shown || m.belongs(s, f):
 			return OK
 		default:
@@ -252,6 +277,27 @@ func (m *Machine) session(s *Sender, cs []*Client, shown bool) Reason {
 		}
 	}
 	return why
+}
+
+// foreign reports whether the Acct-Session-Id, device or CUI of the request is
+// that of a session which another home has let in and which the sender does not
+// serve: a User-Name of its own gives it no right to that one.
+func (m *Machine) foreign(s *Sender, cs []*Client, shown bool) bool {
+	var own, other uint32
+	for i := range m.found {
+		switch f := &m.found[i]; {
+		case f.Ended || !f.Accepted || !at(cs, f):
+		case m.belongs(s, f):
+			own = max(own, f.At+1)
+		case f.Other || !shown:
+			other = max(other, f.At+1)
+		}
+	}
+	return other > own
+}
+
+func at(cs []*Client, f *Found) bool {
+	return slices.ContainsFunc(cs, func(c *Client) bool { return c.Name == f.Client })
 }
 
 // belongs reports whether the session is one that the sender's homes serve.

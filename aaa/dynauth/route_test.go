@@ -273,3 +273,87 @@ func TestMadeUpSession(t *testing.T) {
 		}
 	}
 }
+
+// A home reaches no session of another home's by a name, a number or a report
+// that anybody can write.
+func TestC99Disguised(t *testing.T) {
+	victim := []any{userName, "bob@a.example", sessionID, "s-1", stationID, "02-01", cui, "c-1"}
+	number := "\x00\x00\x28\xaf\x01\x11262019876543210" // 3GPP-IMSI
+	for _, tt := range []struct {
+		name   string
+		before func(r *rig)
+		q      request
+		why    Reason
+	}{
+		{"its own subscriber's number beside the name of another's user", nil,
+			fromB(userName, "bob@a.example", 26, number, operator, "1visited.example"), OtherSession},
+		{"and of one whose session is not known", nil,
+			fromB(userName, "joe@a.example", 26, number, operator, "1visited.example"), ReversePath},
+		{"the same for a session", nil,
+			fromB(userName, "bob@a.example", 26, number, sessionID, "s-1"), OtherSession},
+		{"the number is enough for a session of its own", func(r *rig) {
+			r.learn("visited", 1, userName, "alias@a.example", sessionID, "s-7")
+		}, fromB(userName, "alias@a.example", 26, number, sessionID, "s-7"), OK},
+		{"its own user on the device", nil, fromB(userName, "eve@x.b.example", stationID, "02-01", operator, "1visited.example"), OtherSession},
+		{"its own user with the CUI", nil, fromB(userName, "eve@x.b.example", cui, "c-1", operator, "1visited.example"), OtherSession},
+		{"on the device, with a session that is not there", nil,
+			fromB(userName, "eve@x.b.example", stationID, "02-01", sessionID, "s-9", operator, "1visited.example"), OtherSession},
+		{"the device is with the other home now", func(r *rig) {
+			r.now.Now += 1e9
+			r.learn("visited", 1, userName, "eve@x.b.example", stationID, "02-01")
+		}, fromB(userName, "eve@x.b.example", stationID, "02-01", operator, "1visited.example"), OK},
+		{"and by another name than it said", func(r *rig) {
+			r.now.Now += 1e9
+			r.learn("visited", 1, userName, "anonymous@x.b.example", stationID, "02-01")
+		}, fromB(userName, "eve@x.b.example", stationID, "02-01", operator, "1visited.example"), OK},
+		{"a report of the session under its user's name", func(r *rig) {
+			r.now.Now += 1e9
+			r.book.Learn(r.session("visited", 1, userName, "eve@x.b.example", sessionID, "s-1"), uint32(r.now.Now/1e9))
+		}, fromB(userName, "eve@x.b.example", sessionID, "s-1"), OtherSession},
+		{"the same without a name", func(r *rig) {
+			r.now.Now += 1e9
+			r.book.Learn(r.session("visited", 1, userName, "eve@x.b.example", sessionID, "s-1"), uint32(r.now.Now/1e9))
+		}, fromB(sessionID, "s-1"), OtherSession},
+		{"a report from elsewhere of a session that is known from a report too", func(r *rig) {
+			r.learn("visited", 0, userName, "joe@a.example", stationID, "02-05")
+			r.book.Learn(r.session("visited", 0, userName, "joe@a.example", stationID, "02-05", sessionID, "s-5"), uint32(r.now.Now/1e9))
+			r.now.Now += 1e9
+			r.book.Learn(r.session("second", 0, userName, "joe@a.example", stationID, "02-05", sessionID, "s-5"), uint32(r.now.Now/1e9))
+		}, fromA(sessionID, "s-5", stationID, "02-05"), OK},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, func(s *realm.Set, _ *Config) {
+				s.Routes = append(s.Routes, realm.Route{Realm: "imsi:26201", Index: 3, Auth: 1, Acct: 1})
+			})
+			r.learn("visited", 0, victim...)
+			if tt.before != nil {
+				tt.before(r)
+			}
+			r.send(tt.q)
+			assert.Equal(t, tt.why.String(), r.last().String())
+			if tt.why == OK {
+				r.at("visited")
+			}
+		})
+	}
+}
+
+// Homes behind one address and secret: each is bound by its own realms, and the
+// strictest says whether requests are signed.
+func TestC99SharedAddress(t *testing.T) {
+	for _, first := range []int{0, 1} {
+		r := newRig(t, func(s *realm.Set, _ *Config) {
+			s.Homes[1].Secret, s.Homes[1].DynAuth = s.Homes[0].Secret, s.Homes[0].DynAuth
+			s.Homes[0].Realms, s.Homes[1].Realms = realm.NewNames([]string{"a.example"}), realm.NewNames([]string{"*.b.example"})
+			s.Homes[first].RequireMessageAuthenticator = true
+		})
+		for _, name := range []string{"bob@a.example", "bob@x.b.example"} {
+			q := fromA(userName, name, operator, "1visited.example")
+			r.send(q)
+			assert.Equal(t, OK.String(), r.last().String(), name)
+			q.plain = true
+			r.send(q)
+			assert.Equal(t, NoMessageAuthenticator.String(), r.last().String(), name)
+		}
+	}
+}

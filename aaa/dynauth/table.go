@@ -15,9 +15,10 @@ import (
 
 // Sender is who sends from an address: homes that share it and a secret.
 type Sender struct {
-	Homes  []int32 // indexes into Set.Homes
-	Spec   *realm.Home
+	Homes  []int32     // indexes into Set.Homes
+	Spec   *realm.Home // of the first: its name and filters are those of all
 	Secret *radius.Secret
+	strict bool // a home of them must send a Message-Authenticator
 }
 
 // Client is one that takes requests.
@@ -84,10 +85,22 @@ func (t *Table) addSender(i int32) {
 		at := slices.IndexFunc(there, func(s *Sender) bool { return bytes.Equal(s.Spec.Secret, h.Secret) })
 		if at >= 0 {
 			there[at].Homes = append(there[at].Homes, i)
+			there[at].strict = there[at].strict || h.RequireMessageAuthenticator
 			continue
 		}
-		t.senders.Insert(p, append(there, &Sender{Homes: []int32{i}, Spec: h, Secret: radius.NewSecret(h.Secret)}))
+		t.senders.Insert(p, append(there, &Sender{Homes: []int32{i}, Spec: h, Secret: radius.NewSecret(h.Secret), strict: h.RequireMessageAuthenticator}))
 	}
+}
+
+// within is the sender with those of its homes only that take the realm.
+func (s *Sender) within(set *realm.Set, rlm []byte) *Sender {
+	barred := func(i int32) bool { return !set.Homes[i].Realms.Allow(rlm) }
+	if !slices.ContainsFunc(s.Homes, barred) {
+		return s
+	}
+	some := *s
+	some.Homes = slices.DeleteFunc(slices.Clone(s.Homes), barred)
+	return &some
 }
 
 // unmap turns a prefix of IPv4-mapped addresses into the IPv4 prefix it means.
@@ -130,6 +143,10 @@ func fold(operator string) string {
 func (t *Table) Clients() []*Client {
 	return slices.DeleteFunc(slices.Clone(t.clients), func(c *Client) bool { return c == nil })
 }
+
+// Takes reports whether a client takes requests: of others no session need be
+// remembered.
+func (t *Table) Takes(index int32) bool { return t.clients[index] != nil }
 
 // ClientName is the number that the Book has for a client of the configuration.
 func (t *Table) ClientName(index int32) int32 { return t.names[index] }
@@ -194,8 +211,9 @@ func (t *Table) servesNamed(s *Sender, name int32) bool {
 // reverse is the reverse-path check: whether a request for this user, coming
 // from the client, would be sent to one of the sender's homes (RFC 8559 section
 // 4.3.1). What a route asks of a request beside its name need not stand in a
-// CoA-Request: a route that is passed over for that only may be the one.
-func (t *Table) reverse(s *Sender, c *Client, p *radius.Packet, now Clock) bool {
+// CoA-Request: a route that is passed over for that only may be the one. number
+// is a 3GPP-IMSI to route by, nil: that of the name, if it has one.
+func (t *Table) reverse(s *Sender, c *Client, p *radius.Packet, number []byte, now Clock) bool {
 	name, ok := p.First(radius.UserName)
 	if !ok {
 		return false
@@ -210,10 +228,10 @@ func (t *Table) reverse(s *Sender, c *Client, p *radius.Packet, now Clock) bool 
 	if rlm != nil {
 		q.Realm = nai.Fold(&buf, rlm)
 	}
-	if q.IMSI, ok = p.Vendor(radius.Vendor3GPP, imsi); !ok {
+	if q.IMSI = number; number == nil {
 		q.IMSI, _ = nai.IMSI(user, q.Realm)
 	}
-	return c.Spec.Realms.Allow(q.Realm) && s.Spec.Realms.Allow(q.Realm) && t.routed(s, &q)
+	return c.Spec.Realms.Allow(q.Realm) && t.routed(s.within(t.Set, q.Realm), &q)
 }
 
 const imsi = 1 // of 3GPP's attributes (TS 29.061)
@@ -324,7 +342,7 @@ func (t *Table) Explain(name string, from *realm.Client, now Clock) (ways []Way)
 	}
 	for i := range t.Set.Homes {
 		h := &t.Set.Homes[i]
-		if !t.reverse(&Sender{Homes: []int32{int32(i)}, Spec: h}, c, &p, now) {
+		if !t.reverse(&Sender{Homes: []int32{int32(i)}, Spec: h}, c, &p, nil, now) {
 			continue
 		}
 		way := Way{Home: h.Name}
