@@ -47,6 +47,8 @@ func explained(s *realm.Set) {
 	add(realm.Route{Realm: "imsi:26201"})
 	add(realm.Route{Realm: "plmn:262"})
 	add(realm.Route{Realm: `realm~x[0-9]\.lab\.example`})
+	add(realm.Route{Realm: "strip.example", Rewrite: &realm.Rewrite{Strip: true}})
+	add(realm.Route{Realm: "longer.example", Rewrite: &realm.Rewrite{Realm: strings.Repeat("x", 62) + ".longer.example"}})
 	for i := range s.Routes {
 		allowed = append(allowed, s.Routes[i].Realm)
 	}
@@ -105,6 +107,11 @@ var questions = []struct {
 	{"its subscriber by name", Question{NAI: "0262019876543210@wlan.mnc001.mcc262.3gppnetwork.org"}, "forward", "", "imsi:26201", "imsi"},
 	{"a network", Question{NAI: "0262021234567890@wlan.mnc002.mcc262.3gppnetwork.org"}, "forward", "", "plmn:262", "plmn"},
 	{"an expression", Question{NAI: "a@x7.lab.example"}, "forward", "", `realm~x[0-9]\.lab\.example`, "regexp"},
+	{"nothing left of the name", Question{NAI: "@strip.example"}, "reject", "name_empty", "strip.example", "exact"},
+	{"accounting, nothing left of the name", Question{NAI: "@strip.example", Accounting: true}, "record", "name_empty", "strip.example", "exact"},
+	{"too much made of the name", Question{NAI: strings.Repeat("u", 200) + "@longer.example"}, "reject", "name_too_long", "longer.example", "exact"},
+	{"accounting, too much made of the name", Question{NAI: strings.Repeat("u", 200) + "@longer.example", Accounting: true}, "record", "name_too_long", "longer.example", "exact"},
+	{"a name that is stripped", Question{NAI: "bob@strip.example"}, "forward", "", "strip.example", "exact"},
 	{"accounting, no home enabled", Question{NAI: "bob@empty.example", Accounting: true}, "record", "no_pool", "empty.example", "exact"},
 }
 

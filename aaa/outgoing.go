@@ -246,27 +246,38 @@ func (s *Shard) rename(ex *Exchange) Reason {
 		return OK
 	}
 	was, _, _ := s.draft.Next(off)
-	name := s.routedName(ex, was.Value())
-	n := copy(s.name[:], name)
-	if to := ex.route.Rewrite; to != nil {
-		if at := bytes.LastIndexByte(name, '@'); at >= 0 && (to.Strip || to.Realm != "") {
-			n = at
-		}
-		if to.Realm != "" {
-			if n+1+len(to.Realm) > len(s.name) {
-				return ofNAI(nai.TooLong)
-			}
-			s.name[n] = '@'
-			n += 1 + copy(s.name[n+1:], to.Realm)
-		}
-	}
-	if n == 0 {
-		return ofNAI(nai.Empty) // "@realm" stripped of its realm
+	n, why := renamed(&s.name, s.routedName(ex, was.Value()), ex.route.Rewrite)
+	if why != OK {
+		return why
 	}
 	if _, ok := s.draft.Change(off, s.name[:n]); !ok {
 		return ofRadius(radius.Overflow)
 	}
 	return OK
+}
+
+// renamed writes what a route makes of a name into dst, and says why nothing
+// can be made of it: "@realm" without its realm is no name (RFC 7542 section
+// 2.2), and a longer one may be no attribute.
+func renamed(dst *[nai.MaxLen]byte, name []byte, to *realm.Rewrite) (n int, why Reason) {
+	n = copy(dst[:], name)
+	if to == nil {
+		return n, OK
+	}
+	if at := bytes.LastIndexByte(name, '@'); at >= 0 && (to.Strip || to.Realm != "") {
+		n = at
+	}
+	if to.Realm != "" {
+		if n+1+len(to.Realm) > len(dst) {
+			return 0, ofNAI(nai.TooLong)
+		}
+		dst[n] = '@'
+		n += 1 + copy(dst[n+1:], to.Realm)
+	}
+	if n == 0 {
+		return 0, ofNAI(nai.Empty)
+	}
+	return n, OK
 }
 
 // renames reports whether the home may have got another User-Name than the

@@ -17,6 +17,7 @@ import (
 type router struct {
 	fold  [nai.MaxLen]byte
 	moved [2][nai.MaxLen]byte // a decorated name without its first realms
+	sent  [nai.MaxLen]byte    // what the route makes of the name
 	query realm.Query
 	to    direction
 }
@@ -49,8 +50,9 @@ type asking struct {
 
 // decide routes a request by its name. The order is a contract: the name, what
 // the client may ask for, the route, what federations have agreed on, the
-// homes one by one, and how far the request has come. Nothing of it is asked again later, so an Exchange goes on
-// as it began whatever the clock or the configuration become.
+// homes one by one, what the route makes of the name, and how far the request
+// has come. Nothing of it is asked again later, so an Exchange goes on as it
+// began whatever the clock or the configuration become.
 //
 // hot: 0 allocs but for expressions
 func (o *router) decide(a *asking, p *radius.Packet, name []byte) *direction {
@@ -118,6 +120,11 @@ func (o *router) place(a *asking, group *realm.Group) {
 	}
 	if a.snap.fence.applies(pool, a.client) {
 		if d.barred, d.why = barred(a.snap.Homes, d.pool, d.folded, a.from); d.why != OK {
+			return
+		}
+	}
+	if to := d.route.Rewrite; to != nil && d.name != nil {
+		if _, d.why = renamed(&o.sent, d.name, to); d.why != OK {
 			return
 		}
 	}

@@ -275,9 +275,6 @@ func (v *verification) decision(name string, x *aaa.Explanation) migrate.Ours {
 			o.User = name[:at+1] + route.Rewrite.Realm
 		}
 	}
-	if o.Outcome == migrate.Forwarded && o.User == "" { // "@realm" without its realm
-		o.Outcome, o.Malformed, o.Why = migrate.Rejected, true, "the User-Name would be empty"
-	}
 	return o
 }
 
