@@ -145,7 +145,7 @@ func (h *Hub) retire(old, set *realm.Set) {
 			m[[2]string{"pool", set.Pools[i].Name}] = true
 		}
 		for i := range min(len(set.Routes), h.conf.RealmSeries) {
-			m[[2]string{"realm", set.Routes[i].Realm}] = true
+			m[[2]string{"realm", set.Routes[i].Label()}] = true
 		}
 		return m
 	}

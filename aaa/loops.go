@@ -219,15 +219,15 @@ func (s *Shard) alarm(ex *Exchange, why Reason, index int32) {
 	if hm := ex.snap.Homes.Home(index); hm != nil {
 		b.home = hm.Spec.Name
 	}
-	c, known := s.circles[b]
+	id, known := s.circles[b]
 	if !known {
 		if len(s.circles) >= maxNames {
 			clear(s.circles)
 		}
-		c = s.hub.loopSeries(b)
-		s.circles[b] = c
+		id = s.hub.loopSeries(b)
+		s.circles[b] = id
 	}
-	c.Add(1)
+	s.stats.Add(id, 1)
 	s.say(note{why: why, peer: b.client, home: b.home, from: ex.from, alarm: true})
 }
 
@@ -240,8 +240,10 @@ func (r Reason) circles() bool {
 	return false
 }
 
-func (h *Hub) loopSeries(b between) *stat.AtomicCounter {
-	return h.stats.Atomic("roamgate_loops_detected_total", "Requests that go round in a circle, by the peer that sent them and the one they were or would be sent to: our own Proxy-State, a request in flight that has come back, too many hops, or back to where it came from.",
+// loopSeries registers a pair when the first request goes round between the
+// two: there are more pairs than anybody wants to see.
+func (h *Hub) loopSeries(b between) stat.ID {
+	return h.stats.CounterSparse("roamgate_loops_detected_total", "Requests that go round in a circle, by the peer that sent them and the one they were or would be sent to: our own Proxy-State, a request in flight that has come back, too many hops, or back to where it came from; the home is empty where none is known.",
 		"client", b.client, "home", b.home)
 }
 

@@ -3,6 +3,7 @@ package aaa
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -126,6 +127,34 @@ func TestLoopAlarmNamesBothPeers(t *testing.T) {
 	assert.Empty(t, r.logs.FilterMessage("packet noted").All(), "once is enough")
 	h.answer(layeh.CodeAccessAccept)
 	r.got(first)
+	r.clean()
+}
+
+// What has been counted between two peers goes on when one of them is back, and
+// a request counts for no other.
+func TestLoopsAreCountedAcrossReloads(t *testing.T) {
+	r := newRig(t, 2, hopped(0))
+	round := func() { r.rejected(r.ask(access(atHomeExa, ttl(1)))) }
+	shown := func() (n int) {
+		r.hub.stats.EachOf("roamgate_loops_detected_total", func(labels []string, v float64) {
+			if slices.Contains(labels, "a") {
+				n += int(v)
+			}
+		})
+		return n
+	}
+	round()
+	assert.Equal(t, 1, shown())
+	first, pool := r.set.Homes[0], r.set.Pools[0]
+	r.apply(func(s *realm.Set) {
+		s.Homes[0].Name = "c"
+	})
+	assert.Zero(t, shown(), "there is no such home")
+	round()
+	assert.Equal(t, 1, r.detected("visited", "c"))
+	r.apply(func(s *realm.Set) { s.Homes[0], s.Pools[0] = first, pool })
+	round()
+	assert.Equal(t, 2, shown())
 	r.clean()
 }
 

@@ -2,6 +2,7 @@ package aaa
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -208,4 +209,23 @@ func FuzzIdentify(f *testing.F) {
 			t.Fatalf("%q became %q", in, again)
 		}
 	})
+}
+
+// What a rule has counted goes with it, by whatever name it was counted.
+func TestRealmSeriesAreRetired(t *testing.T) {
+	r := newRig(t, 1, func(s *realm.Set) { s.Routes[0].Name = "trial" })
+	counted := func() (n int) {
+		r.hub.stats.EachOf("roamgate_realm_requests_total", func(labels []string, v float64) {
+			if slices.Contains(labels, "trial") {
+				n += int(v)
+			}
+		})
+		return n
+	}
+	sent := r.ask(access("a@home.example"))
+	r.atHome(0).answer(layeh.CodeAccessAccept)
+	r.got(sent)
+	require.Equal(t, 1, counted())
+	r.apply(func(s *realm.Set) { s.Routes[0].Name = "" })
+	assert.Zero(t, counted())
 }

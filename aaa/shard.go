@@ -85,7 +85,7 @@ type Shard struct {
 	probes []probeBudget // by client.Client.Index
 	names  names
 	// circles are the peers that requests went round between.
-	circles map[between]*stat.AtomicCounter
+	circles map[between]stat.ID
 
 	traffic *traffic.Table
 
@@ -246,6 +246,7 @@ func (s *Shard) adopt() {
 		s.draining = append(s.draining, s.snap)
 	}
 	s.snap = next
+	clear(s.circles) // a series of a home that is gone counts for another some day
 	s.probes = make([]probeBudget, len(next.Set.Clients))
 	s.share.Resize(len(next.Set.Clients))
 }

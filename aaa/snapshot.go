@@ -124,6 +124,7 @@ func (h *Hub) compile(set *realm.Set) (*Snapshot, error) {
 	for i := range set.Clients {
 		s.clientIDs = append(s.clientIDs, uint32(maphash.String(h.seed, set.Clients[i].Name)))
 		s.clientStats[i] = h.clientSeries(set.Clients[i].Name)
+		h.loopSeries(between{client: set.Clients[i].Name})
 	}
 	for _, hm := range view.Legs() {
 		for int(hm.Index) >= len(s.homeStats) {
