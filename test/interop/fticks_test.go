@@ -126,8 +126,8 @@ func TestImportRadsecproxyShipped(t *testing.T) {
 		conf, err := radsecproxy.Parse(radsecproxy.Disk{}, path)
 		require.NoError(t, err)
 		_, report := radsecproxy.Import(t.Context(), conf, func(context.Context, string) ([]netip.Addr, error) { return nil, os.ErrNotExist })
-		for _, d := range report.Directives { // the example has a realm whose server is not there
-			assert.True(t, d.Fate != migrate.Unmapped || strings.Contains(d.Text, "radsecproxy leaves the realm out"), "%v", d)
+		for _, d := range report.Directives {
+			assert.NotEqual(t, migrate.Unmapped, d.Fate, "%v", d)
 		}
 		dir := filepath.Join(t.TempDir(), "hub")
 		for _, args := range [][]string{{"import", "radsecproxy", path, "--to", dir}, {"check", "--config", filepath.Join(dir, "roamgate.yaml")}} {

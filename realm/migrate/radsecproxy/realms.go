@@ -44,7 +44,7 @@ func (i *importer) writeRealms() {
 	var before []route
 	for _, r := range i.realms {
 		if !slices.Contains(live, r) {
-			i.leaveRealm(r, r.why(live))
+			i.voidRealm(r, r.why(live))
 			continue
 		}
 		i.writeRealm(list, r, &before)
@@ -66,6 +66,16 @@ func (r *realmConf) why(live []*realmConf) string {
 	return r.dead
 }
 
+// voidRealm leaves out a realm that counts for nothing to the original either:
+// to write none is to say the same, so its lines are mapped.
+func (i *importer) voidRealm(r *realmConf, why string) {
+	i.report.Note(r.pos, "without-effect", "realm %s is left out: %s", r.name, why)
+	i.report.Map(r.pos, "realm "+r.name, "left out: %s", why)
+	for n := range r.opts {
+		i.mapped(r.block, &r.opts[n], "left out with its realm")
+	}
+}
+
 // leaveRealm names a realm that is not written.
 func (i *importer) leaveRealm(r *realmConf, why string) {
 	i.report.Leave(r.pos, "realm "+r.name, "%s", why)
@@ -83,7 +93,7 @@ func (i *importer) writeRealm(list *migrate.Node, r *realmConf, before *[]route)
 	for _, b := range *before {
 		switch {
 		case r.exact != "" && b.exact == r.exact || b.pattern == r.pattern:
-			i.leaveRealm(r, "never reached: realm "+b.name+" stands in front, "+migrate.At(b.pos))
+			i.voidRealm(r, "never reached: realm "+b.name+" stands in front, "+migrate.At(b.pos))
 			return
 		case b.text != "" && b.target != this.target && r.exact != "" && hides == "" && b.expr.MayMatchEnd("@"+r.exact):
 			hides = b.name
