@@ -267,7 +267,10 @@ func (w *Watcher) finish(result Result, ps Problems) {
 		s.Generation++
 		s.Hash = w.current.Hash
 		s.Success = s.Attempt
-	case Unchanged, Held:
+	case Unchanged:
+		s.Hash = w.current.Hash
+		s.Success = s.Attempt
+	case Held:
 		s.Success = s.Attempt
 	}
 	w.status.Store(&s)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -40,7 +41,11 @@ func Begin(o Options, now time.Time) (*Beginning, error) {
 		b.disk = hashOf(files)
 	}
 	last := log.last()
-	if last == nil || !o.Manual && !keeps(last, b.disk, now) {
+	lost := log.newest()
+	if lost != nil && last == nil && o.Manual {
+		return nil, fmt.Errorf("what was in use cannot be read (routing.apply: auto would take the files as they are): %s: %s", filepath.Join(o.History, lost.Path), lost.Text)
+	}
+	if last == nil || !o.Manual && !log.keeps(b.disk) {
 		return b.fromDisk(o, files, ps, last, now), nil
 	}
 	h, why := last.Hash, ""
@@ -67,6 +72,9 @@ func Begin(o Options, now time.Time) (*Beginning, error) {
 	case err == nil:
 		if b.held = b.disk != h; b.held {
 			b.Why = strings.TrimPrefix(why+": version "+h.String()+" of the history is in use", ": ")
+		}
+		if lost != nil {
+			b.Why = strings.TrimPrefix(b.Why+"; what was in use last cannot be read ("+lost.Path+": "+lost.Text+"): version "+h.String()+" was before it", "; ")
 		}
 		return b, nil
 	case o.Manual:
@@ -95,12 +103,29 @@ func (b *Beginning) version(o Options, h Hash, disk file.Texts) error {
 }
 
 // keeps reports whether in automatic mode something else than the files on
-// disk is to be used, or they are on trial.
-func keeps(last *Entry, disk Hash, now time.Time) bool {
-	if last.onTrial() {
+// disk is to be used, or they are on trial. Who goes back twice has left two
+// versions.
+func (l *Log) keeps(disk Hash) bool {
+	if last := l.last(); last.onTrial() {
 		return disk == last.Hash
 	}
-	return last.How.back() && disk == last.Left
+	for i := len(l.Entries) - 1; i >= 0 && l.Entries[i].How.back(); i-- {
+		if disk == l.Entries[i].Left {
+			return true
+		}
+	}
+	return false
+}
+
+// newest is a damaged entry behind all that can be read.
+func (l *Log) newest() *Damage {
+	for i := range l.Damaged {
+		n, ok := l.Damaged[i].number()
+		if last := l.last(); ok && (last == nil || n > last.Number) {
+			return &l.Damaged[i]
+		}
+	}
+	return nil
 }
 
 func (b *Beginning) fromDisk(o Options, files file.Texts, ps file.Problems, last *Entry, now time.Time) *Beginning {

@@ -71,6 +71,7 @@ type Control struct {
 	opt   Options
 	state atomic.Pointer[State]
 
+	orders  sync.Mutex // held from reading the files to taking them
 	mu      sync.Mutex // guards what follows, and the Store
 	running atomic.Pointer[realm.Set]
 	base    *realm.Set // of the Trial, in case it cannot be loaded any more
@@ -107,6 +108,10 @@ func (c *Control) Found(set *realm.Set, change file.Change, files file.Texts, no
 	defer c.publish()
 	held := c.now.Held && c.now.Disk == Hash(set.Hash)
 	c.now.Disk, c.now.Held = Hash(set.Hash), held
+	if c.now.Hash == c.now.Disk && file.Diff(c.Running(), set).Empty() {
+		c.waits = false // a command was faster
+		return true, nil
+	}
 	if c.waits = c.now.Manual || held; c.waits {
 		return false, nil
 	}
@@ -121,8 +126,9 @@ func (c *Control) Found(set *realm.Set, change file.Change, files file.Texts, no
 func (c *Control) Looked(st file.Status) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if st.Result == file.Unchanged || st.Result == file.Applied {
-		c.now.Disk, c.waits = c.now.Hash, false
+	if st.Result == file.Unchanged {
+		// What was in use then may have been left since.
+		c.now.Disk, c.waits = st.Hash, false
 	}
 	c.publish()
 }
@@ -220,6 +226,9 @@ func (c *Control) Apply(ctx context.Context, o Order, now time.Time) (Outcome, e
 	if err := o.check(); err != nil {
 		return Outcome{}, err
 	}
+	// The files that were read last are to be taken last.
+	c.orders.Lock()
+	defer c.orders.Unlock()
 	files, ps := file.ReadSteady(ctx, c.opt.Dir)
 	if ps.Failed() {
 		return Outcome{Result: Refused, Problems: ps}, nil
@@ -240,6 +249,9 @@ func (c *Control) Apply(ctx context.Context, o Order, now time.Time) (Outcome, e
 		out, err := c.again(o, now)
 		out.Problems = ps
 		return out, err
+	}
+	if c.lastGood() == Hash(set.Hash) && (o.Confirm > 0 || o.Guard > 0) {
+		return Outcome{}, errNoWayBack
 	}
 	e := Entry{Time: now, How: Applied, Who: o.Who, Comment: o.Comment, Change: change.String(), Guard: o.Guard}
 	if err := c.trial(&e, o, c.lastGood(), now); err != nil {
@@ -264,9 +276,17 @@ func (c *Control) again(o Order, now time.Time) (Outcome, error) {
 		}
 		return c.outcome(Same), nil
 	}
-	base := c.now.Trial.Base
-	if last := c.opt.Store.Last(); base.IsZero() && last != nil && last.How == Auto && last.Hash == c.now.Hash {
+	base, kept := c.now.Trial.Base, c.base
+	if last := c.opt.Store.Last(); base.IsZero() && last != nil && last.How == Auto && last.Hash == c.now.Hash && last.Left != last.Hash {
 		base = last.Left // the Watcher was faster than the operator
+		set, ps, err := c.load(base)
+		if err == nil {
+			err = ps.Err()
+		}
+		if err != nil {
+			return Outcome{}, fmt.Errorf("there is no way back: %w", err)
+		}
+		kept = set
 	}
 	if base.IsZero() {
 		return Outcome{}, errors.New("the files are in use already: there is nothing to confirm")
@@ -275,7 +295,6 @@ func (c *Control) again(o Order, now time.Time) (Outcome, error) {
 	if err := c.trial(&e, o, base, now); err != nil {
 		return Outcome{}, err
 	}
-	kept := c.base
 	if _, err := c.opt.Store.Append(e); err != nil {
 		return Outcome{}, err
 	}
@@ -296,6 +315,10 @@ func (o *Order) check() error {
 	}
 	return nil
 }
+
+// errNoWayBack refuses a trial that could only end where it began: the history
+// has no secrets.
+var errNoWayBack = errors.New("only secrets have changed, which the history does not keep: there is nothing to go back to, apply them without a trial")
 
 // lastGood is where a trial is left for.
 func (c *Control) lastGood() Hash {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/roamgate/roamgate/realm/file"
 )
 
 func (h *hub) hows() (hows []How) {
@@ -193,6 +195,104 @@ func TestFoundDuringATrial(t *testing.T) {
 	assert.Equal(t, "d", h.runs())
 	h.pass(2 * time.Second)
 	assert.Equal(t, "a", h.runs())
+}
+
+// Who goes back twice does not get what was left first by a restart.
+func TestLeftTwiceAndRestarted(t *testing.T) {
+	h := newHub(t, t.TempDir(), false)
+	h.edit("b")
+	h.look()
+	h.edit("c")
+	h.look()
+	for _, back := range []string{"1", "3"} { // to b, and on to a; the files are still c
+		_, err := h.ctl.Rollback(back, "", "", h.now)
+		require.NoError(t, err)
+		h.now = h.now.Add(time.Minute)
+	}
+	h.restart()
+	assert.Equal(t, "a", h.runs())
+	assert.True(t, h.ctl.State().Held)
+}
+
+// A Watcher that has compiled what a command took meanwhile takes nothing.
+func TestFoundAfterApply(t *testing.T) {
+	h := newHub(t, t.TempDir(), false)
+	h.edit("b")
+	files, _ := file.ReadTexts(h.path("realms"))
+	set, ps := files.Load(h.path("realms"), nil)
+	require.NoError(t, ps.Err())
+	h.apply(Order{Confirm: time.Minute})
+	taken, err := h.ctl.Found(set, file.Diff(nil, set), files, h.now)
+	require.NoError(t, err)
+	assert.True(t, taken)
+	assert.Equal(t, []How{Start, Applied}, h.hows())
+	assert.Len(t, h.uses, 1)
+	h.pass(2 * time.Minute)
+	assert.Equal(t, "a", h.runs())
+}
+
+// What a Watcher found in use may have been left before it says so.
+func TestLookedAfterRollback(t *testing.T) {
+	h := newHub(t, t.TempDir(), false)
+	h.edit("b")
+	h.look()
+	b := h.ctl.State().Hash
+	_, err := h.ctl.Rollback("1", "", "", h.now)
+	require.NoError(t, err)
+	for _, result := range []file.Result{file.Applied, file.Unchanged} {
+		h.ctl.Looked(file.Status{Result: result, Hash: b})
+		st := h.ctl.State()
+		assert.Equal(t, b, st.Disk)
+		assert.True(t, st.Waiting && st.Held, "the files are still those that were left")
+	}
+}
+
+// A trial that would end where it began is refused.
+func TestNoTrialWithoutAWayBack(t *testing.T) {
+	h := newHub(t, t.TempDir(), true)
+	h.put(map[string]string{"secret": "fedcba9876543210"})
+	_, err := h.ctl.Apply(t.Context(), Order{Confirm: time.Minute}, h.now)
+	require.ErrorIs(t, err, errNoWayBack)
+	assert.Equal(t, "0123456789abcdef", string(h.ctl.Running().Clients[0].Secret))
+	assert.Equal(t, Taken, h.apply(Order{}).Result)
+
+	h = newHub(t, t.TempDir(), false)
+	h.edit("b")
+	h.look()
+	h.put(map[string]string{"secret": "fedcba9876543210"})
+	h.look()
+	_, err = h.ctl.Apply(t.Context(), Order{Confirm: time.Minute}, h.now)
+	require.ErrorContains(t, err, "there is nothing to confirm")
+
+	h = newHub(t, t.TempDir(), false)
+	base := h.ctl.State().Hash
+	h.edit("b")
+	h.look()
+	require.NoError(t, os.RemoveAll(h.dir()+"/"+versionsDir+"/"+base.Whole()))
+	_, err = h.ctl.Apply(t.Context(), Order{Confirm: time.Minute}, h.now)
+	require.ErrorContains(t, err, "there is no way back: reading version "+base.String())
+	st := h.ctl.State()
+	assert.False(t, st.Trial.On())
+}
+
+// In manual mode damage never puts files into use that nobody has applied.
+func TestManualWithADamagedHistory(t *testing.T) {
+	h := newHub(t, t.TempDir(), true)
+	h.edit("b")
+	h.apply(Order{})
+	h.edit("c")
+	h.stop()
+	newest := h.dir() + "/" + entriesDir + "/" + nameOf(2)
+	require.NoError(t, os.WriteFile(newest, nil, 0o600))
+	h.start()
+	assert.Equal(t, "a", h.runs())
+	assert.Contains(t, h.begin.Why, "; what was in use last cannot be read (entries/000000002.json: it is no entry: EOF): version ")
+	h.stop()
+	require.NoError(t, os.WriteFile(h.dir()+"/"+entriesDir+"/"+nameOf(1), nil, 0o600))
+	assert.ErrorContains(t, h.tryStart(), "what was in use cannot be read (routing.apply: auto would take the files as they are): ")
+	h.manual = false
+	h.start()
+	assert.Equal(t, "c", h.runs())
 }
 
 // A reload that somebody asks for takes files that were left.

@@ -143,7 +143,7 @@ func (h *hub) look() (taken bool) {
 	require.NoError(h.t, ps.Err())
 	change := file.Diff(h.ctl.Running(), set)
 	if change.Empty() && set.Hash == h.ctl.Running().Hash {
-		h.ctl.Looked(file.Status{Result: file.Unchanged})
+		h.ctl.Looked(file.Status{Result: file.Unchanged, Hash: set.Hash})
 		return false
 	}
 	taken, err := h.ctl.Found(set, change, files, h.now)

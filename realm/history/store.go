@@ -36,6 +36,9 @@ type Damage struct {
 	Text string `json:"text"`
 }
 
+// number is that of a damaged entry, false for what never was one.
+func (d *Damage) number() (int, bool) { return numberOf(filepath.Base(d.Path)) }
+
 // Log is what a directory tells.
 type Log struct {
 	Entries []Entry  `json:"entries"` // the oldest first
@@ -248,10 +251,11 @@ func (s *Store) tidy() {
 		}
 		s.log.Entries = slices.Clone(s.log.Entries[over:])
 		s.log.Damaged = slices.DeleteFunc(slices.Clone(s.log.Damaged), func(d Damage) bool {
-			n, ok := numberOf(filepath.Base(d.Path))
+			n, ok := d.number()
 			return ok && n < s.log.Entries[0].Number && os.Remove(filepath.Join(s.dir, d.Path)) == nil
 		})
 	}
+	damaged := slices.ContainsFunc(s.log.Damaged, func(d Damage) bool { _, ok := d.number(); return ok })
 	named := map[string]bool{}
 	for i := range s.log.Entries {
 		e := &s.log.Entries[i]
@@ -263,7 +267,7 @@ func (s *Store) tidy() {
 			var h Hash
 			stale := strings.HasPrefix(f.Name(), unfinished)
 			// A damaged entry may name any version: nothing is thrown away then.
-			if h.UnmarshalText([]byte(f.Name())) == nil && dir != entries && len(s.log.Damaged) == 0 {
+			if h.UnmarshalText([]byte(f.Name())) == nil && dir != entries && !damaged {
 				stale = stale || !named[f.Name()]
 			}
 			if stale {

@@ -211,6 +211,20 @@ func TestDamageGrowsOld(t *testing.T) {
 	assert.NoFileExists(t, filepath.Join(dir, entriesDir, nameOf(1)))
 }
 
+// A file that never was an entry does not keep versions for ever.
+func TestForeignFilesKeepNothing(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, open(t, dir, 2).Close())
+	require.NoError(t, os.WriteFile(filepath.Join(dir, entriesDir, "notes.txt"), nil, 0o600))
+	s := open(t, dir, 2)
+	for _, name := range []string{"a", "b", "c"} {
+		add(t, s, name)
+	}
+	found, err := os.ReadDir(filepath.Join(dir, versionsDir))
+	require.NoError(t, err)
+	assert.Len(t, found, 2)
+}
+
 func TestOpenSaysWhyNot(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(path, nil, 0o600))
