@@ -151,7 +151,7 @@ func TestUsageMistakes(t *testing.T) {
 		{"which letter", "records dead drop", `NUMBER or --all is wanted; roamgate records dead drop --help says more`},
 		{"no profile", "policy set device imsi:262011234567890", `--profile NAME or --delete is needed; roamgate policy set device --help says more`},
 		{"nothing to set", "policy set profile", `a FILE or --delete NAME is needed; roamgate policy set profile --help says more`},
-		{"format", "check --format xml", `--format "xml" is not known: text or json`},
+		{"format", "check --format xml", `--format "xml" is not known: text, json, github or sarif`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := command(strings.Fields(tc.args)...)

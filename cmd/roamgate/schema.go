@@ -39,8 +39,8 @@ func schemaCommand() *cobra.Command {
 		Long: `Print the JSON Schema (2020-12) of the routing files (the default), of the
 main configuration, of the device policy or of tests of routes. Editors
 complete keys with it and mark what is wrong while you type; what depends on
-other files only check knows. In Visual Studio Code and others with the YAML language server, put
-this in the first line of a file:
+other files only check knows. In Visual Studio Code and others with the YAML
+language server, put this in the first line of a file:
 
   # yaml-language-server: $schema=routing.schema.json`,
 		Example:   "  roamgate schema > routing.schema.json\n  roamgate schema hub > roamgate.schema.json",
