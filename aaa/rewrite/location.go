@@ -31,9 +31,10 @@ var (
 		{Place: realm.PlaceVendorSub, Type: radius.VendorSpecific, Vendor: radius.Vendor3GPP, Sub: tgppUserLocation},
 		{Place: realm.PlaceVendorSub, Type: radius.VendorSpecific, Vendor: radius.Vendor3GPP, Sub: tgppLocationTime},
 	}}
-	allPlaces = step{types: stripped, inner: append([]realm.Attribute{
+	place = step{inner: []realm.Attribute{
 		{Place: realm.PlaceVendorSub, Type: radius.VendorSpecific, Vendor: radius.VendorWISPr, Sub: wisprLocationID},
-	}, places.inner...)}
+	}}
+	allPlaces = step{types: stripped, inner: append(append([]realm.Attribute(nil), place.inner...), places.inner...)}
 )
 
 func typesOf(types ...radius.Type) (d radius.Drop) {
@@ -197,17 +198,19 @@ func coarser(v, bits uint64) uint64 {
 // blurID leaves the countries of a WISPr-Location-ID, such as
 // "isocc=us,cc=1,ac=408,network=ACME_Airport".
 func (d *Draft) blurID() (changed int) {
-	id := realm.Attribute{Place: realm.PlaceVendorSub, Type: radius.VendorSpecific, Vendor: radius.VendorWISPr, Sub: wisprLocationID}
 	for off := d.Find(radius.VendorSpecific, radius.HeaderLen); off != 0; {
 		size := int(d.b[off+1])
 		next := off + size
-		if hasSub(d.b[off:next], &id) {
-			stays := blurIDs(d.b[off:next])
-			if stays < size {
-				changed++
-				d.splice(off+stays, size-stays, nil)
-				next = off + stays
-			}
+		stays := size
+		if raw := d.b[off:next]; hasSub(raw, &place.inner[0]) {
+			stays = blurIDs(raw)
+		} else {
+			stays = place.insideVendor(raw, false, new(int)) // all of one that cannot be shortened
+		}
+		if stays < size {
+			changed++
+			d.splice(off+stays, size-stays, nil)
+			next = off + stays
 		}
 		off = d.Find(radius.VendorSpecific, next)
 	}

@@ -242,8 +242,9 @@ func (s *step) inside(raw []byte, before fragment, last *fragment, keep bool, ch
 
 const moreFragments = 0x80
 
-// insideVendor is inside for a Vendor-Specific attribute. One that is no clean
-// row of sub-attributes has none of those that a rule names.
+// insideVendor is inside for a Vendor-Specific attribute. Of one that is no clean
+// row of sub-attributes nothing is taken out: it goes as a whole where what a
+// rule names can be read in it, as a NAS may read it too.
 func (s *step) insideVendor(raw []byte, keep bool, changed *int) int {
 	if len(raw) < 2+4 {
 		if keep {
@@ -267,7 +268,7 @@ func (s *step) insideVendor(raw []byte, keep bool, changed *int) int {
 	}
 	subs, clean := rowOf(raw)
 	switch {
-	case keep && (!some || !clean):
+	case keep && (!some || !clean), some && !clean && s.meets(vendor, raw[6:]):
 		return 0
 	case !some || !clean:
 		return len(raw)
@@ -298,6 +299,18 @@ func (s *step) namesSub(vendor uint32, sub byte) bool {
 		}
 	}
 	return false
+}
+
+// meets reports whether a sub-attribute that the step names stands at the
+// beginning of a row, as far as that can be read.
+func (s *step) meets(vendor uint32, row []byte) bool {
+	for len(row) > 0 && !s.namesSub(vendor, row[0]) {
+		if len(row) < 2 || row[1] < 2 || int(row[1]) > len(row) {
+			return false
+		}
+		row = row[row[1]:]
+	}
+	return len(row) > 0
 }
 
 // rowOf returns the sub-attributes of a Vendor-Specific attribute in the layout

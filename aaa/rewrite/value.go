@@ -78,9 +78,6 @@ func (d *Draft) removeOne(a *realm.Attribute) int {
 	if a.Place == realm.PlacePlain {
 		return d.Remove(a.Type)
 	}
-	if !d.has(a) {
-		return 0
-	}
 	var one [1]realm.Attribute
 	one[0] = *a
 	s := step{inner: one[:]}
