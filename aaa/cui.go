@@ -48,11 +48,12 @@ func newIssuer(identity []byte) issuer {
 	return i
 }
 
-// issue makes the attribute for a user of a realm at a visited network, nil for
-// a user that stands for many. It is good until the next one.
+// issue makes the attribute for a user of a realm at a visited network, which
+// may be one behind another, nil for a user that stands for many. It is good
+// until the next one.
 //
 // hot: 0 allocs
-func (i *issuer) issue(user, rlm, visited []byte) []byte {
+func (i *issuer) issue(user, rlm, visited, behind []byte) []byte {
 	if isAnonymous(user) {
 		return nil
 	}
@@ -64,6 +65,11 @@ func (i *issuer) issue(user, rlm, visited []byte) []byte {
 	i.mac.Write(i.out[:1])
 	i.mac.Write(nai.Fold(&i.rlm, rlm))
 	i.mac.Write(visited)
+	if behind != nil {
+		i.out[0] = 0 // where the one in front ends
+		i.mac.Write(i.out[:1])
+		i.mac.Write(nai.Fold(&i.rlm, behind))
+	}
 	sum := i.mac.Sum(i.sum[:0])
 	i.out[0], i.out[1] = byte(radius.ChargeableUserID), 2+cuiLen
 	base64.RawURLEncoding.Encode(i.out[2:], sum[:cuiLen/4*3])
@@ -102,7 +108,13 @@ func (s *Shard) issueCUI(ex *Exchange, p *radius.Packet, extra []byte) []byte {
 	if len(visited) == 0 {
 		visited = v.vars[realm.VarClient]
 	}
-	cui := s.issuer.issue(user, rlm, visited)
+	// Behind a federation are many networks, and none gets another's CUI by
+	// calling itself so, as what the client is called counts too.
+	behind, _ := req.First(radius.OperatorName)
+	if len(behind) > nai.MaxLen || realm.OperatorIs(v.spec.Operator, behind) {
+		behind = nil
+	}
+	cui := s.issuer.issue(user, rlm, visited, behind)
 	if cui == nil {
 		return extra
 	}

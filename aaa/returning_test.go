@@ -219,13 +219,37 @@ func TestC58CUIIsOfTheUser(t *testing.T) {
 	assert.Len(t, seen, 1)
 }
 
+// C58: networks behind one client are told apart by their Operator-Name, and none
+// gets the CUI of another client's by taking its name.
+func TestC58CUIBehindAFederation(t *testing.T) {
+	of := func(client string, edits ...edit) string {
+		r := newRig(t, 1, func(s *realm.Set) {
+			issues(s)
+			s.Clients[0].Operator = client
+		})
+		sent := r.ask(access("bob@home.example", append(edits, with(cuiType, "\x00"))...))
+		r.atHome(0).answer(layeh.CodeAccessAccept)
+		got := values(r.got(sent), cuiType)
+		require.Len(t, got, 1)
+		return got[0]
+	}
+	own := of("1fed.example")
+	assert.Equal(t, own, of("1fed.example", with(126, "1Fed.Example")))
+	x, y := of("1fed.example", with(126, "1x.fed.example")), of("1fed.example", with(126, "1y.fed.example"))
+	assert.NotEqual(t, x, y)
+	assert.NotEqual(t, own, x)
+	assert.Equal(t, x, of("1fed.example", with(126, "1X.fed.example")), "names have no case")
+	assert.NotEqual(t, x, of("1x.fed.example"))
+	assert.NotEqual(t, own, of("1other.example", with(126, "1fed.example")))
+}
+
 // C58: a user cannot choose a name that gives the CUI of another one by moving
 // octets from one part to the next.
 func TestC58PartsAreApart(t *testing.T) {
 	i := newIssuer([]byte("0123456789abcdef"))
 	seen := map[string]bool{}
 	for _, parts := range [][3]string{{"a", "bc", "d"}, {"ab", "c", "d"}, {"a", "b", "cd"}, {"abc", "", "d"}, {"a@b", "c", "d"}, {"\x01", "b", "x"}} {
-		cui := string(i.issue([]byte(parts[0]), []byte(parts[1]), []byte(parts[2])))
+		cui := string(i.issue([]byte(parts[0]), []byte(parts[1]), []byte(parts[2]), nil))
 		assert.Len(t, cui, 2+cuiLen)
 		assert.False(t, seen[cui], parts)
 		seen[cui] = true
