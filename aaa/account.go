@@ -261,8 +261,11 @@ func (ex *Exchange) fate() fate {
 		return fateBusy
 	case HomesDown, NoPool, NoRoute:
 		return fateDown
-	case RealmSilent:
+	case RealmSilent, OperatorNameMismatch:
 		return fateHeld
+	}
+	if ex.why.ofName() {
+		return fateHeld // it was not sent, which says nothing of the homes
 	}
 	return fateSilent
 }

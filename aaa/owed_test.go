@@ -135,6 +135,37 @@ func TestOwedStays(t *testing.T) {
 	}
 }
 
+// What this configuration makes of a request says nothing of the homes: such a
+// record waits, and those behind it are sent as fast as before.
+func TestOwedByItsName(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(s *realm.Set)
+	}{
+		{"nothing is left of it", func(s *realm.Set) { s.Routes[0].Rewrite = &realm.Rewrite{Strip: true} }},
+		{"its client may not name that operator any more", func(s *realm.Set) { s.Clients[0].OperatorName = realm.OperatorCheck }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, 1, func(s *realm.Set) { s.Routes[0].Acknowledge = realm.AcknowledgeDurable })
+			r.report(acctStop("@home.example", "s", with(126, "1other.example")))
+			r.recorded(1)
+			r.pass(31 * time.Second)
+			r.unheardAt(0)
+			r.apply(tt.change)
+			assert.Equal(t, 1, r.forwardOwed())
+			r.quietHome(0)
+			r.settleDown()
+			assert.Equal(t, 1, r.owed())
+			require.NoError(t, r.hub.settleOwed(r.now))
+			require.NotEmpty(t, r.hub.later.lanes)
+			for _, on := range r.hub.later.lanes {
+				assert.Equal(t, firstLimit, on.limit)
+			}
+			r.clean()
+		})
+	}
+}
+
 // What is no record does not stand in the way of the others.
 func TestOwedGarbage(t *testing.T) {
 	r := newRigOf(t, setup{homes: 1, conf: func(c *Config) { c.InFlight = 4096 }})

@@ -186,6 +186,10 @@ func ofDevice(r device.Reason) Reason { return deviceReasons + Reason(r) }
 // another time would change nothing.
 func (r Reason) ofPacket() bool { return r >= radiusReasons && r < naiReasons }
 
+// ofName says whether the User-Name is the reason, with what this configuration
+// makes of it.
+func (r Reason) ofName() bool { return r >= naiReasons && r < deviceReasons }
+
 // Text is what a refused user's own network may read in Reply-Message: kind
 // words, no detail that helps an attacker.
 func (r Reason) Text() string {
