@@ -124,6 +124,25 @@ func TestC105Names(t *testing.T) {
 	}
 }
 
+// TestC105NFC (C105): a realm is found in whichever form its characters are
+// written, on either side, and the home gets the octets that came.
+func TestC105NFC(t *testing.T) {
+	composed, apart := "b\u00fccher.example", "bu\u0308cher.example"
+	r := newRig(t, 1, func(s *realm.Set) {
+		s.Routes = append(s.Routes, realm.Route{Realm: composed, Index: 4})
+		s.Clients[0].Realms = realm.NewNames([]string{composed})
+	})
+	for _, name := range []string{"bob@" + composed, "bob@" + apart, "bob@B" + apart[1:]} {
+		sent := r.ask(access(name))
+		h := r.atHome(0)
+		assert.Equal(t, []string{name}, values(h.Packet, rfc2865.UserName_Type))
+		h.answer(layeh.CodeAccessAccept)
+		r.got(sent)
+		assert.Equal(t, composed, r.hub.Explain(Question{NAI: name, NASPortType: -1, RATType: -1}).Realm)
+	}
+	r.clean()
+}
+
 // TestC106Decorated (C106): a decorated name in a realm of ours goes on as the
 // name it stands for, and is given back as it came; in another's it passes.
 func TestC106Decorated(t *testing.T) {

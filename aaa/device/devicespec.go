@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/roamgate/roamgate/pkg/nai"
 )
 
 // DeviceSpec is a device as operators write it: exactly one of IMSI, MAC, CUI
@@ -112,15 +114,14 @@ func (d *DeviceSpec) nai() ([]byte, []FieldError) {
 	return appendNAI(nil, []byte(user), fold(realm)), nil
 }
 
-// fold lowers ASCII letters, as pkg/nai does for lookup.
+// fold makes a realm what a device is looked up by. One that is longer than a
+// User-Name is nobody's.
 func fold(s string) []byte {
-	b := []byte(s)
-	for i, c := range b {
-		if c >= 'A' && c <= 'Z' {
-			b[i] = c + 'a' - 'A'
-		}
+	var buf [nai.MaxLen]byte
+	if b := nai.Fold(&buf, []byte(s)); b != nil {
+		return b
 	}
-	return b
+	return []byte(s)
 }
 
 func (d *DeviceSpec) value(version uint64) value {

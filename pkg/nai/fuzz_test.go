@@ -43,8 +43,13 @@ func FuzzSplit(f *testing.F) {
 func checkFolded(t *testing.T, user, realm []byte) {
 	var buf, again [nai.MaxLen]byte
 	folded := nai.Fold(&buf, realm)
-	if !bytes.Equal(nai.Fold(&again, folded), folded) || len(folded) != len(realm) {
+	if !bytes.Equal(nai.Fold(&again, folded), folded) || (len(folded) == 0) != (len(realm) == 0) {
 		t.Fatalf("folding %q twice differs", realm)
+	}
+	if len(folded) > 0 {
+		if _, same, why := nai.Split(append([]byte("a@"), folded...)); why != nai.NoDot && (why != nai.OK || !bytes.Equal(same, folded)) && len(folded) <= nai.MaxLen-2 {
+			t.Fatalf("%q is folded to %q, which is no realm: %s", realm, folded, why)
+		}
 	}
 	imsi, ok := nai.IMSI(user, folded)
 	if !ok {

@@ -5,22 +5,24 @@
 // In the packet walk it stands between the integrity check and the routing
 // table. It never changes an octet that is forwarded: slices handed out point
 // into the input, Fold writes to an array of its caller, and only what is
-// looked up is folded. No function allocates, keeps state or does I/O; all are
-// safe for concurrent use.
+// looked up is folded. No function keeps state or does I/O, and none allocates
+// but Fold for a realm beyond ASCII; all are safe for concurrent use.
 //
 // The octets come from a stranger's device. A realm that passes Split is a row
 // of labels of letters, digits and hyphens and nothing else: it can be pasted
 // into a DNS name, a key or a log line without harm. The part in front of the
 // realm is the home's business: it is free of control characters, no more.
 //
-// Normalisation (NFC) and A-labels are the affair of realm/discovery, decorated
-// names are reported but not rewritten.
+// A-labels and U-labels are not made of each other, and decorated names are
+// reported but not rewritten.
 package nai
 
 import (
 	"bytes"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // MaxLen is the number of octets a User-Name can carry.
@@ -248,18 +250,41 @@ var classOf = func() (of [256]class) {
 	return of
 }()
 
-// Fold writes realm with ASCII letters in lower case to dst and returns it, for
-// looking up only. A realm longer than dst gives nil. hot: 0 allocs
+// Fold writes realm with ASCII letters in lower case, and in NFC (RFC 7542
+// section 2.6), to dst and returns it, for looking up only. A realm longer than
+// dst gives nil; one that NFC makes longer than dst is not normalised. hot: 0
+// allocs but for what is beyond ASCII
 func Fold(dst *[MaxLen]byte, realm []byte) []byte {
 	if len(realm) > len(dst) {
 		return nil
 	}
 	out := dst[:len(realm)]
+	wide := byte(0)
 	for i, c := range realm {
+		wide |= c
 		if 'A' <= c && c <= 'Z' {
 			c += 'a' - 'A'
 		}
 		out[i] = c
 	}
+	if wide >= utf8.RuneSelf {
+		return foldWide(dst, realm, out)
+	}
 	return out
+}
+
+// foldWide folds what is beyond ASCII; lower is the realm in lower case. It is
+// normalised before and after, because a letter and its mark may be one
+// character in one case only.
+func foldWide(dst *[MaxLen]byte, realm, lower []byte) []byte {
+	text := norm.NFC.Bytes(bytes.Clone(realm)) // a copy, or dst had to live on the heap
+	for i, c := range text {
+		if 'A' <= c && c <= 'Z' {
+			text[i] += 'a' - 'A'
+		}
+	}
+	if text = norm.NFC.Bytes(text); len(text) > len(dst) {
+		return lower
+	}
+	return dst[:copy(dst[:], text)]
 }

@@ -109,6 +109,25 @@ func TestFold(t *testing.T) {
 	assert.Nil(t, nai.Fold(&buf, make([]byte, 254)))
 }
 
+// TestC105NFC (C105): what is looked up is in NFC, whichever of two equal texts
+// a device sends.
+func TestC105NFC(t *testing.T) {
+	growing := strings.Repeat("\u0958", 60) // of 3 octets, in NFC of 6
+	for _, tt := range []struct{ name, in, want string }{
+		{"composed", "B\u00fccher.Example", "b\u00fccher.example"},
+		{"decomposed", "Bu\u0308cher.Example", "b\u00fccher.example"},
+		{"capital, composed", "\u00c5re.example", "\u00c5re.example"},
+		{"capital, decomposed", "A\u030are.example", "\u00c5re.example"},
+		{"marks in another order", "q\u0307\u0323.example", "q\u0323\u0307.example"},
+		{"one character for an ASCII letter", "\u212ae.example", "ke.example"},
+		{"composed in lower case only", "J\u030c.example", "\u01f0.example"},
+		{"no room", growing + ".Example", growing + ".example"},
+	} {
+		var buf [nai.MaxLen]byte
+		assert.Equal(t, tt.want, string(nai.Fold(&buf, []byte(tt.in))), tt.name)
+	}
+}
+
 // subscriber is what a phone sends from a visited network.
 const subscriber = "6262011234567890@nai.epc.mnc001.mcc262.3gppnetwork.org"
 

@@ -6,6 +6,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/roamgate/roamgate/pkg/nai"
 	"github.com/roamgate/roamgate/realm"
 )
 
@@ -39,7 +40,7 @@ func foldRealm(s string) (folded, text, hint string) {
 	if isUsual(s) {
 		return s, "", ""
 	}
-	folded = foldASCII(s)
+	folded = fold(s)
 	if folded == realm.NameNone || folded == realm.NameDefault {
 		return folded, "", ""
 	}
@@ -77,7 +78,7 @@ func foldRealm(s string) (folded, text, hint string) {
 func (l *loader) foldRealm(s string) (folded, text, hint string) {
 	folded, text, hint = foldRealm(s)
 	if text == oneLabel && l.oneLabel {
-		return foldASCII(s), "", ""
+		return fold(s), "", ""
 	}
 	return folded, text, hint
 }
@@ -158,7 +159,26 @@ func badLabels(name string) (text, hint string) {
 	return "", ""
 }
 
-// foldASCII is the fold of pkg/nai: ASCII to lower case, nothing else.
+// fold is the fold of pkg/nai, of any length. What its NFC makes longer than
+// a User-Name can be stands as it is there, so it does here.
+func fold(s string) string {
+	var buf [nai.MaxLen]byte
+	if lower := foldASCII(s); len(s) > len(buf) || ascii(s) {
+		return lower
+	}
+	return string(nai.Fold(&buf, []byte(s)))
+}
+
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// foldASCII writes ASCII letters in lower case.
 func foldASCII(s string) string {
 	i := 0
 	for i < len(s) && (s[i] < 'A' || s[i] > 'Z') {
