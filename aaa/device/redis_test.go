@@ -240,7 +240,7 @@ func TestRedisWrongKinds(t *testing.T) {
 	key := func(n int) string { return "{dp}:d:imsi:" + string(imsi(n).IMSI) }
 	require.NoError(t, st.c.Del(ctx, key(1), key(2), key(3)).Err())
 	require.NoError(t, st.c.RPush(ctx, key(1), "x").Err())
-	require.NoError(t, st.c.Set(ctx, key(2), strings.Repeat("x", 50<<20), 0).Err())
+	require.NoError(t, st.c.Set(ctx, key(2), strings.Repeat("x", 8<<20), 0).Err())
 	require.NoError(t, st.c.Set(ctx, key(3), strings.Repeat("x", maxValue+1), 0).Err())
 
 	src := newRedisSource(r)
