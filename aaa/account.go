@@ -28,7 +28,7 @@ func (s *Shard) account(slot uint32, ex *Exchange, p *radius.Packet) {
 		s.stats.Add(ex.snap.realmStats[r.Index].requests[home.Acct], 1)
 	}
 	if ex.snap.reverse != nil {
-		s.learnAccounting(ex, p, e.Kind)
+		s.learnAccounting(ex, p, e)
 	}
 	s.usage(ex, p, e)
 	spec := ex.client.Spec

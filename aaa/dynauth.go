@@ -370,17 +370,18 @@ func (s *Shard) learnAccept(ex *Exchange, request, accept *radius.Packet) {
 // is over.
 //
 // hot: 0 allocs
-func (s *Shard) learnAccounting(ex *Exchange, request *radius.Packet, kind accounting.Kind) {
+func (s *Shard) learnAccounting(ex *Exchange, request *radius.Packet, e *accounting.Event) {
 	if !ex.snap.reverse.Takes(ex.client.Index) {
 		return
 	}
 	se, book, second := &s.session, s.hub.dynauth.book, uint32(s.now/1e9)
 	se.Read(request)
-	se.Accepted, se.Began = false, kind == accounting.Start
+	se.Accepted, se.Began = false, e.Kind == accounting.Start
 	se.Client = ex.snap.reverse.ClientName(ex.client.Index)
-	switch kind {
+	switch e.Kind {
 	case accounting.On, accounting.Off:
-		book.Restart(se, second)
+		// One that is repeated ends no session that began since.
+		book.Restart(se, second-min(e.DelayTime, second))
 		return
 	case accounting.Start, accounting.Interim, accounting.Stop:
 	default:
@@ -390,7 +391,7 @@ func (s *Shard) learnAccounting(ex *Exchange, request *radius.Packet, kind accou
 		return
 	}
 	s.locate(ex)
-	if kind == accounting.Stop {
+	if e.Kind == accounting.Stop {
 		book.End(se, second)
 		return
 	}

@@ -188,6 +188,8 @@ func TestDynAuthOver(t *testing.T) {
 	assert.EqualValues(t, 503, cause("s-2"))
 	report(rfc2866.AcctStatusType_Value_Start, "s-3")
 	assert.Zero(t, cause("s-3"))
+	report(rfc2866.AcctStatusType_Value_AccountingOn, "00000000", func(p *layeh.Packet) { p.Del(1) }, with(41, "\x00\x00\x00\x02"))
+	assert.Zero(t, cause("s-3"), "sent again, of two seconds ago")
 	report(rfc2866.AcctStatusType_Value_AccountingOff, "00000000", func(p *layeh.Packet) { p.Del(1) })
 	assert.EqualValues(t, 503, cause("s-3"))
 }

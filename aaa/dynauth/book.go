@@ -331,7 +331,10 @@ func (b *Book) Restart(s *Session, second uint32) {
 	}
 	b.restarting.Lock()
 	defer b.restarting.Unlock()
-	*b.restart(s.Client, nas) = restart{nasOf(s.Client, nas), second}
+	at, now := b.restart(s.Client, nas), restart{nasOf(s.Client, nas), second}
+	if at.nas != now.nas || at.second < second {
+		*at = now
+	}
 }
 
 func (b *Book) restart(client int32, nas uint32) *restart {

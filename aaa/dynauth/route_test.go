@@ -274,7 +274,7 @@ func TestMadeUpSession(t *testing.T) {
 	}
 }
 
-// A home reaches no session of another home's by a name, a number or a report
+// C99: a home reaches no session of another home's by a name, a number or a report
 // that anybody can write.
 func TestC99Disguised(t *testing.T) {
 	victim := []any{userName, "bob@a.example", sessionID, "s-1", stationID, "02-01", cui, "c-1"}
@@ -338,7 +338,7 @@ func TestC99Disguised(t *testing.T) {
 	}
 }
 
-// Homes behind one address and secret: each is bound by its own realms, and the
+// C99: homes behind one address and secret: each is bound by its own realms, and the
 // strictest says whether requests are signed.
 func TestC99SharedAddress(t *testing.T) {
 	for _, first := range []int{0, 1} {
