@@ -12,13 +12,14 @@ const maxName = 60
 // original.
 type Names struct {
 	taken map[string]bool
+	next  map[string]int // number to try, by name
 }
 
 // Make returns a name: letters, digits, dots, dashes and underscores of the
 // original, a dash for what is something else.
 func (n *Names) Make(original string) string {
 	if n.taken == nil {
-		n.taken = make(map[string]bool)
+		n.taken, n.next = make(map[string]bool), make(map[string]int)
 	}
 	name := strings.Map(func(c rune) rune {
 		switch {
@@ -30,9 +31,10 @@ func (n *Names) Make(original string) string {
 	if name = strings.Trim(name[:min(len(name), maxName)], "-."); name == "" {
 		name = "unnamed"
 	}
-	unique := name
-	for i := 2; n.taken[strings.ToLower(unique)]; i++ {
+	unique, key := name, strings.ToLower(name)
+	for i := max(2, n.next[key]); n.taken[strings.ToLower(unique)]; i++ {
 		unique = name + "-" + strconv.Itoa(i)
+		n.next[key] = i + 1
 	}
 	n.taken[strings.ToLower(unique)] = true
 	return unique

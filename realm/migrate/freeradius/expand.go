@@ -47,6 +47,10 @@ func (r *reader) expand(in *Section, text string, pos realm.Pos) (value string, 
 			return "", false, fail(pos, "reference is too long")
 		}
 	}
+	// Many short lines may refer to one long value.
+	if r.octets += b.Len(); r.octets > maxOctets {
+		return "", false, fail(pos, "more than %d octets in all files and values", maxOctets)
+	}
 	return b.String(), false, nil
 }
 

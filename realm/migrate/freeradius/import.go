@@ -22,7 +22,7 @@ func Import(src Source) (*migrate.Config, *migrate.Report, error) {
 	}
 	w := &writer{
 		Model: m, config: migrate.NewConfig(), report: &migrate.Report{Source: src.Dir},
-		homes: map[*Server]string{}, pools: map[*Pool]string{}, coa: map[*Server]*Client{}, said: map[*Section]bool{}, used: map[string]bool{},
+		homes: map[*Server]string{}, pools: map[*Pool]string{}, alikePools: map[string][]*Pool{}, sections: map[string][]*Section{}, coa: map[*Server]*Client{}, said: map[*Section]bool{}, used: map[string]bool{},
 	}
 	w.all()
 	return w.config, w.report, nil
@@ -38,10 +38,14 @@ type writer struct {
 
 	homes map[*Server]string // their names in our files
 	pools map[*Pool]string
-	coa   map[*Server]*Client // servers of type coa that are clients
-	said  map[*Section]bool   // sections that the report has
-	used  map[string]bool     // subjects of routes
-	rank  int                 // of the last expression
+	// Pools that are written, by folded name.
+	alikePools map[string][]*Pool
+	coaRealms  []*Realm              // with a coa_pool
+	sections   map[string][]*Section // of realms, by name
+	coa        map[*Server]*Client   // servers of type coa that are clients
+	said       map[*Section]bool     // sections that the report has
+	used       map[string]bool       // subjects of routes
+	rank       int                   // of the last expression
 	// What the first virtual server refuses, which the others must too.
 	filters bool
 }

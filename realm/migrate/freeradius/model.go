@@ -143,12 +143,18 @@ type Model struct {
 	patterns  []*Realm
 	instances map[string]*Instance
 	addresses map[string]*Server
+	top       map[[2]string]*Section // of the top, by both names, the first of each
 }
 
 // Understand makes a Model of what was read. What the original refuses is
 // refused.
 func Understand(t *Tree) (*Model, error) {
-	m := &Model{Tree: t, exact: map[string]*Realm{}, instances: map[string]*Instance{}, addresses: map[string]*Server{}}
+	m := &Model{Tree: t, exact: map[string]*Realm{}, instances: map[string]*Instance{}, addresses: map[string]*Server{}, top: map[[2]string]*Section{}}
+	for _, i := range t.Root.Items {
+		if s := i.Section; s != nil && s.Named && m.top[[2]string{s.Name, s.Second}] == nil {
+			m.top[[2]string{s.Name, s.Second}] = s
+		}
+	}
 	for k := range kinds {
 		m.byType[k], m.pools[k] = map[string]*Server{}, map[string]*Pool{}
 	}
@@ -159,6 +165,9 @@ func Understand(t *Tree) (*Model, error) {
 	}
 	return m, nil
 }
+
+// instance gives the section of the top with both names.
+func (m *Model) instance(name, second string) *Section { return m.top[[2]string{name, second}] }
 
 func (m *Model) global() (err error) {
 	root := m.Tree.Root

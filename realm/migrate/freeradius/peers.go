@@ -97,7 +97,7 @@ func (w *writer) clientPair(n *migrate.Node, c *Client, p *Pair) {
 	case "limit_proxy_state":
 		w.limitProxyState(n, s, p)
 	case "virtual_server":
-		if w.Tree.Root.Instance("server", c.Server) == nil {
+		if w.Model.instance("server", c.Server) == nil {
 			w.left(s, p, "there is no such virtual server: the original answered nothing but rejects")
 			return
 		}
@@ -242,6 +242,7 @@ func (w *writer) planCoA() {
 		if r.Pools[CoA] == nil {
 			continue
 		}
+		w.coaRealms = append(w.coaRealms, r)
 		for _, h := range r.Pools[CoA].Servers {
 			if !h.At.Addr.IsValid() || !h.Remote() {
 				continue
@@ -256,8 +257,8 @@ func (w *writer) planCoA() {
 // operatorsOf writes the Operator-Names that lead to a client: realms with a
 // coa_pool are looked for by them.
 func (w *writer) operatorsOf(n *migrate.Node, c *Client) {
-	for _, r := range w.Realms {
-		if r.Pools[CoA] == nil || r.Match != nil || r.Odd != nil || r.Name == defaultName || r.Name == nullName {
+	for _, r := range w.coaRealms {
+		if r.Match != nil || r.Odd != nil || r.Name == defaultName || r.Name == nullName {
 			continue
 		}
 		for _, h := range r.Pools[CoA].Servers {
@@ -425,6 +426,7 @@ func (w *writer) coaServer(h *Server) {
 
 func (w *writer) writePools() {
 	list := w.config.Realm(homesFile).List("pools")
+	wakes, _ := w.wakes()
 	for _, p := range w.Model.Pools {
 		if p.Section != nil && !w.said[p.Section] {
 			w.poolSection(p)
@@ -436,14 +438,14 @@ func (w *writer) writePools() {
 			w.pools[p] = w.pools[same]
 			continue
 		}
-		w.writePool(list, p)
+		w.writePool(list, p, wakes)
 	}
 }
 
 // samePool finds a pool that was written with the same homes.
 func (w *writer) samePool(p *Pool) *Pool {
-	for q := range w.pools {
-		if strings.EqualFold(q.Name, p.Name) && q.Type == p.Type && slices.Equal(q.Servers, p.Servers) && w.pools[q] != "" {
+	for _, q := range w.alikePools[strings.ToLower(p.Name)] {
+		if q.Type == p.Type && slices.Equal(q.Servers, p.Servers) && w.pools[q] != "" {
 			return q
 		}
 	}
@@ -453,7 +455,7 @@ func (w *writer) samePool(p *Pool) *Pool {
 var balances = map[string]string{"fail-over": "first", "load-balance": "least_outstanding", "client-balance": "device",
 	"client-port-balance": "device", "keyed-balance": "device", "consistent-keyed-balance": "device"}
 
-func (w *writer) writePool(list *migrate.Node, p *Pool) {
+func (w *writer) writePool(list *migrate.Node, p *Pool, wakes bool) {
 	var members []*Server
 	for _, s := range p.Servers {
 		if w.homes[s] != "" && !slices.Contains(members, s) {
@@ -469,6 +471,7 @@ func (w *writer) writePool(list *migrate.Node, p *Pool) {
 		name += map[Kind]string{Auth: "-auth", Acct: "-acct"}[p.Kind]
 	}
 	w.pools[p] = w.poolNames.Make(name)
+	w.alikePools[strings.ToLower(p.Name)] = append(w.alikePools[strings.ToLower(p.Name)], p)
 	n.Set("name", w.pools[p], from(p.Pos))
 	var refs []*Pair
 	if p.Section != nil {
@@ -496,7 +499,7 @@ func (w *writer) writePool(list *migrate.Node, p *Pool) {
 	mrd := max(50*time.Millisecond, min(window, w.Patient)).Truncate(time.Millisecond)
 	timers.Set("irt", min(2*time.Second, mrd), "")
 	timers.Set("mrd", mrd, "response_window")
-	if yes, err := w.wakes(); err == nil && yes {
+	if wakes {
 		n.Set("panic", 1, "wake_all_if_all_dead")
 	}
 	if balances[p.Type] == "device" {

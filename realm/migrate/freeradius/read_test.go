@@ -99,3 +99,12 @@ func TestRead(t *testing.T) {
 		})
 	}
 }
+
+// Short lines that refer to a long value may be too much together.
+func TestExpandedOctetsAreBounded(t *testing.T) {
+	dir := t.TempDir()
+	text := "long = " + strings.Repeat("x", 8000) + "\n" + strings.Repeat("short = ${long}\n", maxOctets/8000+1)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "radiusd.conf"), []byte(text), 0o600))
+	_, err := Read(Source{Dir: dir})
+	require.ErrorContains(t, err, "more than 67108864 octets in all files and values")
+}

@@ -33,6 +33,9 @@ func (w *writer) writeRoutes() {
 		}
 		at, bare = w.otherRoutes(list, i, at, bare)
 	}
+	for _, s := range w.Tree.Root.Subs("realm") {
+		w.sections[s.Second] = append(w.sections[s.Second], s)
+	}
 	for _, r := range w.Realms {
 		w.realmSection(r)
 	}
@@ -284,8 +287,8 @@ func poolPair(r *Realm, k Kind) *Pair {
 
 // realmSection reports a realm's directives.
 func (w *writer) realmSection(r *Realm) {
-	for _, s := range w.Tree.Root.Subs("realm") {
-		if s.Second != r.Name || w.said[s] {
+	for _, s := range w.sections[r.Name] {
+		if w.said[s] {
 			continue
 		}
 		if r.Odd != nil {

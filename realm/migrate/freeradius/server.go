@@ -90,7 +90,7 @@ func (h *Server) place(m *Model, s *Section) error {
 		if !ok || v == "" {
 			return fail(s.Pos, "no ipaddr, ipv4addr, ipv6addr, or virtual_server defined for home server")
 		}
-		if m.Tree.Root.Instance("server", v) == nil {
+		if m.instance("server", v) == nil {
 			return fail(s.Pair("virtual_server").Pos, "no such server %s", v)
 		}
 		h.Virtual = v
@@ -173,10 +173,9 @@ func (m *Model) pool(from *Section, k Kind, name string) (*Pool, error) {
 	if p := m.pools[k][strings.ToLower(name)]; p != nil {
 		return p, nil
 	}
-	root := m.Tree.Root
-	s := root.Instance("home_server_pool", name)
+	s := m.instance("home_server_pool", name)
 	if s == nil {
-		s = root.Instance("server_pool", name)
+		s = m.instance("server_pool", name)
 	}
 	if s == nil {
 		return nil, fail(from.Pos, "failed to find home_server_pool %q", name)
@@ -217,7 +216,7 @@ func (m *Model) makePool(s *Section, k Kind) (*Pool, error) {
 		}
 	}
 	if v, ok := s.Text("virtual_server"); ok {
-		if m.Tree.Root.Instance("server", v) == nil {
+		if m.instance("server", v) == nil {
 			return nil, fail(s.Pair("virtual_server").Pos, "no such server %s", v)
 		}
 		p.Virtual = v
@@ -253,7 +252,7 @@ func (m *Model) loosePools() error {
 		if first == nil || first.Bare {
 			return fail(s.Pos, "pool does not contain a \"home_server\" entry")
 		}
-		h := m.Tree.Root.Instance("home_server", first.Value)
+		h := m.instance("home_server", first.Value)
 		if h == nil {
 			return fail(first.Pos, "home_server %q does not exist", first.Value)
 		}

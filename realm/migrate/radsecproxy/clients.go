@@ -14,26 +14,42 @@ func seconds(n int64) time.Duration { return time.Duration(n) * time.Second }
 // unsigned is what a default of the hub is switched off for.
 const unsigned = "radsecproxy did not ask for it; remove this line when the peer signs (CVE-2024-3596)"
 
-// claim is a prefix that a client has already.
+// claims are the prefixes that clients have already.
+type claims map[netip.Prefix]claim
+
 type claim struct {
-	prefix netip.Prefix
 	client *client
+	order  int
+}
+
+// cover finds the first claim that has all of a prefix.
+func (c claims) cover(p netip.Prefix) (first claim, ok bool) {
+	for bits := range p.Bits() + 1 {
+		wide, err := p.Addr().Prefix(bits)
+		if err != nil {
+			continue
+		}
+		if had, is := c[wide]; is && (!ok || had.order < first.order) {
+			first, ok = had, true
+		}
+	}
+	return first, ok
 }
 
 func (i *importer) writeClients() {
 	root := i.file("10-clients.yaml", "Clients")
 	list := root.List("clients")
-	var claimed []claim
+	claimed := make(claims)
 	for _, p := range i.clients {
 		if p.transport != udp {
 			i.waitingPeer(p.block, p.transport, p.hosts)
 			continue
 		}
-		i.writeClient(list, p, &claimed)
+		i.writeClient(list, p, claimed)
 	}
 }
 
-func (i *importer) writeClient(list *migrate.Node, p *client, claimed *[]claim) {
+func (i *importer) writeClient(list *migrate.Node, p *client, claimed claims) {
 	prefixes := i.prefixes(p, claimed)
 	if len(prefixes) == 0 {
 		for n := range p.opts {
@@ -79,7 +95,7 @@ type placed struct {
 // prefixes are those that are the client's own: the original gives a request to
 // the first client that has its address, so what an earlier one covers is left
 // out.
-func (i *importer) prefixes(p *client, claimed *[]claim) (out []placed) {
+func (i *importer) prefixes(p *client, claimed claims) (out []placed) {
 	for n := range p.hosts {
 		h := &p.hosts[n]
 		line := p.block.at(h)
@@ -107,18 +123,15 @@ func (i *importer) prefixes(p *client, claimed *[]claim) (out []placed) {
 	return out
 }
 
-func (i *importer) unclaimed(found []netip.Prefix, h *host, p *client, claimed *[]claim) (out []placed) {
-next:
+func (i *importer) unclaimed(found []netip.Prefix, h *host, p *client, claimed claims) (out []placed) {
 	for _, prefix := range found {
-		for _, c := range *claimed {
-			if c.prefix.Bits() <= prefix.Bits() && c.prefix.Contains(prefix.Addr()) {
-				if c.client != p {
-					i.report.Note(h.pos, RuleLonger, "client %s is left without %s, which client %s in front of it has", p.name, prefix, c.client.name)
-				}
-				continue next
+		if c, ok := claimed.cover(prefix); ok {
+			if c.client != p {
+				i.report.Note(h.pos, RuleLonger, "client %s is left without %s, which client %s in front of it has", p.name, prefix, c.client.name)
 			}
+			continue
 		}
-		*claimed = append(*claimed, claim{prefix, p})
+		claimed[prefix] = claim{p, len(claimed)}
 		out = append(out, placed{prefix, h})
 	}
 	return out

@@ -16,6 +16,7 @@ type Config struct {
 	blocks   []block
 	clients  []*client
 	servers  []*server
+	named    map[string]*server // by folded name, the first of each
 	realms   []*realmConf
 	rewrites map[string]*rewrite // by name, the first of each
 	tls      map[string]*block
@@ -78,7 +79,7 @@ func Parse(files Files, path string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Config{path: path, blocks: blocks, rewrites: make(map[string]*rewrite), tls: make(map[string]*block)}
+	c := &Config{path: path, blocks: blocks, named: make(map[string]*server), rewrites: make(map[string]*rewrite), tls: make(map[string]*block)}
 	for i := range c.blocks {
 		b := &c.blocks[i]
 		var err error
@@ -411,6 +412,9 @@ func (c *Config) server(b *block) error {
 		return err
 	}
 	c.servers = append(c.servers, s)
+	if key := strings.ToLower(s.name); c.named[key] == nil {
+		c.named[key] = s
+	}
 	return nil
 }
 
@@ -503,15 +507,12 @@ func (c *Config) realm(b *block) {
 }
 
 func (c *Config) find(lines []*option) (out []*server, unknown string) {
-next:
 	for _, o := range lines {
-		for _, s := range c.servers {
-			if strings.EqualFold(o.val, s.name) {
-				out = append(out, s)
-				continue next
-			}
+		s := c.named[strings.ToLower(o.val)]
+		if s == nil {
+			return nil, o.val
 		}
-		return nil, o.val
+		out = append(out, s)
 	}
 	return out, ""
 }

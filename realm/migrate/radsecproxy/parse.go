@@ -72,6 +72,7 @@ const (
 	maxDepth   = 64   // of includes; the original runs out of descriptors
 	maxIncl    = 4096 // files that are read at all
 	maxOptions = 1 << 20
+	maxOctets  = 64 << 20 // of all files
 )
 
 // parser reads lines as the original does: a stack of files, of which the
@@ -80,6 +81,7 @@ type parser struct {
 	files Files
 	stack []*opened
 	read  int
+	size  int // octets read
 	count int
 }
 
@@ -230,6 +232,9 @@ func (p *parser) include(l *line) error {
 		data, err := p.files.Read(path)
 		if err != nil {
 			return migrate.Refuse(l.pos, "failed to include config file %s: could not read %s: %v", l.val, path, cause(err))
+		}
+		if p.size += len(data); p.size > maxOctets {
+			return migrate.Refuse(l.pos, "failed to include config file %s: more than %d octets in all files", l.val, maxOctets)
 		}
 		p.stack = append(p.stack, &opened{path: path, from: from, rest: data})
 	}

@@ -157,3 +157,14 @@ func TestDisk(t *testing.T) {
 	_, err = Disk{}.Read(dir + "/none")
 	require.ErrorIs(t, err, fs.ErrNotExist)
 }
+
+// Files that are each small enough may be too much together.
+func TestOctetsOfAllFilesAreBounded(t *testing.T) {
+	large := strings.Repeat("# a comment\n", maxFile/12)
+	files := memory{"/etc/main.conf": "Include /etc/d/*\n"}
+	for n := range maxOctets/len(large) + 1 {
+		files[fmt.Sprintf("/etc/d/%d", n)] = large
+	}
+	_, err := Parse(files, "/etc/main.conf")
+	assert.ErrorContains(t, err, "/etc/main.conf:1: failed to include config file /etc/d/*: more than 67108864 octets in all files")
+}

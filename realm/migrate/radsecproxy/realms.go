@@ -1,7 +1,6 @@
 package radsecproxy
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 
@@ -41,13 +40,17 @@ func (i *importer) writeRealms() {
 	list := root.List("realms")
 	i.renames(list)
 	live := i.live()
-	var before []route
-	for _, r := range i.realms {
-		if !slices.Contains(live, r) {
+	comes := make(map[*realmConf]bool, len(live))
+	for _, r := range live {
+		comes[r] = true
+	}
+	before := earlier{exact: make(map[string]*realmConf), pattern: make(map[string]*realmConf)}
+	for n, r := range i.realms {
+		if !comes[r] {
 			i.voidRealm(r, r.why(live))
 			continue
 		}
-		i.writeRealm(list, r, &before)
+		i.writeRealm(list, r, rankStep*(n+1), &before)
 	}
 	if len(list.Items()) == 0 {
 		list.Comment("Nothing is left of the realms.")
@@ -87,16 +90,38 @@ func (i *importer) leaveRealm(r *realmConf, why string) {
 // rankStep leaves room between the expressions for what comes later.
 const rankStep = 10
 
-func (i *importer) writeRealm(list *migrate.Node, r *realmConf, before *[]route) {
+// earlier are the realms in front of one.
+type earlier struct {
+	exact, pattern map[string]*realmConf
+	expressions    []route
+}
+
+// same is the realm that takes all of what r matches by its very text.
+func (e *earlier) same(r *realmConf) *realmConf {
+	if b := e.exact[r.exact]; b != nil && r.exact != "" {
+		return b
+	}
+	return e.pattern[r.pattern]
+}
+
+func (e *earlier) add(r route) {
+	e.exact[r.exact], e.pattern[r.pattern] = r.realmConf, r.realmConf
+	if r.text != "" {
+		e.expressions = append(e.expressions, r)
+	}
+}
+
+func (i *importer) writeRealm(list *migrate.Node, r *realmConf, rank int, before *earlier) {
 	this := route{realmConf: r, target: target(r)}
+	if b := before.same(r); b != nil {
+		i.voidRealm(r, "never reached: realm "+b.name+" stands in front, "+migrate.At(b.pos))
+		return
+	}
 	hides := ""
-	for _, b := range *before {
-		switch {
-		case r.exact != "" && b.exact == r.exact || b.pattern == r.pattern:
-			i.voidRealm(r, "never reached: realm "+b.name+" stands in front, "+migrate.At(b.pos))
-			return
-		case b.text != "" && b.target != this.target && r.exact != "" && hides == "" && b.expr.MayMatchEnd("@"+r.exact):
+	for _, b := range before.expressions {
+		if r.exact != "" && b.target != this.target && b.expr.MayMatchEnd("@"+r.exact) {
 			hides = b.name
+			break
 		}
 	}
 	if r.exact == "" && !r.star || hides != "" {
@@ -110,7 +135,6 @@ func (i *importer) writeRealm(list *migrate.Node, r *realmConf, before *[]route)
 	if hides != "" {
 		i.report.Note(r.pos, RuleOrder, "realm %s is written as an expression: some of its names go to realm %s in front of it", r.name, hides)
 	}
-	rank := rankStep * (1 + slices.Index(i.realms, r))
 	i.prevent(list, this, rank)
 	node := list.Item().Comment("realm %s, %s", r.name, i.at(r.pos))
 	switch {
@@ -128,7 +152,7 @@ func (i *importer) writeRealm(list *migrate.Node, r *realmConf, before *[]route)
 		i.report.Map(r.pos, "realm "+r.name, "realms: %s", r.exact)
 	}
 	i.decision(node, r)
-	*before = append(*before, this)
+	before.add(this)
 }
 
 // prevent writes what LoopPrevention does: a client's requests never go to the

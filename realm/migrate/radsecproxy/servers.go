@@ -34,7 +34,7 @@ func (i *importer) writeServers() {
 	i.findHomes()
 	root := i.file("20-homes.yaml", "Home servers and pools")
 	list := root.List("homes")
-	var written []*home
+	written := make(map[*home]bool)
 	for _, s := range i.servers {
 		h := i.homes[s]
 		switch {
@@ -42,10 +42,10 @@ func (i *importer) writeServers() {
 			i.waitingPeer(s.block, s.transport, s.hosts)
 		case h == nil:
 			// said already
-		case slices.Contains(written, h):
+		case written[h]:
 			i.twin(s, h)
 		default:
-			written = append(written, h)
+			written[h] = true
 			i.writeHome(list, s, h)
 		}
 	}
@@ -53,6 +53,7 @@ func (i *importer) writeServers() {
 
 // findHomes gives each server its home, and each home its services.
 func (i *importer) findHomes() {
+	places := make(map[string]*home)
 	for _, s := range i.servers {
 		if s.usable() != "" {
 			continue
@@ -62,20 +63,17 @@ func (i *importer) findHomes() {
 			i.lose(s, "the port "+s.hosts[0].port+" is no number")
 			continue
 		}
-		for _, other := range i.servers {
-			if h := i.homes[other]; h != nil && h.port == port && strings.EqualFold(h.first.hosts[0].name, s.hosts[0].name) {
-				i.homes[s] = h
-				break
-			}
-		}
-		if h := i.homes[s]; h != nil && !bytes.Equal(h.first.secret, s.secret) {
-			delete(i.homes, s)
+		place := strconv.Itoa(port) + " " + strings.ToLower(s.hosts[0].name)
+		h := places[place]
+		if h != nil && !bytes.Equal(h.first.secret, s.secret) {
 			i.lose(s, "it has the address and port of server "+h.first.name+", but another secret: an answer would belong to either")
 			continue
 		}
-		if i.homes[s] == nil {
-			i.homes[s] = &home{name: i.names.home.Make(s.name), first: s, port: port}
+		if h == nil {
+			h = &home{name: i.names.home.Make(s.name), first: s, port: port}
+			places[place] = h
 		}
+		i.homes[s] = h
 	}
 	for _, r := range i.live() {
 		for _, s := range r.servers {
