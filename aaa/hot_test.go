@@ -3,6 +3,7 @@ package aaa
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -168,6 +169,54 @@ func TestAllocsHotPath(t *testing.T) {
 			allocs := testing.AllocsPerRun(runs, func() { tt.round(h) })
 			assert.True(t, raced || allocs == 0, "%v allocations", allocs)
 			assert.Equal(t, 2000+runs+1, h.value("roamgate_responses_total", "kind", tt.result[0], "result", tt.result[1]), "every one of them went the whole way")
+		})
+	}
+}
+
+// configured has everything that routing by more than the realm brings. It
+// runs under the realm of eapRequest and stopOf.
+func configured(balance realm.Balance) func(*realm.Set) {
+	return func(s *realm.Set) {
+		federations(s)
+		s.Contracts = []realm.Contract{{From: s.Groups[0], To: s.Groups[1], Realms: realm.NewNames([]string{"*.3gppnetwork.org"})}}
+		s.Pools[0].Balance, s.Pools[0].Breaker = balance, true
+		s.Clients[0].Realms = realm.NewNames([]string{"*.3gppnetwork.org"})
+		s.Homes[0].Realms = s.Clients[0].Realms
+		s.Identity.Own = realm.NewNames([]string{"wlan.mnc001.mcc262.3gppnetwork.org"})
+		s.Loops.Hop, s.Loops.Hops = radsecproxyHop, 20
+		when := &realm.Condition{SSIDs: []string{"Roam"}, Percent: 5000}
+		for rank, scope := range []*realm.Scope{{Groups: s.Groups[1:]}, {Groups: s.Groups[:1]}, nil} {
+			r := realm.Route{Realm: "nai.epc.mnc001.mcc262.3gppnetwork.org", Rank: int32(rank + 1), Index: int32(len(s.Routes)), For: scope}
+			if r.When = when; scope == nil {
+				r.When = nil
+			}
+			s.Routes = append(s.Routes, r)
+		}
+	}
+}
+
+// TestAllocsConfigured: nor does anything that can be configured allocate.
+func TestAllocsConfigured(t *testing.T) {
+	const name = "nai.epc.mnc001.mcc262.3gppnetwork.org!0262011234567890@wlan.mnc001.mcc262.3gppnetwork.org"
+	rest := 2 + len("0262011234567890@wlan.mnc001.mcc262.3gppnetwork.org")
+	request, stop := append(tlv(1, name), eapRequest[rest:]...), append(tlv(1, name), stopOf[rest:]...)
+	hops := tlv(26, vsa(27262, 1, "\x00\x00\x00\x09"))
+	said := append(tlv(1, "0262011234567890@nai.epc.mnc001.mcc262.3gppnetwork.org"), accept...)
+	for _, balance := range []realm.Balance{realm.BalanceDevice, realm.BalanceRoundRobin, realm.BalanceLeast, realm.BalanceFirst} {
+		t.Run(balance.String(), func(t *testing.T) {
+			h := newHotOf(t, setup{homes: 1, conf: func(c *Config) { c.InFlight = 1024 }, edit: configured(balance)})
+			round := func() {
+				h.round(request, radius.AccessAccept, said)
+				h.round(append(request, hops...), radius.AccessAccept, said)
+				h.stop(stop)
+			}
+			request = slices.Grow(request, len(hops))
+			h.warm(t, round)
+			const runs = 300
+			allocs := testing.AllocsPerRun(runs, round)
+			assert.True(t, raced || allocs == 0, "%v allocations", allocs)
+			assert.Equal(t, 2*(2000+runs+1), h.value("roamgate_responses_total", "kind", "auth", "result", "accept"))
+			assert.Equal(t, 2000+runs+1, h.value("roamgate_responses_total", "kind", "acct", "result", "ack"))
 		})
 	}
 }
