@@ -5,7 +5,6 @@ import (
 	"math/bits"
 	"sync"
 
-	"github.com/roamgate/roamgate/pkg/nai"
 	"github.com/roamgate/roamgate/pkg/radius"
 )
 
@@ -151,12 +150,17 @@ func (b *Book) Name(name string) int32 {
 // hashes are those of a session's attributes, 0 where it has none.
 type hashes [numKeys]uint64
 
-// hash makes a session's. User-Names are compared without case, as realms are.
+// hash makes a session's. Letters of ASCII count without their case: realms have
+// none, and homes do not agree on that of addresses. No more is folded: whoever
+// speaks of a session repeats its octets.
 func (b *Book) hash(s *Session) (h hashes) {
-	var fold [nai.MaxLen]byte
+	var buf [radius.MaxValue]byte
 	for k, v := range [...][]byte{bySession: s.ID, byCUI: s.CUI, byStation: s.Station, byUser: s.User, byNAS: s.NAS} {
-		if len(v) > 0 && len(v) <= len(fold) {
-			h[k] = maphash.Bytes(b.seeds[k], nai.Fold(&fold, v)) | 1<<32
+		if len(v) > 0 && len(v) <= len(buf) {
+			for i, c := range v {
+				buf[i] = lower(c)
+			}
+			h[k] = maphash.Bytes(b.seeds[k], buf[:len(v)]) | 1<<32
 		}
 	}
 	if h[byNAS] != 0 {
