@@ -17,7 +17,7 @@ func (s *Shard) homeAsk(ex *Exchange, p *radius.Packet, sticky int32) home.Ask {
 		a.Realm = ex.realm
 	}
 	if ex.kind == home.Acct && ex.pool.Drains() {
-		a.Began = s.sessionBegan(ex, p)
+		a.Began, a.Last = s.sessionBegan(ex, p), true
 	}
 	return a
 }

@@ -154,6 +154,21 @@ func TestDrainedHome(t *testing.T) {
 	r.clean()
 }
 
+// A session that was accepted as its only home was being drained is accounted
+// for there.
+func TestDrainedOnlyHome(t *testing.T) {
+	r := newRig(t, 1, nil)
+	require.NoError(t, r.hub.SetUse("a", home.Draining, 0))
+	b := r.report(acctStop("bob@home.example", "new", func(p *layeh.Packet) {
+		_ = rfc2866.AcctStatusType_Set(p, rfc2866.AcctStatusType_Value_Start)
+	}))
+	r.recorded(1)
+	r.atAcct(0).answer(layeh.CodeAccountingResponse)
+	r.got(b)
+	r.rejected(r.ask(access("bob@home.example")))
+	r.clean()
+}
+
 // A home whose accounting is dead keeps authentication at its full rate:
 // accounting has its own identifiers, its own health, and at most three
 // quarters of the slots.

@@ -160,6 +160,31 @@ func TestDrainedAccounting(t *testing.T) {
 	assert.Equal(t, map[int32]bool{1: true}, from(1), "nothing is sent to a disabled home")
 }
 
+// Where every home is drained, accounting of what began there a moment before
+// has nowhere else to go; a conversation that begins has.
+func TestAllDrained(t *testing.T) {
+	o := operate(t, nil)
+	for _, name := range []string{"home0", "home1"} {
+		require.NoError(t, o.SetUse(name, Draining, 0))
+	}
+	p := o.view.Pool(0, Acct)
+	first, why := p.Pick(&Ask{Key: 1, Sticky: -1, Last: true})
+	require.Equal(t, OK, why)
+	other, why := p.Pick(&Ask{Key: 1, Sticky: -1, Last: true, Exclude: p.Bit(first)})
+	require.Equal(t, OK, why)
+	assert.NotEqual(t, first, other)
+	_, why = p.Pick(&Ask{Key: 1, Sticky: -1, Last: true, Exclude: p.Bit(first) | p.Bit(other)})
+	assert.Equal(t, NoMember, why)
+	_, why = o.view.Pool(0, Auth).Pick(&Ask{Key: 1, Sticky: -1})
+	assert.Equal(t, NoMember, why)
+	require.NoError(t, o.SetUse("home0", Off, 0))
+	for key := range uint64(20) {
+		home, why := p.Pick(&Ask{Key: key, Sticky: -1, Last: true})
+		require.Equal(t, OK, why)
+		assert.EqualValues(t, 1, home, "nothing is sent to a disabled home")
+	}
+}
+
 // A drained home stands last in the order, a disabled one not at all.
 func TestOrderOfModes(t *testing.T) {
 	o := operate(t, nil)

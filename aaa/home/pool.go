@@ -46,6 +46,7 @@ type Ask struct {
 	Barred  uint64 // the Bit of each home that the request must not be sent to
 	Realm   uint64 // keyed hash of the folded realm, for the breaker; 0: not asked
 	Began   int64  // Unix seconds at which the session began that it is accounting of; 0: it begins now
+	Last    bool   // accounting: a drained home is better than none
 	Shard   int
 	Now     int64
 }
@@ -122,6 +123,9 @@ func (p *Pool) open(a *Ask) (left uint64) {
 			if a.Began < p.members[i].spec.mode().Since {
 				left |= 1 << i
 			}
+		}
+		if left == 0 && a.Last {
+			left = p.every &^ a.Exclude &^ p.off.Load()
 		}
 	}
 	return left
