@@ -14,21 +14,28 @@
 //	admit.Share       too much of too few, under overload   (shed: drop)
 //	radius.Proofs     Message-Authenticator                 (bad: drop)
 //	dedup.Cache       pending: drop; answered: same bytes; new: an Exchange
+//	loop.Table        been here, or in flight already       (loop: reject)
 //	rewrite.Program   what the client may send, its Operator-Name (bad: reject)
-//	nai.Split         User-Name -> realm                    (bad: reject)
-//	realm.Table       realm -> realm.Route                  (none: reject)
+//	router.decide     where it goes; an Explainer asks the same
+//	  nai.Split       User-Name -> realm, also of a decorated name (bad: reject)
+//	  realm.Names     what the client may ask for           (not this: reject)
+//	  realm.Table     realm, identity, conditions, groups -> realm.Route (none: reject)
+//	  Set.Transit     between federations                   (no contract: reject)
+//	  fence           homes that take the realm and did not send it (none: reject)
+//	  travelled       Proxy-States and hops                 (too many: reject)
+//	traffic.Table     some of the requests, for plan to ask again
 //	device.Table      policy; a miss parks the Exchange until it is fetched
-//	home.Pool         State first, then consistent hash -> a home server
+//	home.Pool         State first, then the balance -> a home server
 //	home.Pace         now; or a home that struggles: wait for a turn
 //	home.IDs          a free (source port, identifier) for that home
-//	rewrite.Draft     the User-Name and attributes that the home is to get
+//	rewrite.Draft     outgoing: the User-Name, hops and attributes for the home
 //	radius.Crypt      the request written anew for the home
 //	radius.Signatures its Message-Authenticator
 //	udp.Queue         sent in a batch
 //
 // and back: (socket, home, identifier) -> Exchange, authenticators verified,
-// filtered, its User-Name the client's again, written anew for the client,
-// signed, remembered by dedup, sent.
+// filtered for the home (returned) and the client (returning), its User-Name the
+// client's again, written anew for the client, signed, remembered by dedup, sent.
 //
 // A batch is heard as a whole (bounds, client), proved together, and only then
 // taken one by one; what it causes is written into the send queues unsigned
@@ -47,7 +54,8 @@
 // # The packet walk: Accounting-Request
 //
 // The same up to the Route, with the Request Authenticator in the place of
-// the Message-Authenticator. Then accounting classifies the request, the
+// the Message-Authenticator; a record that is routed nowhere is quarantined
+// and acknowledged. Then accounting classifies the request, the
 // record with the raw packet is appended to the shard's spool batch, and the
 // route's acknowledgement mode says when the client is answered: `durable`
 // once the batch is on disk, `home` once it is on disk and the home has
@@ -76,6 +84,6 @@
 // also one of the many of dynauth.Book, for the time of one cache line.
 //
 // Sections: RFC 2865 §2.3, §3, §5.33; RFC 2866 §2, §4.1; RFC 2869 §5; RFC
-// 3579 §2.1, §2.6, §3; RFC 5080 §2.2; RFC 5997; RFC 7542 §2. What it does
+// 3579 §2.1, §2.6, §3; RFC 5080 §2.2; RFC 5997; RFC 7542 §2, §3.3.1. What it does
 // not do: TCP, TLS and Diameter.
 package aaa
