@@ -295,7 +295,7 @@ func (tw *twins) hub(conf string) {
 	require.NoError(tw.t, err)
 	out := regexp.MustCompile(`(?m)^source:\n.*\n`).ReplaceAllString(string(text), "")
 	out = regexp.MustCompile(`(?m)^  facility: .*\n`).ReplaceAllString(out, "")
-	out = strings.ReplaceAll(out, "'unix:/dev/log'", "'file:ticks.log'")
+	out = strings.ReplaceAll(out, `"unix:/dev/log"`, `"file:ticks.log"`)
 	out = strings.ReplaceAll(out, tw.net+".1:", tw.net+".2:") +
 		fmt.Sprintf("\nadmin: {listen: %q}\nspool: {min_free: 1MiB}\nqueue: {node: hub}\nshards: 2\n", peer.Port(tw.t))
 	require.NoError(tw.t, os.WriteFile(path, []byte(out), 0o600))
