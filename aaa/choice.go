@@ -65,10 +65,11 @@ func (s *Shard) silent(ex *Exchange) bool {
 
 // noteSilence reports a transmission that was not answered: to the breaker,
 // once for each request where we repeat, and to the home's health unless the
-// breaker knows the silence to be the realm's own.
+// breaker knows the silence to be the realm's own. The breaker hears of the
+// second time: a realm that is slower than the first timer is not silent.
 func (s *Shard) noteSilence(ex *Exchange, hm *home.Home) (silent bool) {
 	state := hm.State[ex.kind]
-	if ex.realm != 0 && (ex.sent == 1 || ex.pool.Spec.Retransmit == realm.RetransmitClient) {
+	if ex.realm != 0 && (int(ex.sent) == min(2, ex.pool.Timers.MRC) || ex.pool.Spec.Retransmit == realm.RetransmitClient) {
 		health, _ := state.Health()
 		opened := s.hub.homes.Breaker().Unanswered(home.Silence{
 			Home: ex.homeIdx, Realm: ex.realm, Device: ex.key, Sent: ex.sentAt,

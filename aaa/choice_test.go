@@ -33,12 +33,41 @@ func silenceRealm(r *rig) {
 		r.ask(access(fmt.Sprintf("user%d@dead.iot.example", i)))
 		r.drain(0)
 	}
-	r.pass(time.Second)
+	for range 6 { // they are sent again, and go unanswered again
+		r.pass(1100 * time.Millisecond)
+		r.drain(0)
+		sent := r.ask(access("bob@home.example"))
+		r.atHome(0).answer(layeh.CodeAccessAccept)
+		r.got(sent)
+	}
+	r.pass(1100 * time.Millisecond)
+	r.drain(0)
+}
+
+// A realm that is slower than the first timer is not silent: what is asked goes
+// on to its home, and each answer comes.
+func TestC45SlowRealm(t *testing.T) {
+	r := newRigOf(t, setup{homes: 1, edit: withBreaker})
+	var asked [][]byte
+	var there []*heard
+	for i := range 8 {
+		asked = append(asked, r.ask(access(fmt.Sprintf("user%d@slow.iot.example", i))))
+		there = append(there, r.atHome(0))
+	}
 	sent := r.ask(access("bob@home.example"))
 	r.atHome(0).answer(layeh.CodeAccessAccept)
 	r.got(sent)
-	r.pass(1500 * time.Millisecond)
+	r.pass(3 * time.Second)
 	r.drain(0)
+	sent = r.ask(access("new@slow.iot.example"))
+	r.atHome(0).answer(layeh.CodeAccessAccept)
+	r.got(sent)
+	for i := range there {
+		there[i].answer(layeh.CodeAccessAccept)
+		assert.Equal(t, layeh.CodeAccessAccept, r.got(asked[i]).Code)
+	}
+	assert.Zero(t, r.hub.homes.Breaker().Opened())
+	r.idle()
 }
 
 // C45: a realm that is dead behind a next hop that lives is answered for at
@@ -103,7 +132,7 @@ func TestC45TrialsDoNotJudge(t *testing.T) {
 func TestC45AnotherHome(t *testing.T) {
 	r := newRigOf(t, setup{homes: 2, edit: withBreaker})
 	silenceRealm(r)
-	assert.Equal(t, 1, r.value("roamgate_failovers_total"), "the one that opened it; the others when their timers say so")
+	assert.Positive(t, r.value("roamgate_failovers_total"), "the one that opened it; the others when their timers say so")
 	r.drain(1)
 	sent := r.ask(access("new@dead.iot.example"))
 	r.atHome(1).answer(layeh.CodeAccessAccept)
