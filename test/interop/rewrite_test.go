@@ -47,8 +47,6 @@ var rewriteCases = []rewriteCase{
 		packet: []string{`WISPr-Location-Name = "gone"`, `Cisco-AVPair = "a=b"`, `0x1a160000372a010361020462620306636363630403ff`}},
 	{name: "remove a vendor", block: "removeVendorAttribute 14122", rules: []string{"{remove: vendor 14122}"},
 		packet: []string{`WISPr-Location-ID = "x"`, `Cisco-AVPair = "a=b"`, `0x1a070000372a99`}},
-	{name: "a vendor's attribute that is no clean row", same: true, block: "removeVendorAttribute 14122:2", rules: []string{"{remove: 26.14122.2}"},
-		packet: []string{`0x1a0a0000372a02066262`, `NAS-Port = 1`}},
 	{name: "keep", block: "whitelistMode on\nwhitelistAttribute 1\nwhitelistAttribute 25\nwhitelistVendorAttribute 14122:7\nwhitelistVendorAttribute 9",
 		rules:  []string{"{keep: [User-Name, Class, 26.14122.7, vendor 9]}"},
 		packet: []string{`Class = 0x01`, `NAS-Port = 1`, `0x1a120000372a0203610706000f4240030362`, `Cisco-AVPair = "a=b"`, `Cisco-NAS-Port = "c"`, `3GPP-IMSI = "262011234567890"`, `0x1a0a0000372a02066262`, `Operator-NAS-Identifier = 0x01`}},

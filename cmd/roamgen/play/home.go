@@ -238,12 +238,12 @@ func (s *homeShard) turn() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.now = clock()
-	s.script = s.home.script.Load()
 	for _, door := range s.ready {
 		n, err := s.conns[door].Recv(s.batch)
 		if err != nil {
 			continue
 		}
+		s.script = s.home.script.Load() // behind Recv: what comes after a change is under it
 		s.receive(uint8(door), n)
 	}
 	s.hold.release(s.now, s.sendHeld)
