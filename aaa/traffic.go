@@ -24,7 +24,7 @@ const (
 //
 // hot: 0 allocs
 func (s *Shard) remember(ex *Exchange, p *radius.Packet) {
-	if ex.kind == home.Auth && p.Has(radius.State) || !s.traffic.Wants(ex.key) {
+	if ex.kind == home.Auth && p.Has(radius.State) || !s.traffic.Wants(ex.key, s.now) {
 		return
 	}
 	s.traffic.Note(ex.key, ex.from.Addr(), int(ex.kind), p, s.now)

@@ -73,10 +73,18 @@ func New(key Key, size int) *Table {
 	return &Table{key: key, rows: make([]row, size), index: make([]uint32, places)}
 }
 
-// Wants reports whether a device is one of those that are kept.
+// Wants reports whether a device is one of those that are kept. now is as for
+// Note.
 //
 // hot: 0 allocs
-func (t *Table) Wants(device uint64) bool { return t.key.choose(device)&t.mask == 0 }
+func (t *Table) Wants(device uint64, now int64) bool {
+	if now/int64(SlotTime) > t.slot { // or a rate that keeps every device out would stay
+		t.turn(now)
+	}
+	return t.chosen(device)
+}
+
+func (t *Table) chosen(device uint64) bool { return t.key.choose(device)&t.mask == 0 }
 
 // Note keeps a request of a device that the Table wants. now is in
 // nanoseconds of any clock that does not go back; nothing of p is retained.
@@ -96,7 +104,7 @@ func (t *Table) Note(device uint64, from netip.Addr, kind int, p *radius.Packet,
 	if t.index[at] == 0 {
 		if t.used == len(t.rows) {
 			t.makeRoom()
-			if !t.Wants(device) {
+			if !t.chosen(device) {
 				return
 			}
 			at = t.find(hash)
@@ -162,7 +170,7 @@ func (t *Table) sweep() {
 	n := 0
 	for i := range t.rows[:t.used] {
 		r := &t.rows[i]
-		if r.counts == ([Slots][kinds]uint32{}) || !t.Wants(r.device) && t.leftOut(r.device) {
+		if r.counts == ([Slots][kinds]uint32{}) || !t.chosen(r.device) && t.leftOut(r.device) {
 			continue
 		}
 		if n != i {

@@ -118,7 +118,7 @@ func TestEstimates(t *testing.T) {
 				device := uint64(d) * 0x1234567
 				for range asks(d) {
 					total++
-					if tb.Wants(device) {
+					if tb.Wants(device, int64(d)) {
 						tb.Note(device, nas, 0, packet(t, 1, fmt.Sprint(d)), int64(d))
 					}
 				}
@@ -146,7 +146,7 @@ func TestEstimates(t *testing.T) {
 func TestRateComesDown(t *testing.T) {
 	tb := New(NewKey(maphash.MakeSeed()), 1024)
 	note := func(d int, now int64) {
-		if device := uint64(d) * 0x1234567; tb.Wants(device) {
+		if device := uint64(d) * 0x1234567; tb.Wants(device, now) {
 			tb.Note(device, nas, 0, packet(t, 1, fmt.Sprint(d)), now)
 		}
 	}
@@ -177,7 +177,7 @@ func TestRateComesDown(t *testing.T) {
 func TestOneDeviceOnly(t *testing.T) {
 	tb := New(NewKey(maphash.MakeSeed()), 64)
 	for i := range 100_000 {
-		if tb.Wants(5) {
+		if tb.Wants(5, 0) {
 			tb.Note(5, nas, 0, packet(t, 1, fmt.Sprint(i)), 0)
 		}
 	}
@@ -194,7 +194,7 @@ func TestAdd(t *testing.T) {
 			tb = b
 		}
 		for _, to := range []*Table{tb, a} {
-			if device := uint64(d) * 0x1234567; to.Wants(device) {
+			if device := uint64(d) * 0x1234567; to.Wants(device, 0) {
 				to.Note(device, nas, 0, packet(t, 1, fmt.Sprint(d)), 0)
 			}
 		}
@@ -214,7 +214,7 @@ func TestAllocsNote(t *testing.T) {
 	device, now := uint64(0), int64(0)
 	assert.Zero(t, testing.AllocsPerRun(5000, func() {
 		device, now = device+1, now+int64(time.Second)
-		if tb.Wants(device) {
+		if tb.Wants(device, now) {
 			tb.Note(device, nas, 0, p, now)
 		}
 	}))
@@ -230,7 +230,7 @@ func BenchmarkHotNote(b *testing.B) {
 			device := uint64(0)
 			for b.Loop() {
 				device = (device + 1) % devices
-				if tb.Wants(device * 0x9e3779b9) {
+				if tb.Wants(device*0x9e3779b9, 0) {
 					binary.BigEndian.PutUint64(user, device)
 					tb.Note(device*0x9e3779b9, nas, 0, p, 0)
 				}

@@ -322,11 +322,20 @@ func TestManyNames(t *testing.T) {
 
 // server is a DNS server on loopback, over UDP and TCP.
 func server(t *testing.T, h dns.HandlerFunc) netip.AddrPort {
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
-	require.NoError(t, err)
-	at := pc.LocalAddr().(*net.UDPAddr).AddrPort()
-	l, err := net.Listen("tcp", at.String())
-	require.NoError(t, err)
+	var pc net.PacketConn
+	var l net.Listener
+	var at netip.AddrPort
+	for try := 0; ; try++ { // the TCP port of the number may be another's
+		var err error
+		pc, err = net.ListenPacket("udp", "127.0.0.1:0")
+		require.NoError(t, err)
+		at = pc.LocalAddr().(*net.UDPAddr).AddrPort()
+		if l, err = net.Listen("tcp", at.String()); err == nil {
+			break
+		}
+		require.Less(t, try, 20, err)
+		require.NoError(t, pc.Close())
+	}
 	for _, s := range []*dns.Server{{PacketConn: pc, Handler: h}, {Listener: l, Handler: h}} {
 		started := make(chan struct{})
 		s.NotifyStartedFunc = func() { close(started) }
