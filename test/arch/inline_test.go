@@ -23,7 +23,7 @@ func TestHotLeavesInline(t *testing.T) {
 		"aaa/admit":        {"(*Share).Seen"},
 		"aaa/dedup":        {"(*index).match", "(*index).insert", "(*Cache).pending", "(*ring).data"},
 		"aaa/device":       {"(*slots).find", "(*slots).read", "Key.words"},
-		"aaa/traffic":      {"(*Table).Wants", "(*Key).choose"},
+		"aaa/traffic":      {"(*Table).chosen", "(*Key).choose"},
 		"aaa/home":         {"(*View).FromAddr", "(*View).Home", "(*Pace).Paced", "(*Pace).Queued", "(*State).Health", "(*Pool).Bit"},
 	} {
 		out, err := exec.Command("go", "build", "-gcflags=-m", "../../"+dir).CombinedOutput()
