@@ -66,7 +66,12 @@ type Client struct {
 	Operators []string
 	// Institution is VISINST of its F-Ticks, "": its name.
 	Institution string
-	Pos         Pos
+	// Transport is what it comes by. One that is not UDP or TCP has a Security,
+	// and its certificate says who it is; its Secret is that of the transport.
+	Transport Transport
+	Security  *Security
+	Holder    *Holder
+	Pos       Pos
 }
 
 // Home is a home server: where a realm's requests go.
@@ -100,7 +105,16 @@ type Home struct {
 	// DynAuth are the addresses that its CoA and Disconnect requests come
 	// from, none: it may send none. They are signed with its Secret.
 	DynAuth []netip.Prefix
-	Pos     Pos
+	// Transport is what it is reached by. Over TLS and DTLS it has a Security
+	// and shows a certificate of its Holder; Auth and Acct may be one address
+	// where the transport is not UDP.
+	Transport Transport
+	Security  *Security
+	Holder    *Holder
+	// Connections are what one event loop opens at most to it for each of
+	// authentication and accounting, 0: 8.
+	Connections int
+	Pos         Pos
 }
 
 // Retransmit says who repeats an unanswered request toward a home.
@@ -197,11 +211,12 @@ type Route struct {
 	// Name tells routes apart that have one subject, "": it is called like
 	// its subject.
 	Name        string
-	Index       int32 // dense in this Set, for counters
-	Auth        int32 // index into Set.Pools, -1: refused
-	Acct        int32 // index into Set.Pools, -1: ends here (durable) or is refused
-	Rank        int32 // order among routes of one subject, and among expressions: the lower first
-	rivals      int32 // 1 + number of the Table's row of all routes of the subject; 0: the only one
+	Index       int32      // dense in this Set, for counters
+	Auth        int32      // index into Set.Pools, -1: refused
+	Acct        int32      // index into Set.Pools, -1: ends here (durable) or is refused
+	Discover    *Discovery // finds the homes by DNS where Auth or Acct is -1, nil: none does
+	Rank        int32      // order among routes of one subject, and among expressions: the lower first
+	rivals      int32      // 1 + number of the Table's row of all routes of the subject; 0: the only one
 	Acknowledge Acknowledge
 	Policy      Policy
 	// IssueCUI: the home has left it to the hub to issue the
@@ -225,15 +240,17 @@ func (r *Route) Label() string {
 
 // Set is one whole configuration of peers and routes. It is immutable.
 type Set struct {
-	Groups    []*Group
-	Contracts []Contract
-	Filters   []*Filter
-	Clients   []Client
-	Homes     []Home
-	Pools     []Pool
-	Routes    []Route
-	Table     *Table
-	Identity  Identity
-	Loops     Loops
-	Hash      [32]byte // of the files' content
+	Groups      []*Group
+	Contracts   []Contract
+	Filters     []*Filter
+	Securities  []*Security
+	Discoveries []*Discovery
+	Clients     []Client
+	Homes       []Home
+	Pools       []Pool
+	Routes      []Route
+	Table       *Table
+	Identity    Identity
+	Loops       Loops
+	Hash        [32]byte // of the files' content
 }

@@ -12,7 +12,11 @@
 // TLS.
 package listen
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/roamgate/roamgate/realm"
+)
 
 // Service is what a front door offers.
 type Service uint8
@@ -22,15 +26,17 @@ const (
 	Auth Service = iota
 	Acct
 	DynAuth
+	Every // authentication and accounting on one port, as over TCP, TLS and DTLS
 )
 
 // String gives the word used in metrics and logs.
 func (s Service) String() string {
-	return [...]string{Auth: "auth", Acct: "acct", DynAuth: "dynauth"}[s]
+	return [...]string{Auth: "auth", Acct: "acct", DynAuth: "dynauth", Every: "every"}[s]
 }
 
 // Address is one place to listen on.
 type Address struct {
-	Service Service
-	Addr    netip.AddrPort
+	Service   Service
+	Addr      netip.AddrPort
+	Transport realm.Transport
 }

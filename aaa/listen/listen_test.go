@@ -23,9 +23,9 @@ func TestServices(t *testing.T) {
 // All shards share a chosen port, and the rows are in the order asked for.
 func TestUDP(t *testing.T) {
 	asked := []Address{
-		{Auth, netip.MustParseAddrPort("127.0.0.1:0")},
-		{Acct, netip.MustParseAddrPort("127.0.0.1:0")},
-		{Auth, netip.MustParseAddrPort("[::1]:0")},
+		{Service: Auth, Addr: netip.MustParseAddrPort("127.0.0.1:0")},
+		{Service: Acct, Addr: netip.MustParseAddrPort("127.0.0.1:0")},
+		{Service: Auth, Addr: netip.MustParseAddrPort("[::1]:0")},
 	}
 	rows, err := UDP(asked, 3, 1<<16)
 	require.NoError(t, err)
@@ -47,7 +47,7 @@ func TestUDP(t *testing.T) {
 // An answer leaves by the address the request came to, also where the door
 // is open on every address.
 func TestAnswerLeavesByItsDoor(t *testing.T) {
-	rows, err := UDP([]Address{{Auth, netip.MustParseAddrPort("0.0.0.0:0")}}, 1, 1<<16)
+	rows, err := UDP([]Address{{Service: Auth, Addr: netip.MustParseAddrPort("0.0.0.0:0")}}, 1, 1<<16)
 	require.NoError(t, err)
 	defer Close(rows)
 	f := rows[0][0]
@@ -90,7 +90,7 @@ func TestUDPRefused(t *testing.T) {
 	require.NoError(t, err)
 	first := free.LocalAddr().(*net.UDPAddr).AddrPort()
 	require.NoError(t, free.Close())
-	_, err = UDP([]Address{{Auth, first}, {Acct, busy}}, 2, 1<<16)
+	_, err = UDP([]Address{{Service: Auth, Addr: first}, {Service: Acct, Addr: busy}}, 2, 1<<16)
 	require.ErrorContains(t, err, "for acct")
 	again, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(first))
 	require.NoError(t, err, "the first door is closed again")
