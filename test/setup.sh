@@ -4,7 +4,8 @@
 # every test starts its own, on free loopback ports.
 set -euo pipefail
 
-packages=(freeradius freeradius-utils radsecproxy eapoltest redis-server postgresql make gcc libc6-dev)
+packages=(freeradius freeradius-utils radsecproxy eapoltest redis-server postgresql
+	hostapd nsd unbound ldnsutils openssl make gcc libc6-dev)
 
 fail() { printf 'test/setup.sh: %s\n' "$*" >&2; exit 1; }
 
@@ -50,7 +51,7 @@ install_missing || { run apt-get -q update; install_missing; } || fail "apt-get 
 
 for p in "${missing[@]}"; do
 	installed "$p" || fail "$p is still missing after apt-get install"
-	case $p in freeradius | radsecproxy | redis-server | postgresql)
+	case $p in freeradius | radsecproxy | redis-server | postgresql | hostapd | nsd | unbound)
 		if [ -d /run/systemd/system ]; then run systemctl disable --quiet "$p"; else run update-rc.d "$p" disable; fi ;;
 	esac
 done

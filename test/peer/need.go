@@ -15,6 +15,13 @@ var packages = map[string]string{
 	"eapol_test":   "eapoltest",
 	"redis-server": "redis-server",
 	"postgres":     "postgresql",
+
+	"openssl":       "openssl",
+	"hostapd":       "hostapd",
+	"nsd":           "nsd",
+	"unbound":       "unbound",
+	"ldns-keygen":   "ldnsutils",
+	"ldns-signzone": "ldnsutils",
 }
 
 // Need makes sure that the named programs are installed. In CI a missing one
