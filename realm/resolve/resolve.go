@@ -5,9 +5,7 @@
 // whoever compiles a configuration takes what it knows by then. A hub starts
 // without any answer, and no packet ever waits for one.
 //
-// A and AAAA are asked for each name, of the servers in /etc/resolv.conf or
-// of those that are given. Names are whole: no search list is tried and no
-// hosts file is read. An answer holds for its TTL, at least ten seconds and at
+// A and AAAA are asked for each name (realm/nameserver). An answer holds for its TTL, at least ten seconds and at
 // most an hour, and somewhat less by lot, so that a thousand names do not come
 // due together. A server that fails or is silent is asked again after one
 // second, then after twice as long each time up to a minute, and what is known
@@ -17,9 +15,7 @@
 // IPv4. There are at most eight; what nothing can be sent to is left out,
 // private and loopback addresses are not, as the operator has named them.
 //
-// Answers are hostile: bounded, checked against the question, and no more
-// than addresses. DNSSEC is the resolver's. A Resolver is safe for concurrent
-// use; RFC 1035 section 7, RFC 2308 section 5, RFC 6724 section 6.
+// A Resolver is safe for concurrent use; RFC 2308 section 5, RFC 6724 section 6.
 package resolve
 
 import (
@@ -31,6 +27,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/roamgate/roamgate/realm/nameserver"
 )
 
 const (
@@ -53,8 +51,7 @@ type Config struct {
 	// not called for a name that is asked for the first time and not found.
 	Changed func()
 
-	resolvConf string
-	hasWay     func(netip.Addr) bool
+	hasWay func(netip.Addr) bool
 }
 
 // Answer is what is known of a name.
@@ -73,7 +70,7 @@ type Counters struct {
 type Resolver struct {
 	conf  Config
 	count Counters
-	dns   client
+	dns   nameserver.Client
 
 	mu    sync.Mutex // guards names and what they point to
 	names map[string]*name
@@ -99,18 +96,13 @@ func New(conf Config) *Resolver {
 	if conf.Changed == nil {
 		conf.Changed = func() {}
 	}
-	if conf.resolvConf == "" {
-		conf.resolvConf = "/etc/resolv.conf"
-	}
 	if conf.hasWay == nil {
 		conf.hasWay = hasWay
 	}
-	r := &Resolver{
+	return &Resolver{
 		conf: conf, names: make(map[string]*name), poke: make(chan struct{}, 1),
-		dns: client{servers: conf.Servers, resolvConf: conf.resolvConf},
+		dns: nameserver.Client{Servers: conf.Servers},
 	}
-	r.dns.send = r.dns.wire
-	return r
 }
 
 // Counters returns the counts so far.
@@ -186,7 +178,7 @@ func (r *Resolver) Run(ctx context.Context) error {
 			}
 			running++
 			asking.Go(func() {
-				res := result{n, of, r.dns.both(ctx, n)}
+				res := result{n, of, r.both(ctx, n)}
 				select {
 				case results <- res:
 				case <-ctx.Done():

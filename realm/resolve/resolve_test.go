@@ -3,10 +3,8 @@ package resolve
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,6 +16,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/roamgate/roamgate/realm/nameserver"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -115,13 +115,13 @@ func resolving(t *testing.T, z *zone, names ...string) (r *Resolver, changes *in
 		Changed: func() { *changes++ },
 		hasWay:  func(a netip.Addr) bool { return a.Is4() || !z.only4.Load() },
 	})
-	r.dns.send = func(ctx context.Context, _ string, _ netip.AddrPort, q *dns.Msg) (*dns.Msg, error) {
+	r.dns.Send = func(ctx context.Context, _ string, _ netip.AddrPort, q *dns.Msg) (*dns.Msg, error) {
 		time.Sleep(5 * time.Millisecond)
 		if m := z.reply(q); m != nil {
 			return m, nil
 		}
 		select {
-		case <-time.After(patience):
+		case <-time.After(nameserver.Patience):
 			return nil, os.ErrDeadlineExceeded
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -320,123 +320,6 @@ func TestManyNames(t *testing.T) {
 	})
 }
 
-// server is a DNS server on loopback, over UDP and TCP.
-func server(t *testing.T, h dns.HandlerFunc) netip.AddrPort {
-	var pc net.PacketConn
-	var l net.Listener
-	var at netip.AddrPort
-	for try := 0; ; try++ { // the TCP port of the number may be another's
-		var err error
-		pc, err = net.ListenPacket("udp", "127.0.0.1:0")
-		require.NoError(t, err)
-		at = pc.LocalAddr().(*net.UDPAddr).AddrPort()
-		if l, err = net.Listen("tcp", at.String()); err == nil {
-			break
-		}
-		require.Less(t, try, 20, err)
-		require.NoError(t, pc.Close())
-	}
-	for _, s := range []*dns.Server{{PacketConn: pc, Handler: h}, {Listener: l, Handler: h}} {
-		started := make(chan struct{})
-		s.NotifyStartedFunc = func() { close(started) }
-		done := make(chan error)
-		go func() { done <- s.ActivateAndServe() }()
-		<-started
-		t.Cleanup(func() { _ = s.Shutdown(); <-done })
-	}
-	return at
-}
-
-// The wire, with a real server: what is too long comes over TCP, and what is
-// no answer to the question is none.
-func TestExchange(t *testing.T) {
-	z := newZone("r.example. 60 IN A 198.51.100.1")
-	tests := []struct {
-		name  string
-		h     dns.HandlerFunc
-		want  string
-		wrong string
-	}{
-		{"an answer", func(w dns.ResponseWriter, q *dns.Msg) { _ = w.WriteMsg(z.reply(q)) }, "198.51.100.1", ""},
-		{"truncated", func(w dns.ResponseWriter, q *dns.Msg) {
-			m := z.reply(q)
-			if _, udp := w.RemoteAddr().(*net.UDPAddr); udp {
-				m.Truncated, m.Answer = true, nil
-			}
-			_ = w.WriteMsg(m)
-		}, "198.51.100.1", ""},
-		{"always truncated", func(w dns.ResponseWriter, q *dns.Msg) {
-			m := z.reply(q)
-			m.Truncated = true
-			_ = w.WriteMsg(m)
-		}, "", "truncated"},
-		{"another question", func(w dns.ResponseWriter, q *dns.Msg) {
-			m := z.reply(q)
-			m.Question[0].Name = "evil.example."
-			_ = w.WriteMsg(m)
-		}, "", "another question"},
-		{"no response", func(w dns.ResponseWriter, q *dns.Msg) {
-			m := z.reply(q)
-			m.Response = false
-			_ = w.WriteMsg(m)
-		}, "", "another question"},
-		{"garbage", func(w dns.ResponseWriter, q *dns.Msg) {
-			_, _ = w.Write([]byte{byte(q.Id >> 8), byte(q.Id), 0x80, 0, 0, 1, 0, 9, 0, 0, 0, 0, 0xc0, 0xff})
-		}, "", "DNS server"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			c := client{servers: []netip.AddrPort{server(t, tt.h)}}
-			c.send = c.wire
-			f := c.ask(t.Context(), "r.example", dns.TypeA)
-			if tt.wrong != "" {
-				assert.True(t, f.failed)
-				assert.Contains(t, f.why, tt.wrong)
-				return
-			}
-			require.Len(t, f.addrs, 1, f.why)
-			assert.Equal(t, tt.want, f.addrs[0].String())
-		})
-	}
-}
-
-// The next server is asked where one cannot answer.
-func TestNextServer(t *testing.T) {
-	good := server(t, func(w dns.ResponseWriter, q *dns.Msg) {
-		_ = w.WriteMsg(newZone("r.example. 60 IN A 198.51.100.1").reply(q))
-	})
-	bad := server(t, func(w dns.ResponseWriter, q *dns.Msg) {
-		m := new(dns.Msg)
-		_ = w.WriteMsg(m.SetRcode(q, dns.RcodeRefused))
-	})
-	c := client{servers: []netip.AddrPort{bad, good}}
-	c.send = c.wire
-	assert.Len(t, c.ask(t.Context(), "r.example", dns.TypeA).addrs, 1)
-}
-
-// The host's resolvers are read again when their file has changed; without one
-// nothing is known.
-func TestResolvConf(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "resolv.conf")
-	c := client{resolvConf: path}
-	_, err := c.list()
-	require.ErrorContains(t, err, "reading the DNS servers")
-	f := c.ask(t.Context(), "r.example", dns.TypeA)
-	assert.True(t, f.failed)
-	write := func(text string, at time.Time) {
-		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
-		require.NoError(t, os.Chtimes(path, at, at))
-		c.looked = time.Time{}
-	}
-	write("search example\nnameserver 192.0.2.1\nnameserver 2001:db8::53\nnameserver nonsense\n", time.Unix(1, 0))
-	list, err := c.list()
-	require.NoError(t, err)
-	assert.Equal(t, "[192.0.2.1:53 [2001:db8::53]:53]", fmt.Sprint(list))
-	write("nameserver 192.0.2.2\n", time.Unix(2, 0))
-	list, _ = c.list()
-	assert.Equal(t, "[192.0.2.2:53]", fmt.Sprint(list))
-}
-
 // FuzzRead: whatever a server says, there are at most a few addresses that
 // something can be sent to.
 func FuzzRead(f *testing.F) {
@@ -455,7 +338,8 @@ func FuzzRead(f *testing.F) {
 			return
 		}
 		for _, typ := range []uint16{dns.TypeA, dns.TypeAAAA} {
-			got := read(m, "r.example", typ)
+			answer := nameserver.Read(m, "r.example", typ)
+			got := usable(&answer)
 			require.LessOrEqual(t, len(got.addrs), mostAddrs)
 			require.LessOrEqual(t, got.ttl, most)
 			for _, a := range got.addrs {
