@@ -40,6 +40,9 @@ func (k *Proofs) Reset() {
 // NoProof is the number of a proof that cannot be: OK is false for it.
 const NoProof = -1
 
+// granted is that of a proof with Clear.
+const granted = -2
+
 // MessageAuthenticator asks for what Crypt.CheckMessageAuthenticator checks.
 // The result is the number to ask OK with.
 func (k *Proofs) MessageAuthenticator(p *Packet, s *Secret) int {
@@ -69,6 +72,9 @@ func (k *Proofs) RequestAuthenticator(p *Packet, s *Secret) int {
 
 // Response asks for what Crypt.CheckResponse checks.
 func (k *Proofs) Response(p *Packet, reqAuth *[16]byte, s *Secret) int {
+	if s.clear {
+		return granted
+	}
 	k.begin(lanes.Fresh, len(s.raw), p, reqAuth)
 	k.sums.Write(p.b[HeaderLen:])
 	k.sums.Write(s.raw)
@@ -77,7 +83,10 @@ func (k *Proofs) Response(p *Packet, reqAuth *[16]byte, s *Secret) int {
 
 func (k *Proofs) mac(p *Packet, auth *[16]byte, s *Secret) int {
 	off := int(p.first[MessageAuthenticator])
-	if off == 0 {
+	switch {
+	case s.clear:
+		return granted
+	case off == 0:
 		return NoProof
 	}
 	off += 2
@@ -123,7 +132,7 @@ func outer(sums *lanes.Batch, s *Secret, inner int) int {
 // same time wherever the difference lies.
 func (k *Proofs) OK(i int) bool {
 	if i < 0 {
-		return false
+		return i == granted
 	}
 	j := &k.jobs[i]
 	return subtle.ConstantTimeCompare(j.want[:], k.sums.Sum(j.sum)[:]) == 1
@@ -162,17 +171,27 @@ func (g *Signatures) Request(w *Writer, s *Secret) []byte {
 
 // Accounting ends the packet in w as Writer.SignAccounting does.
 func (g *Signatures) Accounting(w *Writer, s *Secret) []byte {
+	if s.clear {
+		return w.end()
+	}
 	return g.Response(w, s, &zeros)
 }
 
 // Response ends the packet in w as Writer.SignResponse does.
 func (g *Signatures) Response(w *Writer, s *Secret, reqAuth *[16]byte) []byte {
+	if s.clear {
+		w.token(reqAuth)
+		return w.end()
+	}
 	w.SetAuthenticator(reqAuth)
 	return g.add(w, s, true)
 }
 
 func (g *Signatures) add(w *Writer, s *Secret, hashed bool) []byte {
 	b := w.end()
+	if s.clear {
+		return b
+	}
 	j := signature{b: b, ma: w.ma, secret: s, hashed: hashed, sum: -1}
 	switch {
 	case w.ma != 0:

@@ -75,8 +75,8 @@ func (c *Crypt) CheckResponseMessageAuthenticator(p *Packet, reqAuth *[16]byte, 
 
 func (c *Crypt) checkMA(p *Packet, auth *[16]byte, s *Secret) bool {
 	off := int(p.first[MessageAuthenticator])
-	if off == 0 {
-		return false
+	if off == 0 || s.clear {
+		return s.clear
 	}
 	off += 2
 	c.hmacStart(s)
@@ -101,6 +101,9 @@ func (c *Crypt) CheckRequestAuthenticator(p *Packet, s *Secret) bool {
 // CheckResponse proves the Response Authenticator of a reply to the request
 // that carried reqAuth (RFC 2865 section 3).
 func (c *Crypt) CheckResponse(p *Packet, reqAuth *[16]byte, s *Secret) bool {
+	if s.clear {
+		return true
+	}
 	sum := c.authenticator(p.b, reqAuth, s)
 	return subtle.ConstantTimeCompare(sum, p.Authenticator()[:]) == 1
 }

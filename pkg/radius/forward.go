@@ -41,6 +41,10 @@ func dropOf(types ...Type) *Drop {
 // All else goes verbatim and in order, and ownProxyState, unless nil, becomes
 // the last Proxy-State.
 //
+// Where in or out is Clear, values that are hidden on the other side change their
+// length, out takes auth for every code (see PutToken) and id is to be 0 (RFC 9765
+// section 5).
+//
 // The same arguments give the same octets, so a retransmission may be built
 // again (RFC 2865 section 2.5); but a CoA-Request that hides something gets new
 // salts each time, and its octets must be kept.
@@ -56,20 +60,22 @@ func (c *Crypt) ForwardRequest(w *Writer, buf []byte, p *Packet, id uint8, auth 
 	drop := hopByHop
 	switch code {
 	case AccessRequest:
-		w.Start(buf, code, id, true)
-		w.SetAuthenticator(auth)
+		w.Start(buf, code, id, !h.toClear())
 	case AccountingRequest:
 		w.Start(buf, code, id, false)
 		drop = inAccounting
 	default:
-		w.Start(buf, code, id, p.Has(MessageAuthenticator))
+		w.Start(buf, code, id, !h.toClear() && (p.Has(MessageAuthenticator) || in.IsClear()))
 		drop = inDynAuth
 		h.inAuth, h.outAuth = &zeros, &zeros
+	}
+	if code == AccessRequest || h.toClear() {
+		w.SetAuthenticator(auth)
 	}
 	if why := c.copyRequest(w, p, drop, &h); why != OK {
 		return why
 	}
-	if code == AccessRequest && p.Has(CHAPPassword) && !p.Has(CHAPChallenge) &&
+	if code == AccessRequest && p.Has(CHAPPassword) && !p.Has(CHAPChallenge) && !in.IsClear() &&
 		!w.Add(CHAPChallenge, p.Authenticator()[:]) {
 		return Overflow
 	}
@@ -81,9 +87,21 @@ func (c *Crypt) ForwardRequest(w *Writer, buf []byte, p *Packet, id uint8, auth 
 
 func (c *Crypt) copyRequest(w *Writer, p *Packet, drop *Drop, h *hop) Reason {
 	var s salts
-	dynamic := p.Code() == CoARequest
+	dynamic, crosses, clear := p.Code() == CoARequest, h.crosses(), h.toClear()
 	for a, off, ok := p.Next(HeaderLen); ok; a, off, ok = p.Next(off) {
 		if drop.Has(a.Type) {
+			continue
+		}
+		if crosses && (a.Type == UserPassword || dynamic) {
+			why := OK
+			if dynamic {
+				why = c.cross(w, a, &s, h)
+			} else {
+				why = c.crossPassword(w, a.Value(), h)
+			}
+			if why != OK {
+				return why
+			}
 			continue
 		}
 		at := w.n
@@ -91,6 +109,7 @@ func (c *Crypt) copyRequest(w *Writer, p *Packet, drop *Drop, h *hop) Reason {
 			return Overflow
 		}
 		switch {
+		case clear:
 		case a.Type == UserPassword:
 			if !passwordSize(len(a.Value())) {
 				return BadUserPassword
@@ -118,7 +137,7 @@ func (c *Crypt) ForwardResponse(w *Writer, buf []byte, p *Packet, id uint8, home
 	if _, reply := p.Code().Forwardable(); !reply {
 		return BadCode
 	}
-	w.Start(buf, p.Code(), id, signs(p))
+	w.Start(buf, p.Code(), id, !out.IsClear() && (signs(p) || in.IsClear() && p.Code() != AccountingResponse))
 	if why := c.CopyResponse(w, p, homeReqAuth, clientReqAuth, in, out, drop); why != OK {
 		return why
 	}
@@ -144,15 +163,24 @@ func signs(p *Packet) bool {
 func (c *Crypt) CopyResponse(w *Writer, p *Packet, homeReqAuth, clientReqAuth *[16]byte, in, out *Secret, drop *Drop) Reason {
 	h := hop{in: in, out: out, inAuth: homeReqAuth, outAuth: clientReqAuth}
 	var s salts
+	crosses, clear := h.crosses(), h.toClear()
 	for a, off, ok := p.Next(HeaderLen); ok; a, off, ok = p.Next(off) {
 		if a.Type == MessageAuthenticator || a.Type == ProxyState || drop.Has(a.Type) {
+			continue
+		}
+		if crosses {
+			if why := c.cross(w, a, &s, &h); why != OK {
+				return why
+			}
 			continue
 		}
 		at := w.n
 		if !w.Raw(a.Raw) {
 			return Overflow
 		}
-		c.rehideReply(w.b[at:w.n], a, &s, &h)
+		if !clear {
+			c.rehideReply(w.b[at:w.n], a, &s, &h)
+		}
 	}
 	return OK
 }

@@ -305,6 +305,48 @@ func assertSalts(t *testing.T, reply []byte) {
 	}
 }
 
+// FuzzClear: what goes to a RADIUS/1.1 connection and comes back by another is
+// what it was, but for what could not be read, and nothing grows beyond bounds.
+func FuzzClear(f *testing.F) {
+	seed(f)
+	secret := hopSecret[string(secretIn)]
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var p radius.Packet
+		var w radius.Writer
+		b = framed(b, radius.AccessAccept, radius.CoARequest, radius.AccessRequest, radius.AccountingRequest)
+		if p.Parse(b) != radius.OK {
+			return
+		}
+		buf, tok := make([]byte, radius.MaxLen), token(9)
+		cross := func(p *radius.Packet, in, out *radius.Secret, inAuth, outAuth *[16]byte) ([]byte, radius.Reason) {
+			if _, reply := p.Code().Forwardable(); reply {
+				why := hopCrypt.ForwardResponse(&w, buf, p, 0, inAuth, outAuth, in, out, nil, nil, nil)
+				return bytes.Clone(w.SignResponse(hopCrypt, out, outAuth)), why
+			}
+			auth := *outAuth
+			why := hopCrypt.ForwardRequest(&w, buf, p, 0, &auth, in, out, nil)
+			if p.Code() == radius.AccessRequest {
+				return bytes.Clone(w.SignRequest(hopCrypt, out)), why
+			}
+			return bytes.Clone(w.SignAccounting(hopCrypt, out)), why
+		}
+		clear, why := cross(&p, secret, radius.Clear, &homeAuth, &tok)
+		if why != radius.OK || !emittable(clear) {
+			return
+		}
+		require.False(t, parse(t, clear).Has(radius.MessageAuthenticator))
+		hidden, why := cross(parse(t, clear), radius.Clear, secret, &tok, &homeAuth)
+		if why != radius.OK || !emittable(hidden) {
+			return
+		}
+		again, why := cross(parse(t, hidden), secret, radius.Clear, &homeAuth, &tok)
+		require.Equal(t, radius.OK, why)
+		if p.Code() != radius.AccessRequest { // whose authenticator is another one at each hop, and a CHAP-Challenge
+			require.Equal(t, clear, again)
+		}
+	})
+}
+
 // FuzzHidden: hiding and revealing agree with layeh, for any secret.
 func FuzzHidden(f *testing.F) {
 	f.Add([]byte("arctangent"), []byte("xyzzy5461"), uint16(0x8001))

@@ -1,6 +1,7 @@
 package radius_test
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -132,17 +133,51 @@ func (h *hop) password(a [16]byte) []byte {
 	return tlv(radius.UserPassword, hidden[:n])
 }
 
+// toClear is b as it is on a RADIUS/1.1 connection.
+func (h *hop) toClear(b []byte) []byte {
+	must(h.p.Parse(b) == radius.OK)
+	a := token(77)
+	if h.p.Code() == radius.AccessRequest {
+		must(h.c.ForwardRequest(&h.w, h.buf, &h.p, 0, &a, h.in, radius.Clear, nil) == radius.OK)
+		return bytes.Clone(h.w.SignRequest(h.c, radius.Clear))
+	}
+	must(h.c.ForwardResponse(&h.w, h.buf, &h.p, 0, &h.homeAuth, &a, h.out, radius.Clear, nil, nil, nil) == radius.OK)
+	return bytes.Clone(h.w.SignResponse(h.c, radius.Clear, &a))
+}
+
 func TestAllocs(t *testing.T) {
 	h := newHop()
 	access, stop, accept := h.accessRequest(h.password(h.clientAuth)), h.accountingStop(), h.accept(t)
 	require.Greater(t, parse(t, access).Len(), 17)
 	hidden, clear := make([]byte, 256), make([]byte, 256)
+	clearAccess, clearAccept := h.toClear(access), h.toClear(accept)
 	for name, f := range map[string]func(){
 		"request":    func() { h.request(access) },
 		"accounting": func() { h.accounting(stop) },
 		"response":   func() { h.response(accept) },
 		"read":       func() { h.read(access) },
 		"random":     func() { h.c.Random(clear[:100]) },
+		"request to 1.1": func() {
+			a := h.auth
+			must(h.p.Parse(access) == radius.OK)
+			must(h.c.ForwardRequest(&h.w, h.buf, &h.p, 0, &a, h.in, radius.Clear, nil) == radius.OK)
+			h.w.SignRequest(h.c, radius.Clear)
+		},
+		"response to 1.1": func() {
+			must(h.p.Parse(accept) == radius.OK)
+			must(h.c.ForwardResponse(&h.w, h.buf, &h.p, 0, &h.homeAuth, &h.clientAuth, h.out, radius.Clear, h.states, nil, nil) == radius.OK)
+			h.w.SignResponse(h.c, radius.Clear, &h.clientAuth)
+		},
+		"request from 1.1": func() {
+			must(h.p.Parse(clearAccess) == radius.OK)
+			must(h.c.ForwardRequest(&h.w, h.buf, &h.p, 1, &h.auth, radius.Clear, h.out, nil) == radius.OK)
+			h.w.SignRequest(h.c, h.out)
+		},
+		"response from 1.1": func() {
+			must(h.p.Parse(clearAccept) == radius.OK)
+			must(h.c.ForwardResponse(&h.w, h.buf, &h.p, 1, &h.homeAuth, &h.clientAuth, radius.Clear, h.in, h.states, nil, nil) == radius.OK)
+			h.w.SignResponse(h.c, h.in, &h.clientAuth)
+		},
 		"hide": func() {
 			a := h.auth // on the caller's stack: nothing may drag it to the heap
 			n, ok := h.c.HideUserPassword(hidden, clear[:20], &a, h.in)

@@ -16,7 +16,8 @@
 //
 // RFC 2865 (packets, User-Password), 2866 (accounting), 2548 section 2.4
 // (MS-MPPE keys), 2868 section 3.5 (Tunnel-Password), 2869 and 3579
-// (Message-Authenticator), 5176 (CoA), 6929 (unknown and extended attributes
+// (Message-Authenticator), 5176 (CoA), 7930 (Protocol-Error), 9765 (RADIUS/1.1, see
+// Clear), 6929 (unknown and extended attributes
 // stay verbatim). Attribute meanings and names live in the package dict; EAP is
 // looked at no further than its first five octets; nothing is ever decoded by
 // type on the way of a packet.

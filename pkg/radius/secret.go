@@ -16,6 +16,7 @@ type Secret struct {
 	inner, outer []byte // crypto/md5 states after the padded key (RFC 2104)
 	// The same two states for packets that are hashed together.
 	innerState, outerState *lanes.State
+	clear                  bool // Clear alone
 }
 
 const redacted = "[secret]"

@@ -91,6 +91,23 @@ func (w *Writer) AddEAPFailure(id uint8) bool {
 // AddErrorCause appends an Error-Cause (RFC 5176 section 3.5).
 func (w *Writer) AddErrorCause(v uint32) bool { return w.AddUint32(ErrorCause, v) }
 
+// StartProtocolError begins the answer to a packet that cannot be dealt with
+// (RFC 7930 section 4): the code that it had, unless s is Clear, where its Token
+// says which it was (RFC 9765 section 5.5), and why. It ends with SignResponse.
+func (w *Writer) StartProtocolError(buf []byte, id uint8, original Code, cause uint32, s *Secret) {
+	w.Start(buf, ProtocolError, id, !s.clear)
+	if !s.clear {
+		w.Raw([]byte{byte(extended1), 3 + 4, originalPacketCode, 0, 0, 0, byte(original)})
+	}
+	w.AddErrorCause(cause)
+}
+
+// Original-Packet-Code is 241.4, an integer of four octets.
+const (
+	extended1          Type = 241
+	originalPacketCode      = 4
+)
+
 // SignRequest ends an Access-Request or Status-Server: its
 // Message-Authenticator is made over the authenticator set before. The octets
 // returned lie in the buffer given to Start.
@@ -104,6 +121,9 @@ func (w *Writer) SignRequest(c *Crypt, s *Secret) []byte {
 // Disconnect-Request: Message-Authenticator over sixteen zero octets if there
 // is one, then the Request Authenticator over all (RFC 2866 section 3).
 func (w *Writer) SignAccounting(c *Crypt, s *Secret) []byte {
+	if s.clear {
+		return w.end()
+	}
 	return w.SignResponse(c, s, &zeros)
 }
 
@@ -111,6 +131,10 @@ func (w *Writer) SignAccounting(c *Crypt, s *Secret) []byte {
 // Message-Authenticator if there is one, then the Response Authenticator.
 func (w *Writer) SignResponse(c *Crypt, s *Secret, reqAuth *[16]byte) []byte {
 	b := w.end()
+	if s.clear {
+		w.token(reqAuth)
+		return b
+	}
 	w.SetAuthenticator(reqAuth)
 	w.sign(c, s)
 	copy(b[4:HeaderLen], c.authenticator(b, reqAuth, s))
@@ -125,7 +149,7 @@ func (w *Writer) end() []byte {
 
 // sign makes the Message-Authenticator over the packet as it stands.
 func (w *Writer) sign(c *Crypt, s *Secret) {
-	if w.ma == 0 {
+	if w.ma == 0 || s.clear {
 		return
 	}
 	mac := w.b[w.ma : w.ma+16]
