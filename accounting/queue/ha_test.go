@@ -79,14 +79,17 @@ func TestRedisCluster(t *testing.T) {
 	var nodes []*server
 	var addrs []string
 	for range 3 {
-		n := startRedis(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", strconv.Itoa(freePort(t)))
+		n := startRedis(t, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(freePort(t)))
 		nodes, addrs = append(nodes, n), append(addrs, n.addr())
 	}
 	nodes[0].cli(append([]string{"--cluster", "create", "--cluster-yes"}, addrs...)...)
 	c := redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}})
 	defer func() { _ = c.Close() }()
-	require.Eventually(t, func() bool { return strings.Contains(c.ClusterInfo(ctx).Val(), "cluster_state:ok") }, waitLong, waitShort)
+	for _, n := range nodes { // each has its own opinion, and refuses keys until it is good
+		rc := n.client()
+		require.Eventually(t, func() bool { return strings.Contains(rc.ClusterInfo(ctx).Val(), "cluster_state:ok") }, waitLong, waitShort)
+	}
 
 	where := Server{Address: addrs[0], More: addrs[1:], Cluster: true}
 	s := openTight(t, vfs.NewMem())
