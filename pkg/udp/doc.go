@@ -12,8 +12,10 @@
 // one from Next to Commit. Nothing allocates after construction.
 //
 // Concurrency: Conn, Batch, Queue and Poller belong to one goroutine. Only
-// Poller.Wake and the counters (Drops, RecvErrors, Sent, Errors, QueueRatio)
+// Poller.Wake, Poller.Post and the counters (Drops, RecvErrors, Sent, Errors, QueueRatio)
 // may be called from others.
+//
+// The Poller watches the connections of pkg/stream too.
 //
 // It does not read packets, know clients or homes, retransmit, or keep order
 // within a batch. It is the only package of the house that may use unsafe.

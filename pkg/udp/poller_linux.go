@@ -31,12 +31,14 @@ const (
 type epoll struct {
 	fd     int
 	events []unix.EpollEvent
+	change unix.EpollEvent // what control tells the kernel, without allocating
 	tags   []uint32
 	state  atomic.Uint32
 	closed bool
 
-	mu     sync.Mutex // guards wakeFD against close in wake
+	mu     sync.Mutex // guards wakeFD against close in wake, and posted
 	wakeFD int
+	posted []uint32
 }
 
 var wakeValue = binary.NativeEndian.AppendUint64(nil, 1)
@@ -82,6 +84,30 @@ func (p *epoll) remove(c *Conn) {
 	}
 }
 
+func (p *epoll) addStream(fd int, tag uint32) error {
+	return p.control(unix.EPOLL_CTL_ADD, fd, unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(tag)})
+}
+
+func (p *epoll) setWritable(fd int, tag uint32, on bool) error {
+	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(tag)}
+	if on {
+		ev.Events |= unix.EPOLLOUT
+	}
+	return p.control(unix.EPOLL_CTL_MOD, fd, ev)
+}
+
+func (p *epoll) removeStream(fd int) {
+	_ = p.control(unix.EPOLL_CTL_DEL, fd, unix.EpollEvent{}) // not watched: nothing to undo
+}
+
+func (p *epoll) control(op, fd int, ev unix.EpollEvent) error {
+	if p.closed {
+		return net.ErrClosed
+	}
+	p.change = ev
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(p.fd, op, fd, &p.change))
+}
+
 func (p *epoll) wait(timeout time.Duration) ([]uint32, bool, error) {
 	if p.closed {
 		return nil, false, net.ErrClosed
@@ -99,6 +125,12 @@ func (p *epoll) wait(timeout time.Duration) ([]uint32, bool, error) {
 		if ev := &p.events[i]; ev.Pad != wakeMark {
 			p.tags = append(p.tags, uint32(ev.Fd))
 		}
+	}
+	if called {
+		p.mu.Lock()
+		p.tags = append(p.tags, p.posted...)
+		p.posted = p.posted[:0]
+		p.mu.Unlock()
 	}
 	return p.tags, called, nil
 }
@@ -133,6 +165,15 @@ func (p *epoll) wake() {
 		// Fails only when the counter is full, that is when a wake is due.
 		_, _ = unix.Write(p.wakeFD, wakeValue)
 	}
+}
+
+func (p *epoll) post(tag uint32) {
+	p.mu.Lock()
+	if p.wakeFD >= 0 {
+		p.posted = append(p.posted, tag)
+	}
+	p.mu.Unlock()
+	p.wake()
 }
 
 func (p *epoll) close() {

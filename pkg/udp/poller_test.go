@@ -158,3 +158,53 @@ func TestPollerClose(t *testing.T) {
 		})
 	}
 }
+
+// What is posted is returned once for each time, also to a sleeping owner.
+func TestPost(t *testing.T) {
+	for _, impl := range implementations {
+		t.Run(impl.name, func(t *testing.T) {
+			p, err := impl.poller()
+			require.NoError(t, err)
+			defer p.Close()
+			p.Post(3)
+			p.Post(4)
+			tags, woken, err := p.Wait(-1)
+			require.NoError(t, err)
+			assert.True(t, woken)
+			assert.Equal(t, []uint32{3, 4}, tags)
+			tags, _, err = p.Wait(0)
+			require.NoError(t, err)
+			assert.Empty(t, tags)
+
+			const posts = 2000
+			var wg sync.WaitGroup
+			for tag := range uint32(2) {
+				wg.Go(func() {
+					for range posts {
+						p.Post(tag)
+					}
+				})
+			}
+			var got [2]int
+			for end := time.Now().Add(patience); got[0]+got[1] < 2*posts && time.Now().Before(end); {
+				tags, _, err := p.Wait(patience)
+				require.NoError(t, err)
+				for _, tag := range tags {
+					got[tag]++
+				}
+			}
+			wg.Wait()
+			assert.Equal(t, [2]int{posts, posts}, got)
+		})
+	}
+}
+
+func TestPortablePollerHasNoStreams(t *testing.T) {
+	p, err := NewPortablePoller()
+	require.NoError(t, err)
+	require.ErrorIs(t, p.AddStream(0, 1), ErrNoStreams)
+	require.ErrorIs(t, p.SetWritable(0, 1, true), ErrNoStreams)
+	p.RemoveStream(0)
+	p.Close()
+	require.ErrorIs(t, p.AddStream(0, 1), net.ErrClosed)
+}

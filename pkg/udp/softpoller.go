@@ -2,6 +2,7 @@ package udp
 
 import (
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -15,6 +16,9 @@ type softPoller struct {
 	woken   atomic.Bool
 	timer   *time.Timer
 	closed  bool
+
+	mu     sync.Mutex // guards posted
+	posted []uint32
 }
 
 type softWatch struct {
@@ -37,7 +41,6 @@ func (p *softPoller) add(c *Conn, tag uint32) error {
 		return net.ErrClosed
 	}
 	p.watched = append(p.watched, softWatch{conn: s, tag: tag})
-	p.tags = make([]uint32, 0, len(p.watched))
 	s.poller.Store(p)
 	return nil
 }
@@ -51,6 +54,17 @@ func (p *softPoller) remove(c *Conn) {
 		}
 	}
 }
+
+func (p *softPoller) addStream(int, uint32) error {
+	if p.closed {
+		return net.ErrClosed
+	}
+	return ErrNoStreams
+}
+
+func (p *softPoller) setWritable(int, uint32, bool) error { return ErrNoStreams }
+
+func (p *softPoller) removeStream(int) {}
 
 func (p *softPoller) wait(timeout time.Duration) ([]uint32, bool, error) {
 	if p.closed {
@@ -86,7 +100,14 @@ func (p *softPoller) look() bool {
 }
 
 func (p *softPoller) result() ([]uint32, bool, error) {
-	return p.tags, p.woken.Swap(false), nil
+	woken := p.woken.Swap(false)
+	if woken {
+		p.mu.Lock()
+		p.tags = append(p.tags, p.posted...)
+		p.posted = p.posted[:0]
+		p.mu.Unlock()
+	}
+	return p.tags, woken, nil
 }
 
 func (p *softPoller) signal() {
@@ -100,6 +121,13 @@ func (p *softPoller) wake() {
 	if !p.woken.Swap(true) {
 		p.signal()
 	}
+}
+
+func (p *softPoller) post(tag uint32) {
+	p.mu.Lock()
+	p.posted = append(p.posted, tag)
+	p.mu.Unlock()
+	p.wake()
 }
 
 func (p *softPoller) close() {
