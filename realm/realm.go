@@ -99,6 +99,9 @@ type Home struct {
 	Unfound            string // why it has none, for people; "": it has not been asked for
 	// Group is whom the home belongs to, nil: it stands for itself.
 	Group *Group
+	// Operator is whose home it is, as an Operator-Name with its namespace
+	// digit, "": not known.
+	Operator string
 	// Realms are those that may be sent to it, nil: all.
 	Realms  *Names
 	In, Out *Filter // of what comes from it and of what goes to it, nil: none

@@ -18,9 +18,11 @@ func (k GroupKind) String() string {
 
 // Group is a number of clients and homes that are treated alike.
 type Group struct {
-	Name string
-	Kind GroupKind
-	Pos  Pos
+	Name       string
+	Kind       GroupKind
+	Consortium Consortium
+	Terms      Terms // of the consortium
+	Pos        Pos
 }
 
 // Scope is a choice of groups.

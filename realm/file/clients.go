@@ -82,7 +82,7 @@ func (l *loader) clientRules(e *clientEntry, c *realm.Client) {
 	}
 	switch {
 	case e.Operator.set():
-	case c.OperatorName != realm.OperatorPass:
+	case c.OperatorName != realm.OperatorPass && !c.Transport.Secured(): // else its certificate says whose it is
 		word := e.OperatorName
 		if !word.set() { // of the group
 			word = e.Group

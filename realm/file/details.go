@@ -178,6 +178,10 @@ var settings = []struct {
 
 var groupFields = []property[*realm.Group]{
 	{"kind", func(_ *realm.Set, g **realm.Group) string { return (*g).Kind.String() }},
+	{"consortium", func(_ *realm.Set, g **realm.Group) string { return (*g).Consortium.String() }},
+	{"settlement", func(_ *realm.Set, g **realm.Group) string { return settlementText(*g) }},
+	{"uncleared", func(_ *realm.Set, g **realm.Group) string { return unclearedText(*g) }},
+	{"tariff", func(_ *realm.Set, g **realm.Group) string { return (*g).Terms.Tariff }},
 }
 
 var contractFields = []property[realm.Contract]{
@@ -229,6 +233,7 @@ var homeFields = []property[realm.Home]{
 	{"drain", func(_ *realm.Set, h *realm.Home) string { return strconv.FormatBool(h.Drain) }},
 	{"maintenance", func(_ *realm.Set, h *realm.Home) string { return windowsText(h.Maintenance) }},
 	{"group", func(_ *realm.Set, h *realm.Home) string { return groupText(h.Group) }},
+	{"operator", func(_ *realm.Set, h *realm.Home) string { return h.Operator }},
 	{"realms", func(_ *realm.Set, h *realm.Home) string { return namesText(h.Realms) }},
 	{"in", func(_ *realm.Set, h *realm.Home) string { return filterText(h.In) }},
 	{"out", func(_ *realm.Set, h *realm.Home) string { return filterText(h.Out) }},

@@ -160,6 +160,7 @@ func (l *loader) group(e *groupEntry) {
 		out:      l.filter(e.Pos, e.Out),
 		entry:    e,
 	}
+	l.consortium(e, g.Group)
 	if first, twice := l.groups[g.Name]; twice {
 		l.twice(e.Name.pos(e.Pos.File), first.Pos, "group", g.Name)
 		return

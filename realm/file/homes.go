@@ -55,6 +55,9 @@ func (l *loader) homeRules(e *homeEntry, h *realm.Home) {
 	if e.Out.set() {
 		h.Out = l.filter(e.Pos, e.Out)
 	}
+	if e.Operator.set() {
+		h.Operator = l.homeOperator(e)
+	}
 	h.Maintenance = l.windows(e.Maintenance)
 }
 

@@ -43,6 +43,10 @@ type groupEntry struct {
 	OperatorName at[string]   `yaml:"operator_name" words:"pass|stamp|check"`
 	In           at[string]   `yaml:"in"`
 	Out          at[string]   `yaml:"out"`
+	Consortium   at[string]   `yaml:"consortium" words:"none|openroaming"`
+	Settlement   at[string]   `yaml:"settlement" words:"free|settled"`
+	Uncleared    at[string]   `yaml:"uncleared" words:"reject|free"`
+	Tariff       at[string]   `yaml:"tariff"`
 }
 
 type contractEntry struct {
@@ -124,6 +128,7 @@ type homeEntry struct {
 	Drain       at[bool]      `yaml:"drain"`
 	Maintenance []windowEntry `yaml:"maintenance"`
 	Group       at[string]    `yaml:"group"`
+	Operator    at[string]    `yaml:"operator"`
 	Realms      []at[string]  `yaml:"realms"`
 	In          at[string]    `yaml:"in"`
 	Out         at[string]    `yaml:"out"`

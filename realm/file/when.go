@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/roamgate/roamgate/pkg/radius/dict"
+	"github.com/roamgate/roamgate/pkg/wba"
 	"github.com/roamgate/roamgate/realm"
 )
 
@@ -104,11 +105,17 @@ func operatorWord(s string) (string, string, string) {
 }
 
 // rcoi reads the identifier of a roaming consortium, 3 octets or 5, or the
-// octets in front of several.
+// octets in front of several; those of OpenRoaming have words.
 func rcoi(s string) (string, string, string) {
+	switch s {
+	case wordFree:
+		return wba.Free(), "", ""
+	case wordSettled:
+		return wba.Settled(), "", ""
+	}
 	octets, err := hex.DecodeString(strings.ReplaceAll(s, "-", ""))
 	if err != nil || len(octets) < 3 || len(octets) > 5 {
-		return "", "is no roaming consortium", "3 to 5 octets such as 5A-03-BA-00-00"
+		return "", "is no roaming consortium", "3 to 5 octets such as 5A-03-BA-00-00, or free or settled, which are those of OpenRoaming"
 	}
 	return string(octets), "", ""
 }
