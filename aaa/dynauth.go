@@ -78,6 +78,12 @@ func (w *udpWay) Send(b []byte) bool {
 	return true
 }
 
+// Secret is the client's.
+func (w *udpWay) Secret() *radius.Secret { return nil }
+
+// Reliable is false: datagrams are lost.
+func (w *udpWay) Reliable() bool { return false }
+
 // Peer is where it leads: another way to the same address is as silent.
 func (w *udpWay) Peer() string { return w.peer }
 
@@ -280,6 +286,9 @@ func (d *dynAuth) adopted() {
 	sharing := make(map[netip.AddrPort][]*dynauth.Client)
 	clients := d.snap.reverse.Clients()
 	for _, c := range clients {
+		if !c.Spec.DynAuth.IsValid() {
+			continue
+		}
 		sharing[c.Spec.DynAuth] = append(sharing[c.Spec.DynAuth], c)
 	}
 	for a, cs := range sharing {

@@ -61,6 +61,9 @@ type Client struct {
 	// DynAuth is where its CoA and Disconnect requests are sent, invalid: it
 	// takes none.
 	DynAuth netip.AddrPort
+	// ReverseCoA sends them by the connections that it has opened itself
+	// (draft-ietf-radext-reverse-coa).
+	ReverseCoA bool
 	// Operators are further Operator-Names that are reached through it: exact,
 	// or "1*.suffix". Its own Operator counts without being named.
 	Operators []string
@@ -108,6 +111,8 @@ type Home struct {
 	// DynAuth are the addresses that its CoA and Disconnect requests come
 	// from, none: it may send none. They are signed with its Secret.
 	DynAuth []netip.Prefix
+	// ReverseCoA lets it send them by the connections that we open to it.
+	ReverseCoA bool
 	// Transport is what it is reached by. Over TLS and DTLS it has a Security
 	// and shows a certificate of its Holder; Auth and Acct may be one address
 	// where the transport is not UDP.

@@ -14,10 +14,11 @@
 //
 // A Machine does all that without sockets and without a clock: packets and the
 // time come in, packets go out through a Connection or Answer. It belongs to
-// one goroutine. A Connection is a way to a client; today it is a UDP socket,
-// and one that the client has opened itself fits in as well
-// (draft-ietf-radext-reverse-coa): an operator has any number of connections
-// and a connection serves any number of operators.
+// one goroutine. A Connection is a way to a client: a UDP socket, or one that the
+// client has opened itself (draft-ietf-radext-reverse-coa), where the
+// configuration gives it that right: an operator has any number of connections
+// and a connection serves any number of operators. A home likewise may send by a
+// connection that we have opened to it. There, nothing is repeated.
 //
 // A Book is shared: shards write into it what they see of sessions, without
 // allocating, under locks that they hold for the time of one cache line. It has

@@ -74,17 +74,20 @@ func (m *Machine) expired(ex *exchange, now Clock) {
 		if ex.link == link {
 			m.wait(ex, now)
 		}
-	case now.Now-ex.sentAt >= ex.rt && ex.sent < mrc:
+	case now.Now-ex.sentAt >= ex.rt && ex.repeats():
 		m.send(ex, Retransmitted, now)
 	default:
 		m.wait(ex, now)
 	}
 }
 
+// repeats reports whether there is another transmission by the same connection.
+func (ex *exchange) repeats() bool { return ex.sent < mrc && !ex.link.conn.Reliable() }
+
 // wait sets the timer again where nothing was sent.
 func (m *Machine) wait(ex *exchange, now Clock) {
 	due := ex.began + mrd
-	if ex.sent < mrc {
+	if ex.repeats() {
 		due = min(due, max(ex.sentAt+ex.rt, now.Now+1))
 	}
 	if end := ex.first + watchdog; end > now.Now {
@@ -113,10 +116,16 @@ func (m *Machine) write(ex *exchange) Reason {
 	if p, why = m.filter(ToClient, p, ex, c); why != OK {
 		return why
 	}
-	if m.crypt.ForwardRequest(&m.w, m.out[:], p, ex.outID, nil, ex.sender.Secret, c.Secret, m.mark()) != radius.OK {
+	ex.secret = ex.link.secret()
+	id := ex.outID
+	if ex.secret.IsClear() {
+		radius.PutToken(&ex.outAuth, ex.link.token(id))
+		id = 0
+	}
+	if m.crypt.ForwardRequest(&m.w, m.out[:], p, id, &ex.outAuth, ex.sender.Secret, ex.secret, m.mark()) != radius.OK {
 		return TooLong
 	}
-	b := m.w.SignAccounting(m.crypt, c.Secret)
+	b := m.w.SignAccounting(m.crypt, ex.secret)
 	ex.out = append(ex.out[:0], b...)
 	ex.outAuth = [16]byte(b[4:])
 	return OK
@@ -194,14 +203,14 @@ func (m *Machine) Reply(client string, conn Connection, datagram []byte, now Clo
 		m.dropReply(Malformed, client)
 		return
 	}
-	ex := l.pending[p.Identifier()]
+	ex := l.asked(p)
 	if ex == nil {
 		m.dropReply(LateReply, client)
 		return
 	}
 	c := ex.client
-	if !answers(radius.Code(ex.out[0]), p.Code()) || !m.crypt.CheckResponse(p, &ex.outAuth, c.Secret) ||
-		p.Has(radius.MessageAuthenticator) && !m.crypt.CheckResponseMessageAuthenticator(p, &ex.outAuth, c.Secret) {
+	if !answers(radius.Code(ex.out[0]), p.Code()) || !m.crypt.CheckResponse(p, &ex.outAuth, ex.secret) ||
+		p.Has(radius.MessageAuthenticator) && !m.crypt.CheckResponseMessageAuthenticator(p, &ex.outAuth, ex.secret) {
 		m.dropReply(BadReply, client)
 		return
 	}
@@ -237,8 +246,8 @@ func (m *Machine) answered(ex *exchange, p *radius.Packet, c *Client, now Clock)
 		d := NASTypes()
 		drop = &d
 	}
-	if why == OK && m.crypt.ForwardResponse(&m.w, m.out[:], q, ex.key.id, &ex.outAuth, &ex.auth,
-		c.Secret, ex.sender.Secret, m.proxyStates(&m.request), nil, drop) != radius.OK {
+	if why == OK && m.crypt.ForwardResponse(&m.w, m.out[:], q, ex.identifier(), &ex.outAuth, &ex.auth,
+		ex.secret, ex.sender.Secret, m.proxyStates(&m.request), nil, drop) != radius.OK {
 		why = TooLong
 	}
 	if why != OK {

@@ -24,7 +24,8 @@ type Clock struct {
 type Source struct {
 	From  netip.AddrPort
 	Local udp.LocalInfo
-	Front int // door it came to
+	Front int        // door it came to; of a connection what no other has, below 0
+	Way   Connection // that it came by and is answered by, nil: the door
 }
 
 // Step is a place on the way where filters change a packet.
@@ -114,7 +115,7 @@ type repeatKey struct {
 	from  netip.AddrPort
 	front int
 	code  radius.Code
-	id    uint8
+	id    uint32 // or token
 }
 
 // exchange is one request: on its way, or answered and kept for repetitions.
@@ -131,6 +132,7 @@ type exchange struct {
 	link    *link   // nil: not on its way
 	client  *Client // whose secret it was written with
 	out     []byte
+	secret  *radius.Secret // that signs it
 	outAuth [16]byte
 	outID   uint8
 	sent    int
@@ -203,8 +205,43 @@ func (m *Machine) Request(src Source, datagram []byte, now Clock) {
 		m.drop(why, s.Spec.Name, src)
 		return
 	}
+	m.take(s, src, p, uint32(p.Identifier()), now)
+}
+
+// RequestBy takes a packet that a home has sent by a connection which we have
+// opened to it: the connection says who the home is.
+func (m *Machine) RequestBy(home string, src Source, packet []byte, now Clock) {
+	p := &m.request
+	s := m.table.reversed[home]
+	switch {
+	case s == nil:
+		m.drop(Stranger, home, src)
+		return
+	case p.Parse(packet) != radius.OK:
+		m.drop(Malformed, home, src)
+		return
+	}
+	if own := src.Way.Secret(); own != nil {
+		as := *s
+		as.Secret = own
+		s = &as
+	}
+	s, why := m.authentic([]*Sender{s}, p, now)
+	if why != OK {
+		m.drop(why, home, src)
+		return
+	}
+	id := uint32(p.Identifier())
+	if s.Secret.IsClear() {
+		id = radius.Token(p.Authenticator())
+	}
+	m.take(s, src, p, id, now)
+}
+
+// take goes on with a request that is what it claims to be.
+func (m *Machine) take(s *Sender, src Source, p *radius.Packet, id uint32, now Clock) {
 	m.note(Event{Kind: Received, Code: p.Code(), Home: s.Spec.Name})
-	key := repeatKey{src.From, src.Front, p.Code(), p.Identifier()}
+	key := repeatKey{src.From, src.Front, p.Code(), id}
 	if old := m.known[key]; old != nil {
 		if old.auth == *p.Authenticator() {
 			m.repeated(old)
@@ -216,11 +253,11 @@ func (m *Machine) Request(src Source, datagram []byte, now Clock) {
 		m.drop(Overload, s.Spec.Name, src)
 		return
 	}
-	ex := &exchange{key: key, src: src, sender: s, auth: *p.Authenticator(), signed: p.Has(radius.MessageAuthenticator), began: now.Now, timer: -1}
+	ex := &exchange{key: key, src: src, sender: s, auth: *p.Authenticator(), signed: p.Has(radius.MessageAuthenticator) && !s.Secret.IsClear(), began: now.Now, timer: -1}
 	ex.request = append(ex.request, p.Bytes()...)
 	m.known[key] = ex
 	m.shares[s.Spec.Name].known++
-	why = m.route(ex, p, now)
+	why := m.route(ex, p, now)
 	if why == ReversePath || why == NoSession || why == OtherSession {
 		why = m.renamed(ex, p, why, now)
 	}
@@ -301,7 +338,16 @@ func (m *Machine) repeated(old *exchange) {
 		m.drop(Repeated, old.sender.Spec.Name, old.src)
 		return
 	}
-	m.conf.Answer(old.src, old.reply)
+	m.say(old.src, old.reply)
+}
+
+// say sends a packet back to where a request came from.
+func (m *Machine) say(to Source, b []byte) {
+	if to.Way != nil {
+		to.Way.Send(b)
+		return
+	}
+	m.conf.Answer(to, b)
 }
 
 // refuse answers with a NAK of our own.
@@ -321,7 +367,7 @@ func (m *Machine) refuse(ex *exchange, why Reason, now Clock) {
 // alone fill a packet there is no answer that could find its way.
 func (m *Machine) nak(ex *exchange, p *radius.Packet, cause uint32, why Reason, now Clock) {
 	const toNAK = 2
-	m.w.Start(m.out[:], p.Code()+toNAK, p.Identifier(), ex.signed)
+	m.w.Start(m.out[:], p.Code()+toNAK, ex.identifier(), ex.signed)
 	if !m.w.AddErrorCause(cause) || !m.w.Raw(m.proxyStates(p)) {
 		m.drop(TooLong, ex.sender.Spec.Name, ex.src)
 		m.forget(ex)
@@ -330,10 +376,19 @@ func (m *Machine) nak(ex *exchange, p *radius.Packet, cause uint32, why Reason, 
 	m.reply(ex, why, cause, "", now)
 }
 
+// identifier is what the answer to the home has; where there are tokens it is
+// zero (RFC 9765 section 4.1).
+func (ex *exchange) identifier() uint8 {
+	if ex.sender.Secret.IsClear() {
+		return 0
+	}
+	return uint8(ex.key.id)
+}
+
 // reply signs what m.w has built, sends it and keeps it for repetitions.
 func (m *Machine) reply(ex *exchange, why Reason, cause uint32, client string, now Clock) {
 	b := m.w.SignResponse(m.crypt, ex.sender.Secret, &ex.auth)
-	m.conf.Answer(ex.src, b)
+	m.say(ex.src, b)
 	m.leave(ex)
 	ex.reply, ex.at = append([]byte(nil), b...), now.Now
 	ex.request, ex.out, ex.clients, ex.ways = nil, nil, nil, nil

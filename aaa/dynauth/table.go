@@ -35,15 +35,17 @@ type Client struct {
 type Table struct {
 	Set     *realm.Set
 	senders bart.Table[[]*Sender]
-	clients []*Client // by index into Set.Clients, nil: takes none
-	names   []int32   // of clients in the Book, by index
-	pools   []int32   // of pools in the Book, by index
-	byName  map[int32]*Client
-	byPool  map[int32]int32 // index into Set.Pools
-	exact   map[string][]*Client
-	suffix  map[string][]*Client      // without "1*."
-	renamed map[string][]*realm.Route // by the realm that the home sees
-	mostPS  int
+	// reversed are the homes that send by connections of ours, by name.
+	reversed map[string]*Sender
+	clients  []*Client // by index into Set.Clients, nil: takes none
+	names    []int32   // of clients in the Book, by index
+	pools    []int32   // of pools in the Book, by index
+	byName   map[int32]*Client
+	byPool   map[int32]int32 // index into Set.Pools
+	exact    map[string][]*Client
+	suffix   map[string][]*Client      // without "1*."
+	renamed  map[string][]*realm.Route // by the realm that the home sees
+	mostPS   int
 }
 
 const defaultProxyStates = 32
@@ -52,7 +54,7 @@ const defaultProxyStates = 32
 func NewTable(set *realm.Set, book *Book, s *Sealer) *Table {
 	t := &Table{
 		Set: set, clients: make([]*Client, len(set.Clients)), names: make([]int32, len(set.Clients)), pools: make([]int32, len(set.Pools)),
-		byName: make(map[int32]*Client), byPool: make(map[int32]int32),
+		reversed: make(map[string]*Sender), byName: make(map[int32]*Client), byPool: make(map[int32]int32),
 		exact: make(map[string][]*Client), suffix: make(map[string][]*Client), renamed: make(map[string][]*realm.Route), mostPS: set.Loops.MaxProxyStates,
 	}
 	if t.mostPS == 0 {
@@ -76,6 +78,10 @@ func NewTable(set *realm.Set, book *Book, s *Sealer) *Table {
 
 func (t *Table) addSender(i int32) {
 	h := &t.Set.Homes[i]
+	if h.ReverseCoA && h.Transport != realm.UDP && len(h.Secret) > 0 {
+		// TLS has proved who sends: no Message-Authenticator need do it.
+		t.reversed[h.Name] = &Sender{Homes: []int32{i}, Spec: h, Secret: radius.NewSecret(h.Secret), strict: h.RequireMessageAuthenticator && !h.Transport.Secured()}
+	}
 	for _, p := range h.DynAuth {
 		p = unmap(p)
 		if !p.IsValid() || len(h.Secret) == 0 {
@@ -114,7 +120,7 @@ func unmap(p netip.Prefix) netip.Prefix {
 func (t *Table) addClient(i int32, book *Book, s *Sealer) {
 	spec := &t.Set.Clients[i]
 	t.names[i] = book.Name("client " + spec.Name)
-	if !spec.DynAuth.IsValid() || len(spec.Secret) == 0 {
+	if !spec.DynAuth.IsValid() && !spec.ReverseCoA || len(spec.Secret) == 0 {
 		return
 	}
 	c := &Client{Spec: spec, Secret: radius.NewSecret(spec.Secret), Index: i, Name: t.names[i], Mark: s.Mark(spec.Name)}
@@ -312,6 +318,16 @@ func (t *Table) readable(why nai.Reason) bool {
 	return false
 }
 
+// Reverse reports whether a client takes requests by its own connections.
+func (t *Table) Reverse(client string) bool {
+	for _, c := range t.clients {
+		if c != nil && c.Spec.Name == client {
+			return c.Spec.ReverseCoA
+		}
+	}
+	return false
+}
+
 // Way is a home that a user's requests may go to, and whether it may send
 // requests of its own about the user.
 type Way struct {
@@ -348,6 +364,9 @@ func (t *Table) Explain(name string, from *realm.Client, now Clock) (ways []Way)
 		way := Way{Home: h.Name}
 		for _, a := range h.DynAuth {
 			way.From = append(way.From, a.String())
+		}
+		if t.reversed[h.Name] != nil {
+			way.From = append(way.From, "its own connections")
 		}
 		ways = append(ways, way)
 	}

@@ -2,15 +2,22 @@ package dynauth
 
 import (
 	"time"
+
+	"github.com/roamgate/roamgate/pkg/radius"
 )
 
-// Connection is a way to a client: a UDP address today, a connection that the
-// client has opened later. A request that was sent by one is answered by the
-// same.
+// Connection is a way to a client: a UDP address, or a connection that the
+// client has opened. A request that was sent by one is answered by the same. A
+// home may also send its requests by one that we have opened to it.
 type Connection interface {
 	// Send takes one packet, which is not retained, and reports whether it went
 	// out. It must not block.
 	Send(b []byte) bool
+	// Secret is what signs there, nil: that of the client.
+	Secret() *radius.Secret
+	// Reliable says that what is sent arrives, or the connection ends: nothing
+	// is repeated there.
+	Reliable() bool
 }
 
 // watchdog is how long a connection may owe an answer until others are tried
@@ -28,6 +35,34 @@ type link struct {
 	free    []uint8 // the one that has rested longest first
 	owing   int64   // since when it owes an answer, 0: it owes none
 	used    int
+	tokens  uint32 // of RADIUS/1.1: how often one was made
+}
+
+// secret signs what goes by the connection.
+func (l *link) secret() *radius.Secret {
+	if s := l.conn.Secret(); s != nil {
+		return s
+	}
+	return l.client.Secret
+}
+
+// token makes a number that no other packet of the connection has lately had;
+// the identifier is its last octet.
+func (l *link) token(id uint8) uint32 {
+	l.tokens++
+	return l.tokens<<8 | uint32(id)
+}
+
+// asked finds the request that p answers.
+func (l *link) asked(p *radius.Packet) *exchange {
+	if !l.secret().IsClear() {
+		return l.pending[p.Identifier()]
+	}
+	token := radius.Token(p.Authenticator())
+	if ex := l.pending[uint8(token)]; ex != nil && radius.Token(&ex.outAuth) == token {
+		return ex
+	}
+	return nil
 }
 
 func newLink(c *Client, conn Connection) *link {
