@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/roamgate/roamgate/aaa/dynauth"
+	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/aaa/rewrite"
 	"github.com/roamgate/roamgate/pkg/nai"
 	"github.com/roamgate/roamgate/pkg/radius"
@@ -43,6 +44,7 @@ type filtering struct {
 	visitors []visitor           // by client.Client.Index
 	byName   map[string]*visitor // for records from the spool
 	hosts    []*host             // by home.Home.Index; nil for homes of other configurations
+	found    map[string]*host    // by name of the realm.Discovery
 }
 
 // filtering compiles the filters of a configuration.
@@ -91,13 +93,22 @@ func (h *Hub) filtering(s *Snapshot) (filtering, error) {
 		f.byName[c.Name] = v
 	}
 	for i := range set.Homes {
-		spec, index := &set.Homes[i], int(s.Homes.Homes()[i].Index)
-		for index >= len(f.hosts) {
-			f.hosts = append(f.hosts, nil)
+		spec, hm := &set.Homes[i], &host{name: []byte(set.Homes[i].Name)}
+		for _, leg := range s.Homes.Homes()[i].Legs {
+			for int(leg.Index) >= len(f.hosts) {
+				f.hosts = append(f.hosts, nil)
+			}
+			f.hosts[leg.Index] = hm
 		}
-		hm := &host{name: []byte(spec.Name)}
-		f.hosts[index] = hm
 		if hm.in, hm.out, hm.changed, err = both(spec.Name, spec.In, spec.Out); err != nil {
+			return f, err
+		}
+	}
+	f.found = make(map[string]*host, len(set.Discoveries))
+	for _, d := range set.Discoveries {
+		hm := &host{name: []byte(home.Dynamic)}
+		f.found[d.Name] = hm
+		if hm.in, hm.out, hm.changed, err = both(home.Dynamic, d.In, d.Out); err != nil {
 			return f, err
 		}
 	}
@@ -113,6 +124,20 @@ func (h *Hub) filterSeries(peer, direction, filter string) stat.ID {
 	return h.stats.CounterSparse("roamgate_attributes_filtered_total", "Attributes that a filter has removed, added or changed in the packets from a peer (in) or to it (out).",
 		"peer", peer, "direction", direction, "filter", filter)
 }
+
+// host gives what is done to the packets of a home.
+func (s *Snapshot) host(index int32) *host {
+	if int(index) < len(s.hosts) && s.hosts[index] != nil {
+		return s.hosts[index]
+	}
+	if hm := s.Homes.Home(index); hm != nil && hm.Found() && s.found[hm.By.Name] != nil {
+		return s.found[hm.By.Name]
+	}
+	return &unknownHost
+}
+
+// unknownHost is a home whose filters this configuration does not know.
+var unknownHost host
 
 // visitorOf gives what belongs to the client of an Exchange; a record from the
 // spool may be of a client that is no more, which is nil.
@@ -169,7 +194,7 @@ func (s *Shard) outgoing(ex *Exchange, p *radius.Packet, index int32) (*radius.P
 	if ex.snap.plain && ex.shifts == 0 {
 		return p, OK
 	}
-	v, hm := ex.visitorOf(), ex.snap.hosts[index]
+	v, hm := ex.visitorOf(), ex.snap.host(index)
 	if hm.out == nil && ex.snap.Set.Loops.Hop.Type == 0 && ex.shifts == 0 && ex.route.Rewrite == nil && (v == nil || v.plain) {
 		return p, OK
 	}
@@ -287,5 +312,5 @@ func (ex *Exchange) renames(index int32) bool {
 		return false
 	}
 	v := ex.visitorOf()
-	return ex.shifts > 0 || ex.route.Rewrite != nil || v != nil && v.in.Writes(radius.UserName) || ex.snap.hosts[index].out.Writes(radius.UserName)
+	return ex.shifts > 0 || ex.route.Rewrite != nil || v != nil && v.in.Writes(radius.UserName) || ex.snap.host(index).out.Writes(radius.UserName)
 }

@@ -12,10 +12,10 @@ import (
 // hot: 0 allocs but for expressions
 func (s *Shard) returned(ex *Exchange, p *radius.Packet, index int32) (*radius.Packet, Reason) {
 	s.recall(ex, p, index)
-	if ex.snap.plain || ex.snap.hosts[index].in == nil {
+	if ex.snap.plain || ex.snap.host(index).in == nil {
 		return p, OK
 	}
-	hm := ex.snap.hosts[index]
+	hm := ex.snap.host(index)
 	s.draft.Start(s.draftBuf[:], p)
 	if !s.apply(hm.in, ex, ex.visitorOf(), hm, hm.changed[dirIn], true) {
 		return p, ReplyTooLong
@@ -50,7 +50,7 @@ func (s *Shard) returning(ex *Exchange, p *radius.Packet, index int32, extra []b
 	}
 	s.draft.Start(s.spareBuf[:], p)
 	s.draft.Drop(drop)
-	ok := s.draft.Raw(extra) && s.unrename(ex) && s.apply(v.out, ex, v, ex.snap.hosts[index], v.changed[dirOut], true)
+	ok := s.draft.Raw(extra) && s.unrename(ex) && s.apply(v.out, ex, v, ex.snap.host(index), v.changed[dirOut], true)
 	if !ok {
 		return p, nil, nil, ReplyTooLong
 	}

@@ -132,6 +132,13 @@ func (h *Hub) compile(set *realm.Set) (*Snapshot, error) {
 		}
 		s.homeStats[hm.Index] = h.homeSeries(hm.Spec.Name)
 	}
+	if first, n := view.Slots(); n > 0 {
+		found := h.homeSeries(home.Dynamic)
+		s.homeStats = append(s.homeStats, make([]*homeStats, max(int(first)+n-len(s.homeStats), 0))...)
+		for i := range n {
+			s.homeStats[int(first)+i] = found
+		}
+	}
 	if s.filtering, err = h.filtering(s); err != nil {
 		return nil, err
 	}

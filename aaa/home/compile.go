@@ -33,7 +33,10 @@ func (r *Registry) compilePool(v *View, spec *realm.Pool, k Kind) *Pool {
 			if !leg.Has(k) || further && room == 0 {
 				continue
 			}
-			owner := v.homes[v.from[leg.Addr[k]].home]
+			owner := leg
+			if !leg.Stream() {
+				owner = v.homes[v.from[leg.Addr[k]].home]
+			}
 			if p.Bit(owner.Index) != 0 {
 				continue
 			}
@@ -106,7 +109,11 @@ type use struct {
 
 // check refuses a home whose replies could not be told from another's by
 // their source. The same server under two names, wholly alike, is allowed.
+// Replies over connections come by the connection.
 func (u uses) check(h *realm.Home) error {
+	if h.Transport != realm.UDP {
+		return nil
+	}
 	addrs := [kinds]netip.AddrPort{Auth: h.Auth, Acct: h.Acct}
 	for k, a := range addrs {
 		if !a.IsValid() {

@@ -122,8 +122,10 @@ func (r *Registry) SetUse(name string, use Use, until int64) error {
 func (r *Registry) Govern() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	wall := r.wall()
+	r.retireFound(wall)
 	if r.view != nil {
-		r.govern(r.view, r.wall())
+		r.govern(r.view, wall)
 	}
 }
 

@@ -22,6 +22,7 @@ type Pool struct {
 	even    bool     // all weights are the same
 	breaker *Breaker // nil: the pool has none
 	rounds  []round  // by shard, of balances that need to remember
+	found   bool     // its homes were found, and can retire
 
 	off     atomic.Uint64 // disabled while it runs
 	drained atomic.Uint64 // no conversation begins there
@@ -116,6 +117,9 @@ func (p *Pool) pickAudible(a *Ask, left uint64) (home int32, why Reason) {
 // open gives the members that may begin what is asked for.
 func (p *Pool) open(a *Ask) (left uint64) {
 	left = p.every &^ a.Exclude &^ p.off.Load()
+	if p.found {
+		left &^= p.retired()
+	}
 	if drained := p.drained.Load() & left; drained != 0 {
 		left &^= drained
 		for ; drained != 0 && a.Began != 0; drained &= drained - 1 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/roamgate/roamgate/pkg/radius"
@@ -32,12 +33,22 @@ type Home struct {
 	Load   [kinds]*Load  // nil where no balance asks for it
 	Line   [kinds]int32  // of the address, for IDs
 	Index  int32
+	// By has found the home, nil: it is one of the files.
+	By *realm.Discovery
+	// Idle is after how long a connection that carried nothing is closed, 0:
+	// the last one stays.
+	Idle time.Duration
 	// Legs is the home under each of its addresses, this first; only the
 	// first of a home has it.
 	Legs []*Home
 
 	inForce inForce
+	slot    *atomic.Bool // of a home that was found: it is retired
 }
+
+// Stream reports whether the home is reached by connections.
+// hot: 0 allocs
+func (h *Home) Stream() bool { return h.Spec.Transport != realm.UDP }
 
 // Has reports whether the home has an address for the kind.
 func (h *Home) Has(k Kind) bool { return h.addrPort(k).Addr().IsValid() }
@@ -87,6 +98,7 @@ func (h *Home) addrPort(k Kind) netip.AddrPort {
 type homeKey struct {
 	name       string
 	auth, acct netip.AddrPort
+	transport  realm.Transport
 }
 
 // Registry keeps what outlives a configuration: for each home, known by its
@@ -108,7 +120,8 @@ type Registry struct {
 	gone   map[int32]int64 // since when an index is in no configuration
 	lines  lines
 	modes  modes
-	view   *View // as last compiled
+	slots  *slots // nil: no configuration has discovered homes
+	view   *View  // as last compiled
 }
 
 // NewRegistry returns an empty Registry. The seed turns the choice among
@@ -158,7 +171,8 @@ func (r *Registry) Compile(set *realm.Set) (*View, error) {
 		mine[0].Legs = mine
 		v.live = append(v.live, mine[0])
 	}
-	v.homes = append(v.homes, r.homes...)
+	r.rediscover(set, wall)
+	v.homes, v.slots = append(v.homes, r.homes...), r.slots
 	v.attribute()
 	for _, h := range v.legs {
 		r.share(v, h)
@@ -175,7 +189,7 @@ func (r *Registry) Compile(set *realm.Set) (*View, error) {
 func (r *Registry) share(v *View, h *Home) {
 	for k := Auth; k < kinds; k++ {
 		owner := h.Index
-		if h.Has(k) {
+		if h.Has(k) && !h.Stream() {
 			owner = v.from[h.Addr[k]].home
 		}
 		h.State[k] = &r.states[owner][k]
@@ -220,7 +234,7 @@ func (r *Registry) reserve(legs [][]*realm.Home, wall int64) error {
 	return nil
 }
 
-func keyOf(s *realm.Home) homeKey { return homeKey{s.Name, s.Auth, s.Acct} }
+func keyOf(s *realm.Home) homeKey { return homeKey{s.Name, s.Auth, s.Acct, s.Transport} }
 
 // home gives the home of a specification its index, and its secret of the
 // last time if that is the same: the Monitor sees by the pointer that
@@ -232,7 +246,7 @@ func (r *Registry) home(spec *realm.Home) *Home {
 		i = r.number()
 		r.index[key] = i
 		for _, a := range []netip.AddrPort{spec.Auth, spec.Acct} {
-			if a.Addr().IsValid() {
+			if a.Addr().IsValid() && spec.Transport == realm.UDP {
 				r.lines.use(udp.AddrFrom(a))
 			}
 		}
@@ -241,12 +255,18 @@ func (r *Registry) home(spec *realm.Home) *Home {
 	if old := r.homes[i]; old != nil && bytes.Equal(old.Spec.Secret, spec.Secret) {
 		h.Secret = old.Secret
 	} else {
-		h.Secret = radius.NewSecret(spec.Secret)
+		secret := spec.Secret
+		if fixed := spec.Transport.Secret(); fixed != nil {
+			secret = fixed
+		}
+		h.Secret = radius.NewSecret(secret)
 	}
 	for k := Auth; k < kinds; k++ {
 		if h.Has(k) {
-			h.Addr[k] = udp.AddrFrom(h.addrPort(k))
-			h.Line[k] = r.lines.of[h.Addr[k]].line
+			h.Addr[k] = addrOf(h.addrPort(k))
+			if !h.Stream() {
+				h.Line[k] = r.lines.of[h.Addr[k]].line
+			}
 		}
 	}
 	r.homes[i] = h
@@ -271,13 +291,15 @@ func (r *Registry) number() int32 {
 	delete(r.index, keyOf(h.Spec))
 	for k := Auth; k < kinds; k++ {
 		delete(r.loads, [2]int32{oldest, int32(k)})
-		if h.Has(k) {
+		if h.Has(k) && !h.Stream() {
 			r.lines.leave(h.Addr[k])
 		}
 	}
 	r.homes[oldest], r.states[oldest] = nil, new([kinds]State)
 	return oldest
 }
+
+func addrOf(a netip.AddrPort) udp.Addr { return udp.AddrFrom(a) }
 
 // retire notes which homes are in the configuration no longer.
 func (r *Registry) retire(v *View, wall int64) {

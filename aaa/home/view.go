@@ -12,6 +12,7 @@ type View struct {
 	live  []*Home // of this configuration
 	legs  []*Home // the same, and under their other addresses
 	from  map[udp.Addr]source
+	slots *slots // of homes that are found by DNS
 	pools [kinds][]*Pool
 }
 
@@ -28,7 +29,10 @@ func (v *View) Home(i int32) *Home {
 	if i < 0 || int(i) >= len(v.homes) {
 		return nil
 	}
-	return v.homes[i]
+	if h := v.homes[i]; h != nil {
+		return h
+	}
+	return v.slots.home(i)
 }
 
 // Homes returns the homes of the configuration in its order, each under its
@@ -74,13 +78,15 @@ func (v *View) attribute() {
 		v.claim(h, func(s source) bool { return h.Index < s.home })
 	}
 	for _, h := range v.homes {
-		v.claim(h, func(source) bool { return false })
+		if h != nil {
+			v.claim(h, func(source) bool { return false })
+		}
 	}
 }
 
 func (v *View) claim(h *Home, before func(source) bool) {
 	for k := Auth; k < kinds; k++ {
-		if !h.Has(k) {
+		if !h.Has(k) || h.Stream() {
 			continue
 		}
 		if old, ok := v.from[h.Addr[k]]; !ok || before(old) {
@@ -91,6 +97,9 @@ func (v *View) claim(h *Home, before func(source) bool) {
 
 // owns reports whether replies from the home's address are its own.
 func (v *View) owns(h *Home, k Kind) bool {
+	if h.Stream() {
+		return true
+	}
 	s := v.from[h.Addr[k]]
 	return s.home == h.Index && s.kind == k
 }
