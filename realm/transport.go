@@ -2,6 +2,7 @@ package realm
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/roamgate/roamgate/pkg/pki"
@@ -67,6 +68,16 @@ type Holder struct {
 	// for a certificate policy then (draft-ietf-radext-radiusdtls-bis section
 	// 3.3.1).
 	Anyone bool
+}
+
+// Accepts reports whether a certificate that the trust base has accepted is that
+// of the holder. A nil Holder takes none.
+func (h *Holder) Accepts(id *pki.Identity) bool {
+	if h == nil {
+		return false
+	}
+	return h.Anyone || slices.ContainsFunc(h.Realms, id.HasRealm) || slices.ContainsFunc(h.Hosts, id.HasHost) ||
+		slices.ContainsFunc(h.Addrs, id.HasAddr) || slices.ContainsFunc(h.Operator, id.HasOperator)
 }
 
 // Discovery finds homes by DNS (RFC 7585) for realms that are routed to it.

@@ -1,0 +1,260 @@
+package pki
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Bounds on fetching.
+const (
+	maxPoints  = 4   // that are followed of one certificate
+	maxFetched = 256 // addresses in all
+	fetchTime  = 15 * time.Second
+	firstRetry = time.Minute
+	lastRetry  = time.Hour
+	longest    = 12 * time.Hour // between two looks at a CRL that lives long
+	shortest   = 5 * time.Minute
+	redirects  = 3
+)
+
+// Lists are the CRLs that are fetched over http, for all trust bases: one
+// goroutine, Run, fetches what Trusts have asked for, and renews it before its
+// nextUpdate. A CRL is kept while its next cannot be had; a Trust proves its
+// signature by the issuer that it speaks for, so that an address shared by two
+// trust bases mixes nothing. It is safe for concurrent use.
+type Lists struct {
+	changed func()
+	report  func(address string, err error)
+	ask     func(ctx context.Context, address string, private []netip.Prefix) ([]byte, error)
+	wake    chan struct{}
+
+	mu      sync.Mutex
+	fetched map[string]*fetched // guarded by mu
+}
+
+// fetched is one address.
+type fetched struct {
+	crl     *CRL
+	private []netip.Prefix // of the Trust that asked first
+	secure  bool           // an operator wrote it
+	next    time.Time      // when to ask, zero: at once
+	retry   time.Duration
+	err     error
+}
+
+// NewLists makes one. changed is called, by Run, when a CRL is there that was
+// not; report for each address that could not be fetched, or could again (nil).
+func NewLists(changed func(), report func(address string, err error)) *Lists {
+	return &Lists{changed: changed, report: report, ask: fetch, wake: make(chan struct{}, 1), fetched: map[string]*fetched{}}
+}
+
+// Watch gives what was fetched to trust bases, and asks for what they name. It
+// is to be called before they judge; addresses that none of them asks for any
+// more are forgotten.
+func (l *Lists) Watch(trusts []*Trust) {
+	l.mu.Lock()
+	follows := false
+	for at := range l.fetched {
+		if !slices.ContainsFunc(trusts, func(t *Trust) bool { return slices.Contains(t.points, at) }) {
+			follows = slices.ContainsFunc(trusts, func(t *Trust) bool { return t.follow })
+			if l.fetched[at].secure || !follows {
+				delete(l.fetched, at)
+			}
+		}
+	}
+	l.mu.Unlock()
+	for _, t := range trusts {
+		if t.revocation == RevocationOff {
+			continue
+		}
+		t.lists.Store(l)
+		for _, p := range t.points {
+			l.get(p, t, true)
+		}
+	}
+}
+
+// get gives the CRL of an address, nil: it is not there yet, or cannot be had.
+func (l *Lists) get(address string, by *Trust, secure bool) *CRL {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if f := l.fetched[address]; f != nil {
+		f.secure = f.secure || secure
+		return f.crl
+	}
+	if len(l.fetched) >= maxFetched || !fetchable(address, secure) {
+		return nil
+	}
+	l.fetched[strings.Clone(address)] = &fetched{private: by.private, secure: secure}
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// Run fetches until ctx ends.
+func (l *Lists) Run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.wake:
+		case <-timer.C:
+		}
+		changed := false
+		for {
+			address, private := l.due(time.Now())
+			if address == "" {
+				break
+			}
+			changed = l.fetch(ctx, address, private) || changed
+			if ctx.Err() != nil {
+				return
+			}
+		}
+		if changed {
+			l.changed()
+		}
+		timer.Reset(l.pause(time.Now()))
+	}
+}
+
+// due gives an address to ask now, "": there is none.
+func (l *Lists) due(now time.Time) (string, []netip.Prefix) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for at, f := range l.fetched {
+		if !f.next.After(now) {
+			return at, f.private
+		}
+	}
+	return "", nil
+}
+
+func (l *Lists) pause(now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	pause := longest
+	for _, f := range l.fetched {
+		pause = min(pause, f.next.Sub(now))
+	}
+	return max(pause, time.Second)
+}
+
+// fetch asks one address, and reports whether its CRL is another now.
+func (l *Lists) fetch(ctx context.Context, address string, private []netip.Prefix) bool {
+	ctx, cancel := context.WithTimeout(ctx, fetchTime)
+	defer cancel()
+	var crl *CRL
+	data, err := l.ask(ctx, address, private)
+	if err == nil {
+		crl, err = parseCRL(data)
+	}
+	now := time.Now()
+
+	l.mu.Lock()
+	f := l.fetched[address]
+	if f == nil { // forgotten meanwhile
+		l.mu.Unlock()
+		return false
+	}
+	changed := false
+	switch {
+	case err != nil:
+	case !crl.follows(f.crl, now):
+		err = errors.New("it is older than the one that is known, or not signed by the same authority")
+	default:
+		changed = f.crl == nil || crl.Hash != f.crl.Hash
+		if changed {
+			f.crl = crl
+		}
+		if crl.Stale(now) {
+			err = errors.New("it is past its nextUpdate, or not valid yet")
+		}
+	}
+	tell := (err == nil) != (f.err == nil)
+	f.err = err
+	f.plan(now)
+	l.mu.Unlock()
+
+	if tell {
+		l.report(address, err)
+	}
+	return changed
+}
+
+// plan says when the address is asked again: half-way to its nextUpdate, or
+// after a pause that grows.
+func (f *fetched) plan(now time.Time) {
+	var pause time.Duration
+	if f.err == nil {
+		f.retry = 0
+		pause = min(max(f.crl.NextUpdate.Sub(now)/2, shortest), longest)
+	} else {
+		f.retry = min(max(2*f.retry, firstRetry), lastRetry)
+		pause = f.retry
+	}
+	f.next = now.Add(pause - time.Duration(rand.Int64N(int64(pause)/10+1)))
+}
+
+// fetch gets a file over http. The address of every connection, also after a
+// redirection, is checked when it is opened: a name in a certificate is not to
+// lead into our own networks.
+func fetch(ctx context.Context, address string, private []netip.Prefix) ([]byte, error) {
+	dialer := net.Dialer{Timeout: fetchTime, Control: func(_, to string, _ syscall.RawConn) error {
+		at, err := netip.ParseAddrPort(to)
+		if err != nil {
+			return err
+		}
+		if addr := at.Addr().Unmap().WithZone(""); !public(addr) && !slices.ContainsFunc(private, func(p netip.Prefix) bool { return p.Contains(addr) }) {
+			return fmt.Errorf("%s is not a public address, and not among those that may be asked", addr)
+		}
+		return nil
+	}}
+	transport := &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true, ResponseHeaderTimeout: fetchTime, MaxResponseHeaderBytes: 64 << 10}
+	client := http.Client{Transport: transport, Timeout: fetchTime, CheckRedirect: func(r *http.Request, via []*http.Request) error {
+		if len(via) > redirects || !fetchable(r.URL.String(), true) {
+			return errors.New("it leads elsewhere too often, or to what is no http address")
+		}
+		return nil
+	}}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := client.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("the server answers %d", answer.StatusCode)
+	}
+	data, err := io.ReadAll(io.LimitReader(answer.Body, MaxFile+1))
+	if err != nil {
+		return nil, err
+	}
+	return data, nil
+}
+
+// public reports whether an address is one of the open internet.
+func public(a netip.Addr) bool {
+	return a.IsGlobalUnicast() && !a.IsPrivate() && !shared.Contains(a)
+}
+
+// shared is the address space of carriers' translators (RFC 6598).
+var shared = netip.MustParsePrefix("100.64.0.0/10")
