@@ -272,12 +272,11 @@ func (ex *Exchange) fate() fate {
 
 // acknowledge sends the Accounting-Response.
 func (s *Shard) acknowledge(ex *Exchange) {
-	if ex.orphan {
+	if ex.orphan() {
 		ex.answered = true
 		return
 	}
-	f := s.fronts[ex.front]
-	s.w.Start(s.room(f.Queue), radius.AccountingResponse, ex.id, false)
+	s.w.Start(s.lend(ex.door), radius.AccountingResponse, ex.id, false)
 	s.w.Raw(s.proxyStates(s.parsed(ex)))
 	s.answer(noSlot, ex, resultAck)
 }

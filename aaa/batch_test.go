@@ -22,7 +22,7 @@ func (h *hot) together(datagrams ...[]byte) {
 	}
 	s.proofs.Run()
 	for i := range datagrams {
-		s.take(&s.arrivals[i], f)
+		s.take(&s.arrivals[i])
 	}
 	s.sign()
 }

@@ -27,25 +27,24 @@ type Exchange struct {
 	gen   uint32 // grows each time the slot is taken; part of every token
 	stage stage
 	kind  home.Kind
-	front uint16
 	id    uint8 // the client's Identifier
 
-	orphan   bool // the client has begun anew: nobody waits for the answer
-	answered bool // the client has its answer (durable accounting)
-	toSpool  bool // the record is on its way to disk
-	waits    bool // the first copy of it is
-	conflict bool // contradicts another record
-	onDisk   bool
-	homeDone bool   // the home has answered, or there is none
-	failed   bool   // no home took it
-	viaHome  bool   // its first copy is owed to nobody: only the home can take it
-	letter   Letter // and none ever can: why
-	owed     bool   // marked in the spool until a home takes it
-	entered  bool   // counted among what its session owes
-	turn     bool   // the one of its session that may be sent
-	replay   bool   // comes from the spool, has no client
-	tallied  bool   // what its client's filter has done is counted
-	stateful bool   // carries State: belongs to one home
+	displaced bool // the client has begun anew
+	answered  bool // the client has its answer (durable accounting)
+	toSpool   bool // the record is on its way to disk
+	waits     bool // the first copy of it is
+	conflict  bool // contradicts another record
+	onDisk    bool
+	homeDone  bool   // the home has answered, or there is none
+	failed    bool   // no home took it
+	viaHome   bool   // its first copy is owed to nobody: only the home can take it
+	letter    Letter // and none ever can: why
+	owed      bool   // marked in the spool until a home takes it
+	entered   bool   // counted among what its session owes
+	turn      bool   // the one of its session that may be sent
+	replay    bool   // comes from the spool, has no client
+	tallied   bool   // what its client's filter has done is counted
+	stateful  bool   // carries State: belongs to one home
 
 	sent    uint8 // transmissions to the present home
 	homeID  uint8
@@ -57,9 +56,11 @@ type Exchange struct {
 	states  uint8  // Proxy-States that it came with, as far as that counts
 	print   uint64 // under which a loop would be known, 0: none
 
-	from  udp.Addr
-	local udp.LocalInfo
-	entry dedup.Entry
+	door   door           // where it came in; none of a replay
+	secret *radius.Secret // of its request and its answer; nil of a replay, in which nothing is hidden (RFC 2866 section 4.1)
+	from   udp.Addr
+	local  udp.LocalInfo
+	entry  dedup.Entry
 
 	auth     [16]byte // the client's Request Authenticator
 	homeAuth [16]byte // ours toward the home
@@ -87,6 +88,19 @@ type Exchange struct {
 	profile *device.Profile
 
 	buf []byte // the request as received; owned by the slab
+}
+
+// orphan reports whether nobody waits for the answer any more: the client has
+// begun anew, or the connection has ended that it asked by.
+func (ex *Exchange) orphan() bool {
+	return ex.displaced || ex.door.conn != nil && ex.door.conn.closed
+}
+
+// clientRepeats reports whether the repetitions toward the home are the
+// client's own, as the pool may say. Over a connection a client has none
+// (draft-ietf-radext-radiusdtls-bis section 6.2.2).
+func (ex *Exchange) clientRepeats() bool {
+	return ex.door.conn == nil && ex.pool.Spec.Retransmit == realm.RetransmitClient
 }
 
 const (

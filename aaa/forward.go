@@ -7,7 +7,6 @@ import (
 	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/pkg/radius"
 	"github.com/roamgate/roamgate/pkg/udp"
-	"github.com/roamgate/roamgate/realm"
 )
 
 // noSocket is the socket of an Exchange that waits for its turn at its home.
@@ -136,7 +135,7 @@ func (s *Shard) turns(idx int32, kind home.Kind) {
 		}
 		ex := s.slab.at(slot)
 		switch {
-		case ex.orphan && kind == home.Auth:
+		case ex.orphan() && kind == home.Auth:
 			s.end(slot)
 			continue
 		case !s.well(ex) && s.failOver(slot, ex):
@@ -181,7 +180,7 @@ func (s *Shard) discard(slot uint32, ex *Exchange) {
 		s.giveUp(slot, ex, HomeBusy)
 		return
 	}
-	if !ex.orphan {
+	if !ex.orphan() {
 		s.dropExchange(ex, HomeBusy)
 		s.noAnswer(ex)
 	}
@@ -198,7 +197,7 @@ func (s *Shard) transmit(slot uint32, ex *Exchange) Reason {
 	if why != OK {
 		return why
 	}
-	bad := s.crypt.ForwardRequest(&s.w, s.room(sock.queue), p, ex.homeID, &ex.homeAuth, clientSecret(ex), hm.Secret, s.seal(ex.nonce))
+	bad := s.crypt.ForwardRequest(&s.w, s.room(sock.queue), p, ex.homeID, &ex.homeAuth, ex.secret, hm.Secret, s.seal(ex.nonce))
 	if bad != radius.OK {
 		return ofRadius(bad)
 	}
@@ -231,7 +230,7 @@ func (s *Shard) transmit(slot uint32, ex *Exchange) Reason {
 func (s *Shard) arm(slot uint32, ex *Exchange) {
 	t := &ex.pool.Timers
 	end := ex.began + int64(t.MRD)
-	if ex.pool.Spec.Retransmit == realm.RetransmitClient {
+	if ex.clientRepeats() {
 		s.wheel.Set(slot, end)
 		return
 	}
@@ -241,15 +240,6 @@ func (s *Shard) arm(slot uint32, ex *Exchange) {
 		ex.rt = t.Next(ex.rt, int(ex.sent), s.random32())
 	}
 	s.wheel.Set(slot, min(s.now+ex.rt, end))
-}
-
-// clientSecret is what hides the attributes of the request: a record from
-// the spool has no client any more, and nothing hidden (RFC 2866 section 4.1).
-func clientSecret(ex *Exchange) *radius.Secret {
-	if ex.client == nil {
-		return nil
-	}
-	return ex.client.Secret
 }
 
 func (s *Shard) random32() uint32 {
@@ -293,7 +283,7 @@ func (s *Shard) unanswered(slot uint32, ex *Exchange) {
 	silent := s.noteSilence(ex, hm)
 	s.stats.Add(ctr.timeouts[ex.kind], 1)
 	again := s.pace.Expired(slot, s.now)
-	if ex.orphan && ex.kind == home.Auth {
+	if ex.orphan() && ex.kind == home.Auth {
 		s.end(slot)
 		return
 	}
@@ -305,7 +295,7 @@ func (s *Shard) unanswered(slot uint32, ex *Exchange) {
 	if (silent || !s.well(ex)) && s.failOver(slot, ex) {
 		return
 	}
-	if int(ex.sent) >= t.MRC || ex.pool.Spec.Retransmit == realm.RetransmitClient {
+	if int(ex.sent) >= t.MRC || ex.clientRepeats() {
 		s.giveUp(slot, ex, HomeTimeout)
 		return
 	}
@@ -392,7 +382,7 @@ func (s *Shard) giveUp(slot uint32, ex *Exchange, why Reason) {
 // noAnswer lets the client's repetition be tried again. One that was displaced
 // has been counted as such.
 func (s *Shard) noAnswer(ex *Exchange) {
-	if ex.orphan {
+	if ex.orphan() {
 		return
 	}
 	s.dups.Forget(ex.entry)

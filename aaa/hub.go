@@ -121,6 +121,8 @@ type Hub struct {
 	later  *later
 	fticks *fticks.Ticker
 	loops  *loop.Table
+	// connections are those of clients and of homes.
+	connections *connections
 	// dynauth carries CoA back, nil: the hub listens to none.
 	dynauth *dynAuth
 	sealer  *dynauth.Sealer // for marks; guarded by applying
@@ -142,6 +144,7 @@ func New(conf Config, set *realm.Set, rooms Rooms) (*Hub, error) {
 		start: time.Now(), seed: maphash.MakeSeed(),
 		homes: home.NewRegistry(conf.Seed), sticky: home.NewSticky(stickyConversations, stickyTTL),
 		notes: make(chan note, 1024), later: newLater(rooms.Spool, conf.Shards*conf.InFlight), loops: loop.New(knownLoops),
+		connections: newConnections(),
 	}
 	h.homes.Share(conf.Shards)
 	h.names = h.newNames()

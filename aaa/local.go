@@ -27,14 +27,13 @@ func (s *Shard) dropExchange(ex *Exchange, why Reason) {
 func (s *Shard) refuse(slot uint32, ex *Exchange, why Reason) {
 	s.stats.Add(s.ctr.local[why], 1)
 	s.note(why, ex.client.Spec.Name, ex.from)
-	if ex.orphan {
+	if ex.orphan() {
 		s.end(slot)
 		return
 	}
 	req := s.parsed(ex)
-	f := s.fronts[ex.front]
 	w := &s.w
-	w.Start(s.room(f.Queue), radius.AccessReject, ex.id, true)
+	w.Start(s.lend(ex.door), radius.AccessReject, ex.id, true)
 	states := s.proxyStates(req)
 	if _, id, _, ok := req.EAP(); ok {
 		w.AddEAPFailure(id)
@@ -91,8 +90,7 @@ func (s *Shard) eapStart(p *radius.Packet) bool {
 }
 
 func (s *Shard) askIdentity(slot uint32, ex *Exchange) {
-	f := s.fronts[ex.front]
-	s.w.Start(s.room(f.Queue), radius.AccessChallenge, ex.id, true)
+	s.w.Start(s.lend(ex.door), radius.AccessChallenge, ex.id, true)
 	s.w.Add(radius.EAPMessage, identityRequest[:])
 	if !s.w.Raw(s.proxyStates(s.parsed(ex))) {
 		s.tooMuch(slot, ex)
@@ -103,7 +101,7 @@ func (s *Shard) askIdentity(slot uint32, ex *Exchange) {
 
 // status answers Status-Server for the hub itself; it is never forwarded
 // (RFC 5997 sections 2 and 4). The answer says nothing but "here".
-func (s *Shard) status(f *listen.Front, a *arrival) {
+func (s *Shard) status(a *arrival) {
 	c, p, from := a.client, &a.Packet, a.from
 	ctr := &s.snap.clientStats[c.Index]
 	s.stats.Add(ctr.requests[kindStatus], 1)
@@ -111,8 +109,8 @@ func (s *Shard) status(f *listen.Front, a *arrival) {
 	case !p.Has(radius.MessageAuthenticator):
 		s.drop(c, StatusWithoutMessageAuthenticator, from)
 		return
-	case !s.crypt.CheckMessageAuthenticator(p, c.Secret):
-		s.drop(c, BadMessageAuthenticator, from)
+	case !s.crypt.CheckMessageAuthenticator(p, a.secret):
+		s.unproved(a, BadMessageAuthenticator)
 		return
 	case p.Has(radius.UserPassword), p.Has(radius.CHAPPassword), p.Has(radius.EAPMessage):
 		s.drop(c, StatusWithPassword, from)
@@ -122,14 +120,16 @@ func (s *Shard) status(f *listen.Front, a *arrival) {
 		return
 	}
 	code, result := radius.AccessAccept, resultAccept
-	if f.Service == listen.Acct {
+	if a.door.service() == listen.Acct {
 		code, result = radius.AccountingResponse, resultAck
 	}
 	auth := *p.Authenticator()
-	s.w.Start(s.room(f.Queue), code, p.Identifier(), true)
+	s.w.Start(s.lend(a.door), code, a.id, true)
 	s.w.Raw(s.proxyStates(p)) // they fit: the request had as much beside them
-	out := s.signatures.Response(&s.w, c.Secret, &auth)
-	f.Queue.Commit(len(out), from, a.local)
+	if _, sent := s.commit(a.door, a.secret, &auth, from, a.local); !sent {
+		s.drop(c, PeerStalled, from)
+		result = resultNone
+	}
 	s.stats.Add(ctr.responses[kindStatus][result], 1)
 }
 

@@ -14,6 +14,7 @@ type mail struct {
 	spooled box[*spool.Batch]
 	replay  box[replayed]
 	traffic box[chan<- *traffic.Sample]
+	conns   box[*conn]
 	stop    bool
 }
 
@@ -88,6 +89,7 @@ func (s *Shard) readMail() bool {
 	m.spooled.collect()
 	m.replay.collect()
 	m.traffic.collect()
+	m.conns.collect()
 	stop := m.stop
 	m.mu.Unlock()
 	for b, ok := m.spooled.next(); ok; b, ok = m.spooled.next() {
@@ -103,6 +105,9 @@ func (s *Shard) readMail() bool {
 	}
 	for to, ok := m.traffic.next(); ok; to, ok = m.traffic.next() {
 		to <- s.traffic.Copy(s.now)
+	}
+	for c, ok := m.conns.next(); ok; c, ok = m.conns.next() {
+		s.enter(c)
 	}
 	return !stop
 }

@@ -34,6 +34,9 @@ const (
 	// sends most of it.
 	ClientShare
 	SpoolUnavailable
+	// PeerStalled: the answer does not leave, since the client takes too little
+	// of what is sent to it over its connection.
+	PeerStalled
 	NoUserName
 	SeveralUserNames
 	Loop
@@ -106,6 +109,7 @@ var ownReasons = [numOwn]string{
 	Overload:                          "overload",
 	ClientShare:                       "client_share",
 	SpoolUnavailable:                  "spool_unavailable",
+	PeerStalled:                       "peer_stalled",
 	NoUserName:                        "no_user_name",
 	SeveralUserNames:                  "several_user_names",
 	Loop:                              "loop",

@@ -113,7 +113,7 @@ func (s *Shard) authenticated(slot uint32, ex *Exchange, p *radius.Packet, hm *h
 			s.hub.sticky.Learn(any, hm.Index, s.now)
 		}
 	}
-	if p.Code() == radius.AccessAccept && ex.snap.reverse != nil && !ex.orphan {
+	if p.Code() == radius.AccessAccept && ex.snap.reverse != nil && !ex.orphan() {
 		s.learnAccept(ex, s.parsed(ex), p)
 	}
 	s.deliver(slot, ex, p, hm)
@@ -168,7 +168,7 @@ func shapeOfReply(ex *Exchange, hm *home.Home, p *radius.Packet) Reason {
 func (s *Shard) deliver(slot uint32, ex *Exchange, p *radius.Packet, hm *home.Home) {
 	ctr := ex.snap.homeStats[hm.Index]
 	s.checkProxyState(ex, p, hm)
-	if ex.orphan {
+	if ex.orphan() {
 		s.end(slot)
 		return
 	}
@@ -182,10 +182,9 @@ func (s *Shard) deliver(slot uint32, ex *Exchange, p *radius.Packet, hm *home.Ho
 		s.refuse(slot, ex, bad)
 		return
 	}
-	f := s.fronts[ex.front]
 	req := s.parsed(ex)
-	why := s.crypt.ForwardResponse(&s.w, s.room(f.Queue), p, ex.id, &ex.homeAuth, &ex.auth,
-		hm.Secret, ex.client.Secret, s.proxyStates(req), extra, drop)
+	why := s.crypt.ForwardResponse(&s.w, s.lend(ex.door), p, ex.id, &ex.homeAuth, &ex.auth,
+		hm.Secret, ex.secret, s.proxyStates(req), extra, drop)
 	if why != radius.OK {
 		// What the client must get back does not fit: better a clear no.
 		s.refuse(slot, ex, ReplyTooLong)
@@ -196,15 +195,22 @@ func (s *Shard) deliver(slot uint32, ex *Exchange, p *radius.Packet, hm *home.Ho
 	s.answer(slot, ex, resultOf(code))
 }
 
-// answer sends what s.w has built in the front's queue, has it kept for
-// retransmissions, and ends an Exchange of authentication.
+// answer sends what s.w has built in the room that its door has lent, has it
+// kept for retransmissions, and ends an Exchange of authentication.
 func (s *Shard) answer(slot uint32, ex *Exchange, result int) {
-	f := s.fronts[ex.front]
-	out := s.signatures.Response(&s.w, ex.client.Secret, &ex.auth)
-	f.Queue.Commit(len(out), ex.from, ex.local)
-	s.dups.Detach(ex.entry)
-	s.unsigned = append(s.unsigned, unsigned{b: out, entry: ex.entry})
 	ctr := &ex.snap.clientStats[ex.client.Index]
+	out, sent := s.commit(ex.door, ex.secret, &ex.auth, ex.from, ex.local)
+	switch {
+	case !sent:
+		s.dropExchange(ex, PeerStalled)
+		s.dups.Forget(ex.entry)
+		result = resultNone
+	case ex.door.conn != nil: // over a connection nothing is repeated
+		s.dups.Forget(ex.entry)
+	default:
+		s.dups.Detach(ex.entry)
+		s.unsigned = append(s.unsigned, unsigned{b: out, entry: ex.entry})
+	}
 	s.stats.Add(ctr.responses[ex.kind][result], 1)
 	if ex.route != nil {
 		s.stats.Add(ex.snap.realmStats[ex.route.Index].responses[result], 1)

@@ -11,7 +11,6 @@ import (
 	"github.com/roamgate/roamgate/aaa/listen"
 	"github.com/roamgate/roamgate/pkg/radius"
 	"github.com/roamgate/roamgate/pkg/udp"
-	"github.com/roamgate/roamgate/realm"
 )
 
 // arrival is one datagram on its way through a batch: read and parsed with all
@@ -26,7 +25,11 @@ type arrival struct {
 	from  udp.Addr
 	local udp.LocalInfo
 
-	client *client.Client // of a request
+	door   door // of a request, and all until kind
+	client *client.Client
+	secret *radius.Secret
+	id     uint8  // goes into the answer
+	number uint32 // tells requests in flight apart: Identifier or Token
 	kind   home.Kind
 
 	slot  uint32 // of a reply: whose it seems to be
@@ -41,7 +44,8 @@ const (
 	arrivalRequest                     // proofs asked for
 	arrivalReply                       // proofs asked for
 	arrivalStatus
-	arrivalUseless // a reply to nothing that is asked, or of another kind
+	arrivalUseless // a reply to nothing that is asked, or of another kind; a request that is not served
+	arrivalBroken  // malformed, by a connection
 )
 
 // hear takes one datagram of a front door up to its proofs. The order is a
@@ -51,6 +55,7 @@ const (
 // hot: 0 allocs
 func (s *Shard) hear(a *arrival, f *listen.Front, data []byte, from udp.Addr, local udp.LocalInfo) {
 	a.state, a.why, a.mac, a.hash = arrivalDone, OK, radius.NoProof, radius.NoProof
+	a.door, a.from, a.local = door{front: f}, from, local
 	c := s.snap.Clients.Lookup(from.Addr())
 	if c == nil {
 		s.stats.Add(s.ctr.unknownClient, 1)
@@ -69,27 +74,38 @@ func (s *Shard) hear(a *arrival, f *listen.Front, data []byte, from udp.Addr, lo
 		s.shed(c, from)
 		return
 	}
-	a.from, a.local, a.client = from, local, c
+	a.client, a.secret = c, c.Secret
+	a.id, a.number = a.Identifier(), uint32(a.Identifier())
+	if !s.recognise(a) {
+		s.drop(c, CodeNotServed, from)
+	}
+}
+
+// recognise says what a packet asks for and has it proved; false: something
+// that is not served where it came in.
+func (s *Shard) recognise(a *arrival) bool {
+	c, service := a.client, a.door.service()
 	switch code := a.Code(); {
 	case code == radius.StatusServer:
 		a.state = arrivalStatus
-	case code == radius.AccessRequest && f.Service == listen.Auth:
+	case code == radius.AccessRequest && service != listen.Acct:
 		a.state, a.kind = arrivalRequest, home.Auth
 		s.stats.Add(s.snap.clientStats[c.Index].requests[kindAuth], 1)
 		a.why = s.presence(a)
 		if a.Has(radius.MessageAuthenticator) {
-			a.mac = s.proofs.MessageAuthenticator(&a.Packet, c.Secret)
+			a.mac = s.proofs.MessageAuthenticator(&a.Packet, a.secret)
 		}
-	case code == radius.AccountingRequest && f.Service == listen.Acct:
+	case code == radius.AccountingRequest && service != listen.Auth:
 		a.state, a.kind = arrivalRequest, home.Acct
 		s.stats.Add(s.snap.clientStats[c.Index].requests[kindAcct], 1)
-		a.hash = s.proofs.RequestAuthenticator(&a.Packet, c.Secret)
+		a.hash = s.proofs.RequestAuthenticator(&a.Packet, a.secret)
 		if a.Has(radius.MessageAuthenticator) {
-			a.mac = s.proofs.MessageAuthenticator(&a.Packet, c.Secret)
+			a.mac = s.proofs.MessageAuthenticator(&a.Packet, a.secret)
 		}
 	default:
-		s.drop(c, CodeNotServed, from)
+		return false
 	}
+	return true
 }
 
 // shed drops a packet of a client that is held to its share.
@@ -101,16 +117,18 @@ func (s *Shard) shed(c *client.Client, from udp.Addr) {
 // take goes on with a datagram of a front door whose proofs have been run.
 //
 // hot: 0 allocs
-func (s *Shard) take(a *arrival, f *listen.Front) {
+func (s *Shard) take(a *arrival) {
 	switch a.state {
 	case arrivalStatus:
-		s.status(f, a)
+		s.status(a)
 	case arrivalRequest:
 		if why := s.authentic(a); why != OK {
-			s.drop(a.client, why, a.from)
+			s.unproved(a, why)
 			return
 		}
-		s.claim(f, a)
+		s.claim(a)
+	case arrivalBroken, arrivalUseless:
+		s.unproved(a, a.why)
 	}
 }
 
@@ -168,42 +186,44 @@ func (s *Shard) bodyOf(a *arrival) uint64 {
 
 // claim asks the duplicate cache whether the request is new, and if so gives
 // it an Exchange.
-func (s *Shard) claim(f *listen.Front, a *arrival) {
-	p, c, kind, from, local := &a.Packet, a.client, a.kind, a.from, a.local
+func (s *Shard) claim(a *arrival) {
+	p, c := &a.Packet, a.client
 	slot := s.slab.take()
-	k := dedup.Key{From: from, Listener: f.Index, Code: uint8(p.Code()), ID: p.Identifier()}
+	k := dedup.Key{From: a.from, Door: a.door.number(), Code: uint8(p.Code()), ID: a.number}
 	m := dedup.Mark{Auth: *p.Authenticator(), Body: s.bodyOf(a)}
 	// Before the cache lends a reply: what is signed is kept there, and may
 	// need its room.
-	s.ready(f.Queue)
+	if a.door.conn == nil {
+		s.ready(a.door.front.Queue)
+	}
 	outcome, entry, other, reply := s.dups.Claim(k, m, slot, s.now)
 	if outcome != dedup.Claimed {
 		// Needs no Exchange, so it is done under overload too: an answer
 		// sent again ends the repetitions.
 		s.giveBack(slot)
-		s.repeated(f, c, outcome, other, reply, from, local)
+		s.repeated(a, outcome, other, reply)
 		return
 	}
 	if other != dedup.NoSlot {
 		// A new request under the same identifier: the client has given the
 		// old one up (RFC 5080 section 2.2.2).
-		s.slab.at(other).orphan = true
-		s.drop(c, Displaced, from)
+		s.slab.at(other).displaced = true
+		s.drop(c, Displaced, a.from)
 	}
 	if slot == noSlot || !s.admits(a) {
 		s.dups.Forget(entry)
 		s.giveBack(slot)
-		s.drop(c, Overload, from)
-		s.counted(f, acctRefused)
+		s.drop(c, Overload, a.from)
+		s.counted(a, acctRefused)
 		return
 	}
 	ex := s.begin(slot)
-	ex.stage, ex.kind, ex.front, ex.id = stageWaiting, kind, f.Index, p.Identifier()
-	s.held[kind]++
-	ex.from, ex.local, ex.entry, ex.client = from, local, entry, c
+	ex.stage, ex.kind, ex.id = stageWaiting, a.kind, a.id
+	s.held[a.kind]++
+	ex.door, ex.from, ex.local, ex.entry, ex.client, ex.secret = a.door, a.from, a.local, entry, c, a.secret
 	ex.auth = *p.Authenticator()
 	s.slab.keep(ex, p.Bytes())
-	if kind == home.Auth {
+	if a.kind == home.Auth {
 		s.route(slot, ex, p)
 	} else {
 		s.account(slot, ex, p)
@@ -237,16 +257,16 @@ func (a *arrival) urgent() bool {
 }
 
 // repeated deals with a request that is not new.
-func (s *Shard) repeated(f *listen.Front, c *client.Client, o dedup.Outcome, other uint32, reply []byte, from udp.Addr, local udp.LocalInfo) {
-	ctr := &s.snap.clientStats[c.Index]
+func (s *Shard) repeated(a *arrival, o dedup.Outcome, other uint32, reply []byte) {
+	ctr := &s.snap.clientStats[a.client.Index]
 	switch o {
 	case dedup.Answered:
 		s.stats.Add(ctr.replayed, 1)
-		s.counted(f, acctRepeated)
-		f.Queue.Send(reply, from, local)
+		s.counted(a, acctRepeated)
+		a.door.front.Queue.Send(reply, a.from, a.local) // none is kept of a connection's
 	case dedup.Pending:
 		s.stats.Add(ctr.pending, 1)
-		s.counted(f, acctRepeated)
+		s.counted(a, acctRepeated)
 		if other == dedup.NoSlot {
 			return // its answer is written and waits for its signature
 		}
@@ -256,15 +276,15 @@ func (s *Shard) repeated(f *listen.Front, c *client.Client, o dedup.Outcome, oth
 		}
 	default:
 		s.stats.Add(ctr.conflict, 1)
-		s.drop(c, ConflictingDuplicate, from)
-		s.counted(f, acctRefused)
+		s.drop(a.client, ConflictingDuplicate, a.from)
+		s.counted(a, acctRefused)
 	}
 }
 
 // counted notes what became of a request that needs no Exchange, if it is one
 // of accounting.
-func (s *Shard) counted(f *listen.Front, result int) {
-	if f.Service == listen.Acct {
+func (s *Shard) counted(a *arrival, result int) {
+	if a.kind == home.Acct {
 		s.stats.Add(s.ctr.packets[result], 1)
 	}
 }
@@ -281,7 +301,7 @@ func (s *Shard) passOn(slot uint32, ex *Exchange) {
 	case s.pace.Queued(slot):
 		s.turns(ex.homeIdx, ex.kind)
 		return
-	case ex.pool.Spec.Retransmit != realm.RetransmitClient:
+	case !ex.clientRepeats():
 		return
 	}
 	// The client's timer is the only one there is here. A hasty one says nothing
@@ -388,7 +408,7 @@ func (s *Shard) permit(slot uint32, ex *Exchange, p *radius.Packet, user, folded
 // client has given it up meanwhile.
 func (s *Shard) resume(slot uint32, ex *Exchange) {
 	ex.stage = stageWaiting
-	if ex.orphan {
+	if ex.orphan() {
 		s.end(slot)
 		return
 	}

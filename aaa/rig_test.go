@@ -302,7 +302,7 @@ func (s *Shard) receive(f *listen.Front, data []byte, from udp.Addr, local udp.L
 	s.proofs.Reset()
 	s.hear(a, f, data, from, local)
 	s.proofs.Run()
-	s.take(a, f)
+	s.take(a)
 	s.sign()
 }
 

@@ -45,6 +45,7 @@ type Shard struct {
 	batch  *udp.Batch
 	fronts []*listen.Front
 	homes  []homeSocket
+	conns  conns
 
 	snap     *Snapshot
 	draining []*Snapshot // older ones whose Exchanges still run
@@ -107,6 +108,7 @@ type scratch struct {
 	draft     rewrite.Draft
 	draftBuf  [radius.MaxLen]byte
 	spareBuf  [radius.MaxLen]byte // for a draft of what lies in the other
+	nowhere   [radius.MaxLen]byte // for what does not leave
 	name      [nai.MaxLen]byte
 	session   dynauth.Session
 	nasBuf    [2 * (2 + radius.MaxValue)]byte
@@ -194,7 +196,7 @@ func (s *Shard) guarded(tags []uint32) (more bool) {
 
 // patience is how long the poller may sleep.
 func (s *Shard) patience() time.Duration {
-	if len(s.goOn) > 0 {
+	if len(s.goOn) > 0 || len(s.conns.unread[ofHomes]) > 0 || len(s.conns.unread[ofClients]) > 0 {
 		return 0
 	}
 	next, ok := s.wheel.Next()
@@ -212,10 +214,14 @@ func (s *Shard) clock(now, wall int64) { s.now, s.wall = now, wall }
 func (s *Shard) step(tags []uint32) bool {
 	s.adopt()
 	for _, t := range tags {
-		if t >= homeTag {
+		switch {
+		case t >= connTag:
+			s.connReady(t)
+		case t >= homeTag:
 			s.readHome(int(t - homeTag))
 		}
 	}
+	s.readConns(ofHomes)
 	if !s.readMail() {
 		s.flush()
 		return false
@@ -226,12 +232,14 @@ func (s *Shard) step(tags []uint32) bool {
 			waiting = true
 		}
 	}
+	s.readConns(ofClients)
 	s.share.Turn(s.now, waiting)
 	s.thin()
 	s.shorten(waiting)
 	s.moreTurns()
 	s.wheel.Advance(s.now, s.expire)
 	s.dups.Expire(s.now)
+	s.sweepConns()
 	s.flush()
 	return true
 }
@@ -270,7 +278,7 @@ func (s *Shard) readFront(f *listen.Front) (more bool) {
 			if s.arrivals[i].state != arrivalDone {
 				taken++
 				s.loud.taken++
-				s.take(&s.arrivals[i], f)
+				s.take(&s.arrivals[i])
 			}
 		}
 		s.sign()
@@ -351,6 +359,7 @@ func (s *Shard) flush() {
 		s.hub.later.report(s.ended)
 		s.ended = s.ended[:0]
 	}
+	s.flushConns()
 	for _, f := range s.fronts {
 		f.Queue.Flush()
 	}
@@ -412,6 +421,7 @@ func (s *Shard) openHomeSocket(v4 bool) (int, bool) {
 }
 
 func (s *Shard) close() {
+	s.closeConns()
 	for _, h := range s.homes {
 		_ = h.conn.Close()
 	}

@@ -437,7 +437,7 @@ func (w *world) check(*rapid.T) {
 			require.False(w.rt, s.pace.Queued(slot), "a free slot waits for its turn")
 			continue
 		}
-		if !ex.replay && !ex.orphan && !ex.answered {
+		if !ex.replay && !ex.orphan() && !ex.answered {
 			working++
 		}
 		if ex.homeIdx < 0 {

@@ -72,9 +72,10 @@ type clientStats struct {
 	replayed  stat.ID // duplicates answered with the same bytes
 	pending   stat.ID // duplicates of a request in flight
 	conflict  stat.ID
-	unsigned  stat.ID // Access-Requests without Message-Authenticator
-	unsignedP stat.ID // ... that carry Proxy-State
-	nasAddr   stat.ID // NAS-IP-Address that is not the source
+	unsigned  stat.ID    // Access-Requests without Message-Authenticator
+	unsignedP stat.ID    // ... that carry Proxy-State
+	nasAddr   stat.ID    // NAS-IP-Address that is not the source
+	conns     *connStats // nil: it comes by datagrams
 }
 
 type homeStats struct {
@@ -124,6 +125,9 @@ func (h *Hub) compile(set *realm.Set) (*Snapshot, error) {
 	for i := range set.Clients {
 		s.clientIDs = append(s.clientIDs, uint32(maphash.String(h.seed, set.Clients[i].Name)))
 		s.clientStats[i] = h.clientSeries(set.Clients[i].Name)
+		if by := set.Clients[i].Transport; by != realm.UDP {
+			s.clientStats[i].conns = h.connSeries(set.Clients[i].Name, incoming, by)
+		}
 		h.loopSeries(between{client: set.Clients[i].Name})
 	}
 	for _, hm := range view.Legs() {

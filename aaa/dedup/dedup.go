@@ -5,8 +5,8 @@
 // It stands right behind the check of the authenticators: a packet that
 // fails its Message-Authenticator or Request Authenticator must never reach
 // Claim, or a spoofer could push out the entry of a genuine request. The key
-// is what the RFC names - source address and port, our socket, code and
-// Identifier - and the mark tells apart what shares a key: another
+// is what the RFC names - source address and port, our socket or the
+// connection, code and Identifier - and the mark tells apart what shares a key: another
 // authenticator is a new request and purges the old entry, the same
 // authenticator over other octets is a conflict, which is never processed
 // and evicts nothing.
@@ -47,9 +47,10 @@ const (
 
 // Key says which requests may be the same one.
 type Key struct {
-	From     udp.Addr
-	Listener uint16 // which of our sockets
-	Code, ID uint8
+	From udp.Addr
+	Door uint32 // which of our sockets, or which connection
+	ID   uint32 // Identifier, or Token of RADIUS/1.1
+	Code uint8
 }
 
 // Mark says whether requests of one Key are the same one.

@@ -18,7 +18,7 @@ const second = int64(time.Second)
 
 func key(n int) dedup.Key {
 	from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(n >> 8)}), 1024)
-	return dedup.Key{From: udp.AddrFrom(from), Listener: 1, Code: 1, ID: uint8(n)}
+	return dedup.Key{From: udp.AddrFrom(from), Door: 1, Code: 1, ID: uint32(n)}
 }
 
 func mark(auth byte, body uint64) dedup.Mark {
@@ -88,7 +88,7 @@ func TestKeysAreApart(t *testing.T) {
 		{"port", func(k *dedup.Key) { k.From.Port++ }},
 		{"family", func(k *dedup.Key) { k.From.V4 = !k.From.V4 }},
 		{"zone", func(k *dedup.Key) { k.From.Zone++ }},
-		{"listener", func(k *dedup.Key) { k.Listener++ }},
+		{"listener", func(k *dedup.Key) { k.Door++ }},
 		{"code", func(k *dedup.Key) { k.Code = 4 }},
 		{"identifier", func(k *dedup.Key) { k.ID++ }},
 	}
@@ -294,7 +294,7 @@ func BenchmarkHotClaimAnswer(b *testing.B) {
 	b.ReportAllocs()
 	n, now := 0, int64(0)
 	for b.Loop() {
-		k.ID, k.From.Port = uint8(n), uint16(n>>8)
+		k.ID, k.From.Port = uint32(n&255), uint16(n>>8)
 		_, e, _, _ := c.Claim(k, mark(byte(n), uint64(n)), 1, now)
 		c.Answer(e, reply, now)
 		if n, now = n+1, now+100_000; n%1000 == 0 { // 10,000 a second
