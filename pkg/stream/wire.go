@@ -1,0 +1,178 @@
+package stream
+
+import (
+	"net"
+	"time"
+)
+
+// nothing is what crypto/tls gets where a read would wait. Being temporary it
+// leaves the connection as it was, with the begin of a record kept.
+type nothing struct{}
+
+func (*nothing) Error() string   { return "stream: nothing to read now" }
+func (*nothing) Timeout() bool   { return true }
+func (*nothing) Temporary() bool { return true }
+
+var errNothing error = &nothing{}
+
+const (
+	// idleRecords is how many records without data a peer may send, and one
+	// more for each dataPerIdle with data: a KeyUpdate costs the making of keys.
+	idleRecords = 64
+	dataPerIdle = 256
+)
+
+// wire is the connection below TLS. During the handshake it is the socket with
+// its deadlines. From Attach on it gives what Recv has read, and keeps what is
+// written until push sends it.
+//
+// It never gives more than the rest of a record, so that crypto/tls keeps
+// nothing but the begin of one: its buffer stays as small as the records are.
+type wire struct {
+	net.Conn
+	attached bool
+	in       []byte
+	end      error // what follows in
+
+	header [5]byte
+	have   int // octets of the header
+	left   int // octets of the record behind it
+
+	buf  *sized
+	out  []byte
+	sent int
+
+	recordsIn, recordsOut uint64
+	idle                  int
+}
+
+// Read gives octets up to the end of a record.
+func (w *wire) Read(p []byte) (n int, err error) {
+	if w.have == len(w.header) && w.left == 0 { // a new record
+		w.have = 0
+		if w.idle > idleRecords {
+			return 0, ErrFlood
+		}
+	}
+	for n < len(p) && (w.have < len(w.header) || w.left > 0) {
+		part := p[n:]
+		if w.have < len(w.header) {
+			part = part[:min(len(part), len(w.header)-w.have)]
+		} else {
+			part = part[:min(len(part), w.left)]
+		}
+		m, err := w.read(part, n)
+		w.count(part[:m])
+		n += m
+		if err != nil || m == 0 {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// read gives what there is; with got octets in hand it never waits.
+func (w *wire) read(p []byte, got int) (int, error) {
+	if !w.attached {
+		if got > 0 {
+			return 0, nil
+		}
+		return w.Conn.Read(p)
+	}
+	if len(w.in) == 0 {
+		switch {
+		case got > 0:
+			return 0, nil
+		case w.end != nil:
+			return 0, w.end
+		}
+		return 0, errNothing
+	}
+	n := copy(p, w.in)
+	w.in = w.in[n:]
+	return n, nil
+}
+
+// count follows the records.
+func (w *wire) count(b []byte) {
+	if w.have == len(w.header) {
+		w.left -= len(b)
+		return
+	}
+	w.have += copy(w.header[w.have:], b)
+	if w.have == len(w.header) {
+		w.left = int(w.header[3])<<8 | int(w.header[4])
+		if w.attached {
+			w.recordsIn++
+			w.idle++
+		}
+	}
+}
+
+// advanced says that a record had data.
+func (w *wire) advanced() {
+	w.idle--
+	if w.recordsIn%dataPerIdle == 0 {
+		w.idle--
+	}
+	w.idle = max(w.idle, 0)
+}
+
+func (w *wire) partial() bool {
+	return w.left > 0 || w.have > 0 && w.have < len(w.header)
+}
+
+// Write is called once for each record.
+func (w *wire) Write(p []byte) (int, error) {
+	if !w.attached {
+		return w.Conn.Write(p)
+	}
+	if len(w.out)+len(p) > 2*cipherSize {
+		return 0, ErrFlood // of KeyUpdates whose answers it does not take
+	}
+	if w.buf == nil {
+		w.buf = cipherBuffers.lend()
+		w.out = w.buf.b[:0]
+	}
+	w.out = append(w.out, p...)
+	w.recordsOut++
+	return len(p), nil
+}
+
+// free gives the buffer of what is sent back.
+func (w *wire) free() {
+	if w.buf != nil {
+		cipherBuffers.back(w.buf)
+	}
+	w.buf, w.out, w.sent = nil, nil, 0
+}
+
+// Close closes the socket where crypto/tls may, which is during the handshake.
+func (w *wire) Close() error {
+	if w.attached {
+		return nil
+	}
+	return w.Conn.Close()
+}
+
+// SetDeadline and its kin are of the handshake.
+func (w *wire) SetDeadline(t time.Time) error {
+	if w.attached {
+		return nil
+	}
+	return w.Conn.SetDeadline(t)
+}
+
+func (w *wire) SetReadDeadline(t time.Time) error {
+	if w.attached {
+		return nil
+	}
+	return w.Conn.SetReadDeadline(t)
+}
+
+func (w *wire) SetWriteDeadline(t time.Time) error {
+	if w.attached {
+		return nil
+	}
+	return w.Conn.SetWriteDeadline(t)
+}
