@@ -23,6 +23,7 @@ type homeFlags struct {
 	script                             play.Script
 	shards, cpu                        int
 	json                               bool
+	over                               streamFlags
 }
 
 func newHomeCommand() *cobra.Command {
@@ -32,7 +33,8 @@ func newHomeCommand() *cobra.Command {
 		Short: "Answers as a home server until interrupted",
 		Example: `  roamgen home --auth 127.0.0.1:18120 --acct 127.0.0.1:18130 --secret testing123
   roamgen home --secret testing123 --delay 20ms+30ms --loss 0.01 --reject 0.05:barred
-  roamgen home --secret testing123 --rounds 4 --keys --bad late:0.02 --late-by 3s`,
+  roamgen home --secret testing123 --rounds 4 --keys --bad late:0.02 --late-by 3s
+  roamgen home --transport tls --auth 127.0.0.1:2083 --cert home.pem --key home.key --ca ca.pem --delay 50ms`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c.Context(), c.OutOrStdout()) },
 	}
@@ -57,6 +59,7 @@ func newHomeCommand() *cobra.Command {
 	l.IntVar(&f.shards, "shards", 1, "event loops")
 	l.IntVar(&f.cpu, "cpu", -1, "processor to stay on, -1 for any")
 	l.BoolVar(&f.json, "json", false, "print the counts as JSON at the end")
+	f.over.add(l)
 	return c
 }
 
@@ -92,6 +95,12 @@ func (f *homeFlags) run(ctx context.Context, out io.Writer) error {
 func (f *homeFlags) config() (play.HomeConfig, error) {
 	c := play.HomeConfig{Name: f.name, Secret: []byte(f.secret), Password: f.password, Shards: f.shards, Script: f.script}
 	var err error
+	if c.Stream, err = f.over.stream(); err != nil {
+		return c, err
+	}
+	if c.Stream != nil && f.over.transport == "tls" {
+		c.Secret = nil // it is prescribed
+	}
 	if c.Auth, err = parseAddress("--auth", f.auth); err != nil {
 		return c, err
 	}

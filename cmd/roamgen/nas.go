@@ -22,6 +22,7 @@ type nasFlags struct {
 	realms                 []string
 	cpu                    int
 	json                   bool
+	over                   streamFlags
 }
 
 func newNASCommand() *cobra.Command {
@@ -37,7 +38,8 @@ whatever is answered. It ends after --total devices or --duration, when every
 request is answered or lost, and exits 1 if its own figures do not add up.`,
 		Example: `  roamgen nas --auth 127.0.0.1:1812 --secret testing123 --duration 5s
   roamgen nas --rate 2000 --mix pap=2,eap=1 --realm iot.example=3 --realm home.example --devices 100000
-  roamgen nas --acct 127.0.0.1:1813 --accounting after --interims 2 --total 10000 --json`,
+  roamgen nas --acct 127.0.0.1:1813 --accounting after --interims 2 --total 10000 --json
+  roamgen nas --transport tls --versions 1.1 --auth 127.0.0.1:2083 --cert nas.pem --key nas.key --ca ca.pem --server-name hub.example`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c.Context(), c.OutOrStdout()) },
 	}
@@ -67,10 +69,12 @@ request is answered or lost, and exits 1 if its own figures do not add up.`,
 	l.BoolVar(&n.Unsigned, "unsigned", false, "send no Message-Authenticator")
 	l.BoolVar(&n.AllowUnsigned, "allow-unsigned", false, "take answers without Message-Authenticator")
 	l.BoolVar(&n.WantKeys, "want-keys", false, "check the MS-MPPE keys that roamgen home --keys sends")
-	l.IntVar(&n.Sockets, "sockets", 8, "client sockets per port, 256 identifiers each")
+	l.IntVar(&n.Sockets, "sockets", 8, "client sockets or connections per port, 256 identifiers each")
 	l.IntVar(&n.Workers, "workers", 1, "event loops")
 	l.IntVar(&f.cpu, "cpu", -1, "processor to stay on, -1 for any")
 	l.BoolVar(&f.json, "json", false, "print the summary as JSON")
+	f.over.add(l)
+	l.StringVar(&f.over.peer, "server-name", "", "name that the peer's certificate must have, also sent as SNI")
 	return c
 }
 
@@ -108,6 +112,12 @@ func (f *nasFlags) complete() error {
 	n := &f.config
 	n.Secret = []byte(f.secret)
 	var err error
+	if n.Stream, err = f.over.stream(); err != nil {
+		return err
+	}
+	if n.Stream != nil && f.over.transport == "tls" {
+		n.Secret = nil // it is prescribed
+	}
 	if n.Auth, err = parseAddress("--auth", f.auth); err != nil {
 		return err
 	}

@@ -12,6 +12,12 @@
 // together, and allocates nothing per transaction. Only Snapshot, SetScript,
 // Stop and Close may be called from other goroutines.
 //
+// Over connections (see Stream) each has a goroutine that reads and one that
+// writes; the reader does the loop's work for what it has read, under the lock
+// of its worker or shard. A connection has the identifiers of RADIUS/1.0 or the
+// tokens of RADIUS/1.1, nothing is sent twice on it, and what was in flight when
+// it ends is lost and counted.
+//
 // Both verify all they receive: the NAS the Response Authenticator, the
 // Message-Authenticator, the Proxy-State echo and the MS-MPPE keys of every
 // answer, the Home the authenticators, the password, the State and the Class
@@ -23,6 +29,8 @@
 // RFC 5997 (Status-Server), RFC 5080 section 2.2.1 (retransmission with the
 // same identifier and authenticator). The EAP here is a shape, not a method:
 // rounds, sizes and State are real, the cryptography inside is not.
+//
+// RFC 6613 and 6614 (TCP, TLS), RFC 9765 (RADIUS/1.1).
 //
 // LayehSession and LayehHome are the same roles written with layeh.com/radius
 // instead of pkg/radius, so that tests have a second opinion.

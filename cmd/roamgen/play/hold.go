@@ -17,6 +17,7 @@ type held struct {
 	due   int64
 	to    udp.Addr
 	local udp.LocalInfo
+	link  *link  // nil over UDP
 	b     []byte // kept with the entry and grown as needed
 	next  int32
 	door  uint8
@@ -44,7 +45,7 @@ func newHold(now int64) *hold {
 }
 
 // put copies b and keeps it until due.
-func (h *hold) put(due int64, door uint8, b []byte, to udp.Addr, local udp.LocalInfo) {
+func (h *hold) put(due int64, door uint8, b []byte, link *link, to udp.Addr, local udp.LocalInfo) {
 	i := h.free
 	if i == holdEnd {
 		h.all = append(h.all, held{})
@@ -53,7 +54,7 @@ func (h *hold) put(due int64, door uint8, b []byte, to udp.Addr, local udp.Local
 		h.free = h.all[i].next
 	}
 	e := &h.all[i]
-	e.due, e.door, e.to, e.local = due, door, to, local
+	e.due, e.door, e.link, e.to, e.local = due, door, link, to, local
 	e.b = append(e.b[:0], b...)
 	h.link(i, max(e.tick(), h.cursor+1))
 	h.n++

@@ -19,6 +19,8 @@ type HomeConfig struct {
 	// an invalid address leaves that role out.
 	Auth, Acct netip.AddrPort
 	Secret     []byte
+	// Stream has both roles at Auth over connections, nil: UDP.
+	Stream *Stream
 	// Password is what every device must know; "" accepts any.
 	Password string
 	// Shards is the number of event loops; 0 is one.
@@ -39,6 +41,7 @@ type Home struct {
 	script atomic.Pointer[Script]
 	shards []*homeShard
 	loops  []*homeLoop
+	door   *homeDoor // of connections, nil over UDP
 	closed atomic.Bool
 }
 
@@ -52,6 +55,9 @@ func StartHome(c HomeConfig) (*Home, error) {
 		}
 		h.loops = append(h.loops, l)
 	}
+	if err := h.open(); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
 	for _, l := range h.loops {
 		l.start()
 	}
@@ -59,6 +65,7 @@ func StartHome(c HomeConfig) (*Home, error) {
 }
 
 func newHome(c HomeConfig) *Home {
+	c.Secret = c.Stream.secret(c.Secret)
 	h := &Home{config: c, secret: radius.NewSecret(c.Secret)}
 	h.SetScript(c.Script)
 	return h
@@ -98,7 +105,7 @@ func (h *Home) Close() error {
 	if h.closed.Swap(true) {
 		return nil
 	}
-	var err error
+	err := h.door.close()
 	for _, l := range h.loops {
 		err = errors.Join(err, l.close())
 	}
@@ -124,7 +131,10 @@ type homeShard struct {
 	hold   *hold
 	tag    uint32 // names this home in a State
 
-	// Scratch of the batch at hand.
+	// Scratch of the batch at hand: of a socket, or of a connection.
+	link       *link
+	packets    [][]byte
+	secret     *radius.Secret
 	requests   [batchSize]request
 	proofs     *radius.Proofs
 	signatures *radius.Signatures
@@ -179,6 +189,7 @@ func newHomeShard(h *Home, poller *udp.Poller, base uint32) (*homeShard, error) 
 
 		proofs:     radius.NewProofs(batchSize),
 		signatures: radius.NewSignatures(batchSize),
+		secret:     h.secret,
 		answers:    make([]answer, 0, batchSize),
 	}
 	if h.config.Track {
@@ -189,7 +200,7 @@ func newHomeShard(h *Home, poller *udp.Poller, base uint32) (*homeShard, error) 
 		other = netip.AddrPortFrom(h.config.Auth.Addr(), 0)
 	}
 	for door, at := range [doors]netip.AddrPort{h.config.Auth, h.config.Acct, other} {
-		if !at.Addr().IsValid() {
+		if !at.Addr().IsValid() || h.config.Stream != nil {
 			continue
 		}
 		if err := s.open(uint8(door), base, at, i == 0); err != nil {
@@ -197,8 +208,10 @@ func newHomeShard(h *Home, poller *udp.Poller, base uint32) (*homeShard, error) 
 		}
 	}
 	h.shards = append(h.shards, s)
-	// The next shards join the ports the first one got.
-	h.config.Auth, h.config.Acct = s.address(doorAuth), s.address(doorAcct)
+	if h.config.Stream == nil {
+		// The next shards join the ports the first one got.
+		h.config.Auth, h.config.Acct = s.address(doorAuth), s.address(doorAcct)
+	}
 	return s, nil
 }
 
@@ -254,4 +267,11 @@ func (s *homeShard) turn() {
 	}
 }
 
-func (s *homeShard) sendHeld(e *held) { s.queues[e.door].Send(e.b, e.to, e.local) }
+func (s *homeShard) sendHeld(e *held) {
+	if e.link != nil {
+		e.link.send(e.b)
+		e.link.flush()
+		return
+	}
+	s.queues[e.door].Send(e.b, e.to, e.local)
+}

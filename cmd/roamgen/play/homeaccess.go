@@ -108,6 +108,10 @@ func (s *homeShard) addKey(vendorType uint8, device uint64) {
 	var key [mppeKeyLen]byte
 	var hidden [mppeHiddenLen]byte
 	mppeKey(&key, device, vendorType)
+	if s.secret.IsClear() {
+		s.writer.AddVendor(vendorMicrosoft, vendorType, key[:])
+		return
+	}
 	// Salts must differ within a packet, nothing more (RFC 2548 section 2.4.2).
 	hideKey(&hidden, &key, uint16(vendorType), s.request.Authenticator(), s.home.config.Secret)
 	s.writer.AddVendor(vendorMicrosoft, vendorType, hidden[:])
@@ -122,7 +126,10 @@ func (s *homeShard) knowsPassword() bool {
 	p := s.request
 	auth := p.Authenticator()
 	if hidden, ok := p.First(radius.UserPassword); ok {
-		n, ok := s.crypt.RevealUserPassword(s.plain[:], hidden, auth, s.home.secret)
+		if s.secret.IsClear() {
+			return string(hidden) == want
+		}
+		n, ok := s.crypt.RevealUserPassword(s.plain[:], hidden, auth, s.secret)
 		return ok && string(s.plain[:n]) == want
 	}
 	chap, ok := p.First(radius.CHAPPassword)
@@ -130,6 +137,9 @@ func (s *homeShard) knowsPassword() bool {
 		return false
 	}
 	challenge, ok := p.First(radius.CHAPChallenge)
+	if !ok && s.secret.IsClear() {
+		return false // there is no authenticator that could be one (RFC 9765 section 5.1.2)
+	}
 	if !ok {
 		challenge = auth[:]
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 
 	"github.com/roamgate/roamgate/pkg/radius"
+	"github.com/roamgate/roamgate/pkg/udp"
 )
 
 // request is a datagram of the batch that is to be served.
@@ -39,7 +40,7 @@ func (s *homeShard) receive(door uint8, n int) {
 	}
 	s.signatures.Run()
 	for _, a := range s.answers {
-		s.queues[door].Send(a.b, s.batch.Addr(a.i), s.batch.Local(a.i))
+		s.put(door, a.i, a.b)
 	}
 	s.answers, s.used = s.answers[:0], 0
 }
@@ -49,7 +50,7 @@ func (s *homeShard) read(door uint8, i int) bool {
 	r := &s.requests[i]
 	s.request = &r.packet
 	var ok bool
-	if door != doorOther && r.packet.Parse(s.batch.Data(i)) == radius.OK {
+	if door != doorOther && r.packet.Parse(s.data(i)) == radius.OK {
 		r.kind, ok = s.classify(door)
 	}
 	if !ok {
@@ -58,10 +59,10 @@ func (s *homeShard) read(door uint8, i int) bool {
 	}
 	r.signed = r.packet.Has(radius.MessageAuthenticator)
 	if r.signed {
-		r.message = s.proofs.MessageAuthenticator(&r.packet, s.home.secret)
+		r.message = s.proofs.MessageAuthenticator(&r.packet, s.secret)
 	}
 	if r.kind != KindAuth && r.kind != KindStatus {
-		r.authenticator = s.proofs.RequestAuthenticator(&r.packet, s.home.secret)
+		r.authenticator = s.proofs.RequestAuthenticator(&r.packet, s.secret)
 	}
 	return true
 }
@@ -106,7 +107,7 @@ func (s *homeShard) classify(door uint8) (Kind, bool) {
 		return KindStatus, true
 	case code == radius.AccessRequest && door == doorAuth:
 		return KindAuth, true
-	case code == radius.AccountingRequest && door == doorAcct:
+	case code == radius.AccountingRequest && (door == doorAcct || s.link != nil):
 		return acctKind(s.request), true
 	}
 	return 0, false
@@ -140,6 +141,15 @@ func (s *homeShard) authentic(r *request) bool {
 	if r.signed && misplaced(&r.packet) {
 		s.counts.Flaws[FlawUnplaced]++
 	}
+	if s.secret.IsClear() {
+		want := [16]byte(*r.packet.Authenticator())
+		clear(want[4:])
+		flaw, bad := cleanFlaw(&r.packet, &want)
+		if bad {
+			s.counts.Flaws[flaw]++
+		}
+		return !bad
+	}
 	must := r.kind == KindStatus || r.kind == KindAuth && !s.home.config.AllowUnsigned
 	if !r.signed && must {
 		s.counts.Flaws[FlawUnsigned]++
@@ -156,7 +166,7 @@ func misplaced(p *radius.Packet) bool {
 // remember reports a request already seen: same source, identifier and
 // authenticator (RFC 2865 section 3), and lends what is known of it.
 func (s *homeShard) remember(door uint8, i int) (last *remembered, repeated bool) {
-	at := source{s.batch.Addr(i), door}
+	at := source{s.from(i), door}
 	ids := s.recent[at]
 	if ids == nil {
 		if len(s.recent) >= maxSources {
@@ -220,18 +230,22 @@ func (s *homeShard) send(door uint8, i int, bad Bad) {
 	auth := s.request.Authenticator()
 	due := s.now + s.script.Delay.draw(&s.random)
 	if bad == BadNone && due == s.now {
-		b := s.signatures.Response(&s.writer, s.home.secret, auth)
+		b := s.signatures.Response(&s.writer, s.secret, auth)
 		s.used += len(b)
 		s.answers = append(s.answers, answer{b, i})
 		return
 	}
-	b := s.writer.SignResponse(s.crypt, s.home.secret, auth)
+	b := s.writer.SignResponse(s.crypt, s.secret, auth)
 	copies := 1
 	switch bad {
 	case BadAuthenticator:
 		b[4] ^= 0xff
 	case BadMessageAuthenticator:
 		s.spoilMessageAuthenticator(b, auth)
+	case BadIdentifier:
+		if s.secret.IsClear() {
+			b[7] ^= 0x80
+		}
 	case BadLate:
 		due += int64(s.script.LateBy)
 	case BadDuplicate:
@@ -242,12 +256,39 @@ func (s *homeShard) send(door uint8, i int, bad Bad) {
 		b = b[:len(b)/2]
 	}
 	for range copies {
-		if due > s.now {
-			s.hold.put(due, door, b, s.batch.Addr(i), s.batch.Local(i))
-		} else {
-			s.queues[door].Send(b, s.batch.Addr(i), s.batch.Local(i))
+		switch {
+		case due <= s.now:
+			s.put(door, i, b)
+		case s.link != nil:
+			s.hold.put(due, door, b, s.link, udp.Addr{}, udp.LocalInfo{})
+		default:
+			s.hold.put(due, door, b, nil, s.batch.Addr(i), s.batch.Local(i))
 		}
 	}
+}
+
+// put sends the answer to the i-th packet of the batch.
+func (s *homeShard) put(door uint8, i int, b []byte) {
+	if s.link != nil {
+		s.link.send(b)
+		return
+	}
+	s.queues[door].Send(b, s.batch.Addr(i), s.batch.Local(i))
+}
+
+// data is the i-th packet of the batch.
+func (s *homeShard) data(i int) []byte {
+	if s.link != nil {
+		return s.packets[i]
+	}
+	return s.batch.Data(i)
+}
+
+func (s *homeShard) from(i int) udp.Addr {
+	if s.link != nil {
+		return s.link.remote
+	}
+	return s.batch.Addr(i)
 }
 
 // start begins an answer with the code, or with what the script makes of it.
@@ -255,12 +296,15 @@ func (s *homeShard) start(code radius.Code, bad Bad, signed bool) {
 	id := s.request.Identifier()
 	switch bad {
 	case BadIdentifier:
-		id ^= 0x80
+		if !s.secret.IsClear() {
+			id ^= 0x80
+		}
 	case BadCode:
 		code = radius.AccessRequest
 	case BadUnsigned:
 		signed = false
 	}
+	signed = signed && !s.secret.IsClear()
 	s.writer.Start(s.buf[s.used:s.used+radius.MaxLen], code, id, signed)
 }
 

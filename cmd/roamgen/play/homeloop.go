@@ -61,7 +61,7 @@ func (l *homeLoop) run() {
 			s.ready = append(s.ready, tag%uint32(doors))
 		}
 		for _, s := range l.shards {
-			if len(s.ready) > 0 || s.hold.n > 0 {
+			if len(s.ready) > 0 || s.holds() {
 				s.turn()
 				s.ready = s.ready[:0]
 			}
@@ -72,7 +72,7 @@ func (l *homeLoop) run() {
 // pause is how long nothing has to be done.
 func (l *homeLoop) pause() time.Duration {
 	for _, s := range l.shards {
-		if s.hold.n > 0 {
+		if s.holds() {
 			return time.Millisecond
 		}
 	}
@@ -98,6 +98,11 @@ func StartHomes(configs ...HomeConfig) (*Homes, error) {
 	if t.loop, err = newHomeLoop(t.All...); err != nil {
 		return nil, fmt.Errorf("starting %d homes: %w", len(configs), err)
 	}
+	for _, h := range t.All {
+		if err := h.open(); err != nil {
+			return nil, errors.Join(err, t.Close())
+		}
+	}
 	t.loop.start()
 	return t, nil
 }
@@ -107,5 +112,9 @@ func (t *Homes) Close() error {
 	if t.loop.closed.Swap(true) {
 		return nil
 	}
-	return t.loop.close()
+	var err error
+	for _, h := range t.All {
+		err = errors.Join(err, h.door.close())
+	}
+	return errors.Join(err, t.loop.close())
 }

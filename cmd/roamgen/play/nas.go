@@ -43,13 +43,14 @@ func ParseAccounting(s string) (Accounting, error) {
 // Mix is how devices authenticate, by weight. Zero is PAP alone.
 type Mix struct{ PAP, CHAP, EAP, Status int }
 
-// NASConfig is a visited network. Only Secret and the address of the port
-// that the work needs must be set.
+// NASConfig is a visited network. Only Secret, which TLS prescribes, and the
+// address of the port that the work needs must be set.
 type NASConfig struct {
 	Name       string // NAS-Identifier
 	Auth, Acct netip.AddrPort
 	Bind       netip.Addr // source address; the loopback of the family if unset
 	Secret     []byte
+	Stream     *Stream // nil: UDP
 
 	// Window is the number of transactions in flight of the closed loop, 256
 	// if unset. With a Rate, that many conversations begin each second
@@ -85,7 +86,7 @@ type NASConfig struct {
 	AllowUnsigned bool
 	WantKeys      bool // MS-MPPE keys of Home.Script.Keys must arrive in an EAP Accept
 
-	Sockets int    // per worker and port of the proxy, 256 identifiers each; 8 if unset
+	Sockets int    // or connections, per worker and port of the proxy, 256 identifiers each; 8 if unset
 	Workers int    // event loops; 1 if unset
 	Seed    uint64 // of authenticators and Acct-Session-Ids; the clock if unset
 	// OnAnswer is called in the loop with each right answer. It must be quick
@@ -103,6 +104,7 @@ type Answer struct {
 }
 
 func (c *NASConfig) complete() error {
+	c.Secret = c.Stream.secret(c.Secret)
 	if len(c.Secret) == 0 {
 		return errors.New("NAS without a secret")
 	}
@@ -125,6 +127,17 @@ func (c *NASConfig) complete() error {
 		c.Mix.PAP = 1
 	}
 	return nil
+}
+
+// bind is where to send from.
+func (c *NASConfig) bind(target netip.AddrPort) netip.Addr {
+	switch {
+	case c.Bind.IsValid():
+		return c.Bind
+	case target.Addr().Unmap().Is4():
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return netip.IPv6Loopback()
 }
 
 func setDefault[T comparable](v *T, d T) {

@@ -13,6 +13,7 @@ type arrival struct {
 	slot   int32    // none where it does not
 	auth   [16]byte // of the request when the proofs were asked for
 	signed bool
+	clear  bool // RADIUS/1.1
 	// Numbers of proofs.
 	response, message int
 }
@@ -48,24 +49,34 @@ func (w *worker) receive(l *lane, n int) {
 // read finds the slot that the i-th datagram is for and asks for its proofs.
 func (w *worker) read(l *lane, i int) int32 {
 	a := &w.arrivals[i]
-	if w.batch.Addr(i) != l.target {
+	var b []byte
+	switch {
+	case l.link != nil:
+		b = w.packets[i]
+	case w.batch.Addr(i) != l.target:
 		w.counts.Flaws[FlawSource]++
 		return none
+	default:
+		b = w.batch.Data(i)
 	}
-	if a.packet.Parse(w.batch.Data(i)) != radius.OK {
+	if a.packet.Parse(b) != radius.OK {
 		w.counts.Flaws[FlawMalformed]++
 		return none
 	}
 	at := l.base + int32(a.packet.Identifier())
+	clear := l.secret.IsClear()
+	if clear {
+		at = l.slotOf(&a.packet, w.size)
+	}
 	s := &w.slots[at]
-	if !s.busy {
+	if !s.busy || clear && radius.Token(&s.auth) != radius.Token(a.packet.Authenticator()) {
 		w.counts.Flaws[FlawUnexpected]++
 		return none
 	}
-	a.auth, a.signed = s.auth, a.packet.Has(radius.MessageAuthenticator)
-	a.response = w.proofs.Response(&a.packet, &a.auth, w.nas.secret)
+	a.clear, a.auth, a.signed = clear, s.auth, a.packet.Has(radius.MessageAuthenticator)
+	a.response = w.proofs.Response(&a.packet, &a.auth, l.secret)
 	if a.signed {
-		a.message = w.proofs.ResponseMessageAuthenticator(&a.packet, &a.auth, w.nas.secret)
+		a.message = w.proofs.ResponseMessageAuthenticator(&a.packet, &a.auth, l.secret)
 	}
 	return at
 }
@@ -79,10 +90,15 @@ func (w *worker) flaw(s *slot, a *arrival) (Flaw, bool) {
 	if !answers(p.Code(), s.kind) {
 		return FlawMalformed, true
 	}
+	if a.clear {
+		if flaw, bad := cleanFlaw(p, &s.auth); bad {
+			return flaw, true
+		}
+	}
 	if a.signed && !w.proofs.OK(a.message) {
 		return FlawMessageAuthenticator, true
 	}
-	if !a.signed && (s.kind == KindAuth || s.kind == KindStatus) && !w.nas.config.AllowUnsigned {
+	if !a.signed && !a.clear && (s.kind == KindAuth || s.kind == KindStatus) && !w.nas.config.AllowUnsigned {
 		return FlawUnsigned, true
 	}
 	if a.signed && misplaced(p) {
@@ -91,7 +107,7 @@ func (w *worker) flaw(s *slot, a *arrival) (Flaw, bool) {
 	if !w.proxyStateEchoed(s) {
 		return FlawProxyState, true
 	}
-	if w.nas.config.WantKeys && p.Code() == radius.AccessAccept && !w.keysRight(s) {
+	if w.nas.config.WantKeys && p.Code() == radius.AccessAccept && !w.keysRight(s, a.clear) {
 		return FlawKeys, true
 	}
 	return 0, false
@@ -121,7 +137,7 @@ func (w *worker) proxyStateEchoed(s *slot) bool {
 
 // keysRight decrypts both MS-MPPE keys and compares them with those that the
 // home has derived for the device.
-func (w *worker) keysRight(s *slot) bool {
+func (w *worker) keysRight(s *slot, clear bool) bool {
 	v := &w.convs[s.conv]
 	if v.method != methodEAP {
 		return true
@@ -130,6 +146,12 @@ func (w *worker) keysRight(s *slot) bool {
 		hidden, ok := w.answer.Vendor(vendorMicrosoft, vendorType)
 		var got, want [mppeKeyLen]byte
 		mppeKey(&want, v.hash, vendorType)
+		if clear {
+			if !ok || string(hidden) != string(want[:]) {
+				return false
+			}
+			continue
+		}
 		if !ok || !revealKey(&got, hidden, &s.auth, w.nas.config.Secret) || got != want {
 			return false
 		}

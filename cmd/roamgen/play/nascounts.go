@@ -21,6 +21,9 @@ type NASCounts struct {
 	// Skipped counts conversations that the rate asked for and that did not
 	// begin because every identifier was taken.
 	Skipped uint64 `json:"skipped"`
+	// Disconnects counts connections that ended before the NAS did; what was
+	// in flight on them is lost.
+	Disconnects uint64 `json:"disconnects,omitempty"`
 	// MostOpen is the most requests that were in flight at once, each worker
 	// by itself.
 	MostOpen uint64    `json:"most_open"`
@@ -57,6 +60,7 @@ func (c *NASCounts) Add(o *NASCounts) {
 	c.Conversations += o.Conversations
 	c.Finished += o.Finished
 	c.Skipped += o.Skipped
+	c.Disconnects += o.Disconnects
 	c.MostOpen += o.MostOpen
 	c.Latency.Merge(&o.Latency)
 }

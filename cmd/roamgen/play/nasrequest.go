@@ -24,10 +24,17 @@ func (w *worker) send(conv int32) bool {
 	w.busy++
 	w.counts.MostOpen = max(w.counts.MostOpen, uint64(w.busy))
 	id := uint8(i - l.base)
-	if acct {
-		w.buildAccounting(s, v, id)
+	if l.secret.IsClear() {
+		id = 0
+		radius.PutToken(&s.auth, l.token(i, w.size))
 	} else {
-		w.buildAccess(s, v, id)
+		binary.LittleEndian.PutUint64(s.auth[:8], w.random.next())
+		binary.LittleEndian.PutUint64(s.auth[8:], w.random.next())
+	}
+	if acct {
+		w.buildAccounting(l, s, v, id)
+	} else {
+		w.buildAccess(l, s, v, id)
 	}
 	w.counts.Sent[s.kind]++
 	w.unsent = append(w.unsent, i)
@@ -60,26 +67,24 @@ func (w *worker) laneWithID(acct bool) *lane {
 	return nil
 }
 
-func (w *worker) buildAccess(s *slot, v *conversation, id uint8) {
+func (w *worker) buildAccess(l *lane, s *slot, v *conversation, id uint8) {
 	c := &w.nas.config
 	code := radius.AccessRequest
 	if s.kind == KindStatus {
 		code = radius.StatusServer
 	}
 	p := &w.writer
-	p.Start(s.buf[:], code, id, !c.Unsigned || s.kind == KindStatus)
-	binary.LittleEndian.PutUint64(s.auth[:8], w.random.next())
-	binary.LittleEndian.PutUint64(s.auth[8:], w.random.next())
+	p.Start(s.buf[:], code, id, !l.secret.IsClear() && (!c.Unsigned || s.kind == KindStatus))
 	p.SetAuthenticator(&s.auth)
 	if s.kind == KindAuth {
 		w.addIdentity(v)
-		w.addCredential(s, v, id)
+		w.addCredential(l, s, v, id)
 		p.AddUint32(radius.ServiceType, 2) // Framed
 		p.AddUint32(radius.FramedMTU, 1400)
 		p.Add(radius.AcctSessionID, w.nas.appendSession(w.plain[:0], v.number))
 	}
 	w.addCommon(v, id)
-	s.n = int32(len(w.signatures.Request(p, w.nas.secret)))
+	s.n = int32(len(w.signatures.Request(p, l.secret)))
 }
 
 func (w *worker) addIdentity(v *conversation) {
@@ -89,7 +94,7 @@ func (w *worker) addIdentity(v *conversation) {
 
 // addCredential adds what proves the device: User-Password, CHAP-Password or
 // the next EAP-Message with the State of the last challenge.
-func (w *worker) addCredential(s *slot, v *conversation, id uint8) {
+func (w *worker) addCredential(l *lane, s *slot, v *conversation, id uint8) {
 	p := &w.writer
 	password := w.nas.config.Password
 	if w.wrong(v.device) {
@@ -97,10 +102,14 @@ func (w *worker) addCredential(s *slot, v *conversation, id uint8) {
 	}
 	switch v.method {
 	case methodPAP:
-		n, _ := w.crypt.HideUserPassword(w.plain[:128], append(w.plain[128:128], password...), &s.auth, w.nas.secret)
+		if l.secret.IsClear() {
+			p.Add(radius.UserPassword, append(w.plain[:0], password...))
+			return
+		}
+		n, _ := w.crypt.HideUserPassword(w.plain[:128], append(w.plain[128:128], password...), &s.auth, l.secret)
 		p.Add(radius.UserPassword, w.plain[:n])
 	case methodCHAP:
-		w.addCHAP(s, v, id, password)
+		w.addCHAP(l, s, v, id, password)
 	default:
 		w.addEAP(v)
 	}
@@ -113,10 +122,10 @@ func (w *worker) wrong(device uint64) bool {
 
 // addCHAP leaves the challenge in the authenticator for every second device:
 // a hop that changes the authenticator must then add CHAP-Challenge (RFC 2865
-// section 2.2).
-func (w *worker) addCHAP(s *slot, v *conversation, id uint8, password string) {
+// section 2.2). RADIUS/1.1 has none there.
+func (w *worker) addCHAP(l *lane, s *slot, v *conversation, id uint8, password string) {
 	challenge := s.auth[:]
-	if v.device%2 == 1 {
+	if v.device%2 == 1 || l.secret.IsClear() {
 		challenge = binary.BigEndian.AppendUint64(w.plain[240:240], v.hash)
 		challenge = binary.BigEndian.AppendUint64(challenge, v.number)
 		w.writer.Add(radius.CHAPChallenge, challenge)
@@ -181,7 +190,7 @@ const playedAgo = 600
 // buildAccounting makes the Start, Interim-Update or Stop with counters that
 // grow with the session (RFC 2866 section 5). Acct-Delay-Time is left out:
 // it would have to change with each repetition.
-func (w *worker) buildAccounting(s *slot, v *conversation, id uint8) {
+func (w *worker) buildAccounting(l *lane, s *slot, v *conversation, id uint8) {
 	p := &w.writer
 	p.Start(s.buf[:], radius.AccountingRequest, id, false)
 	p.AddUint32(radius.AcctStatusType, statusOf(s.kind))
@@ -203,8 +212,12 @@ func (w *worker) buildAccounting(s *slot, v *conversation, id uint8) {
 		p.AddUint32(radius.AcctTerminateCause, 1) // User-Request
 	}
 	w.addCommon(v, id)
-	clear(s.auth[:]) // until it is signed, nothing answers it
-	s.n = int32(len(w.signatures.Accounting(p, w.nas.secret)))
+	if l.secret.IsClear() {
+		p.SetAuthenticator(&s.auth)
+	} else {
+		clear(s.auth[:]) // until it is signed, nothing answers it
+	}
+	s.n = int32(len(w.signatures.Accounting(p, l.secret)))
 }
 
 func statusOf(k Kind) uint32 {

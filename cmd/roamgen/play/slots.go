@@ -1,6 +1,11 @@
 package play
 
-import "github.com/roamgate/roamgate/pkg/udp"
+import (
+	"net/netip"
+
+	"github.com/roamgate/roamgate/pkg/radius"
+	"github.com/roamgate/roamgate/pkg/udp"
+)
 
 const (
 	idsPerLane = 256
@@ -23,38 +28,52 @@ type slot struct {
 	buf   [slotBuffer]byte
 }
 
-// lane is one socket toward one port of the proxy, the space of 256
-// identifiers. The slot of identifier i is number base+i of the worker.
+// lane is one socket or connection toward one port of the proxy, the space of
+// its identifiers. The slot of identifier i is number base+i of the worker.
 type lane struct {
-	conn   *udp.Conn
+	conn   *udp.Conn // nil over a connection
 	queue  *udp.Queue
+	link   *link // nil over UDP, and while there is no connection
+	to     netip.AddrPort
 	target udp.Addr
+	secret *radius.Secret
 	base   int32
 	acct   bool
 	// ids is a ring of free identifiers: the one freed longest ago is used
 	// next, so that a late answer rarely meets a new request.
-	ids  [idsPerLane]uint8
-	head uint8
+	ids  []int32
+	head int
 	free int
+	// In RADIUS/1.1 a token is the identifier and, above it, how many requests
+	// there were before.
+	tokens uint32
 }
 
-func newLane(base int32, start uint8, acct bool) *lane {
-	l := &lane{base: base, acct: acct, free: idsPerLane}
-	for i := range l.ids {
-		l.ids[i] = start + uint8(i)
-	}
+// newLane has the identifiers from start on, in turns.
+func newLane(base int32, size, start int, acct bool) *lane {
+	l := &lane{base: base, acct: acct}
+	l.renew(size, 0, start)
 	return l
+}
+
+// renew makes all identifiers free, the first ones kept back.
+func (l *lane) renew(size, kept, start int) {
+	l.ids = make([]int32, size-kept)
+	for i := range l.ids {
+		l.ids[i] = int32(kept + (start+i)%(size-kept))
+	}
+	l.head, l.free = 0, len(l.ids)
 }
 
 func (l *lane) take() int32 {
 	id := l.ids[l.head]
-	l.head++
+	l.head = (l.head + 1) % len(l.ids)
 	l.free--
-	return l.base + int32(id)
+	return l.base + id
 }
 
 func (l *lane) give(s int32) {
-	l.ids[l.head+uint8(l.free)] = uint8(s - l.base) // wraps as the ring does
+	l.ids[(l.head+l.free)%len(l.ids)] = s - l.base
 	l.free++
 }
 

@@ -120,7 +120,7 @@ func TestHoldReleasesInTime(t *testing.T) {
 	for range 500 {
 		due := int64(r.share() * 5e9) // five turns of the wheel
 		want = append(want, due)
-		h.put(due, 0, []byte("x"), udp.Addr{}, udp.LocalInfo{})
+		h.put(due, 0, []byte("x"), nil, udp.Addr{}, udp.LocalInfo{})
 	}
 	slices.Sort(want)
 	for now := int64(0); now <= 6e9; now += int64(r.share() * 2e9 / 16) {
@@ -137,7 +137,7 @@ func TestHoldReleasesInTime(t *testing.T) {
 }
 
 func TestLaneUsesTheOldestIdentifier(t *testing.T) {
-	l := newLane(256, 250, false)
+	l := newLane(256, idsPerLane, 250, false)
 	first := l.take()
 	assert.EqualValues(t, 256+250, first)
 	l.give(first)

@@ -46,6 +46,7 @@ const batchSize = 64
 type worker struct {
 	nas    *NAS
 	lanes  []*lane // authentication ones first
+	size   int32   // slots of a lane
 	turns  [2]int  // next lane of each port to try
 	poller *udp.Poller
 	batch  *udp.Batch
@@ -70,7 +71,10 @@ type worker struct {
 	random     random
 	start      int64
 	now        int64
-	asked      uint64 // conversations that the rate has asked for
+	asked      uint64   // conversations that the rate has asked for
+	packets    [][]byte // of a connection, where there is no batch of datagrams
+	readers    sync.WaitGroup
+	closing    bool // guarded by mu
 
 	mu      sync.Mutex // guards what follows; held by the loop while it works
 	counts  NASCounts
@@ -80,6 +84,7 @@ type worker struct {
 func newWorker(n *NAS, i int) (*worker, error) {
 	w := &worker{
 		nas:     n,
+		size:    int32(n.config.Stream.slots()),
 		batch:   udp.NewBatch(batchSize, radius.MaxLen+1),
 		waiting: waiting{none, none},
 		crypt:   radius.NewCrypt(),
@@ -104,23 +109,32 @@ func newWorker(n *NAS, i int) (*worker, error) {
 			}
 		}
 	}
-	w.slots = make([]slot, len(w.lanes)*idsPerLane)
+	w.slots = make([]slot, len(w.lanes)*int(w.size))
+	for _, l := range w.lanes {
+		if l.link != nil {
+			w.readers.Go(func() { w.attend(l, l.link) })
+		}
+	}
 	return w, nil
 }
 
 func (w *worker) open(target netip.AddrPort, acct bool) error {
-	bind := w.nas.config.Bind
-	if !bind.IsValid() {
-		bind = netip.IPv6Loopback()
-		if target.Addr().Unmap().Is4() {
-			bind = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	bind := w.nas.config.bind(target)
+	l := newLane(int32(len(w.lanes))*w.size, int(w.size), int(w.random.next()%idsPerLane), acct)
+	l.secret, l.to = w.nas.secret, target
+	if w.nas.config.Stream != nil {
+		link, err := w.nas.config.Stream.dial(bind, target)
+		if err != nil {
+			return fmt.Errorf("connecting to %s: %w", target, err)
 		}
+		w.lanes = append(w.lanes, l)
+		w.join(l, link)
+		return nil
 	}
 	conn, err := udp.Listen(netip.AddrPortFrom(bind, 0), udp.Options{RecvBuffer: socketBuffer, SendBuffer: socketBuffer, Segment: true})
 	if err != nil {
 		return fmt.Errorf("opening socket on %s: %w", bind, err)
 	}
-	l := newLane(int32(len(w.lanes)*idsPerLane), uint8(w.random.next()), acct)
 	l.conn, l.queue, l.target = conn, udp.NewQueue(conn, batchSize), udp.AddrFrom(target)
 	w.lanes = append(w.lanes, l)
 	return w.poller.Add(conn, uint32(len(w.lanes)-1))
@@ -128,37 +142,47 @@ func (w *worker) open(target netip.AddrPort, acct bool) error {
 
 func (w *worker) close() error {
 	var err error
+	w.mu.Lock()
+	w.closing = true
 	for _, l := range w.lanes {
-		w.poller.Remove(l.conn)
-		err = errors.Join(err, l.conn.Close())
+		switch {
+		case l.conn != nil:
+			w.poller.Remove(l.conn)
+			err = errors.Join(err, l.conn.Close())
+		case l.link != nil:
+			l.link.close()
+		}
 	}
 	w.lanes = nil
+	w.mu.Unlock()
+	w.readers.Wait()
 	w.poller.Close()
 	return err
 }
 
 func (w *worker) run() {
-	w.start = clock()
-	w.now = w.start
 	var tags []uint32
 	for {
-		more := w.turn(tags)
+		more, pause := w.turn(tags)
 		if !more || w.nas.aborted.Load() {
 			return
 		}
 		var err error
-		if tags, _, err = w.poller.Wait(w.pause()); err != nil {
+		if tags, _, err = w.poller.Wait(pause); err != nil {
 			return
 		}
 	}
 }
 
 // turn works one batch of every socket that has one and reports whether
-// there is anything left to do.
-func (w *worker) turn(tags []uint32) bool {
+// there is anything left to do, and how long not.
+func (w *worker) turn(tags []uint32) (more bool, pause time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.now = clock()
+	if w.start == 0 {
+		w.start = w.now
+	}
 	for _, tag := range tags {
 		l := w.lanes[tag]
 		n, err := l.conn.Recv(w.batch)
@@ -167,12 +191,22 @@ func (w *worker) turn(tags []uint32) bool {
 		}
 		w.receive(l, n)
 	}
+	return w.carryOn(), w.pause()
+}
+
+// carryOn does what is due beside the answers that have come.
+func (w *worker) carryOn() (more bool) {
 	w.repeat()
 	w.resume()
-	more := w.launch()
+	more = w.launch()
 	w.sign()
 	for _, l := range w.lanes {
-		l.queue.Flush()
+		switch {
+		case l.queue != nil:
+			l.queue.Flush()
+		case l.link != nil:
+			l.link.flush()
+		}
 	}
 	return more || w.live > 0
 }
@@ -201,16 +235,22 @@ func (w *worker) repeat() {
 			return
 		}
 		w.waiting.remove(w.slots, i)
-		if int(s.tries) > w.nas.config.Retries {
-			w.counts.Lost[s.kind]++
-			conv := s.conv
-			w.release(i)
-			w.end(conv, false)
+		if int(s.tries) > w.nas.config.Retries || w.nas.config.Stream != nil {
+			w.lose(i)
 			continue
 		}
 		w.counts.Retransmitted[s.kind]++
 		w.transmit(i)
 	}
+}
+
+// lose gives a request up.
+func (w *worker) lose(i int32) {
+	s := &w.slots[i]
+	w.counts.Lost[s.kind]++
+	conv := s.conv
+	w.release(i)
+	w.end(conv, false)
 }
 
 // sign completes what was built and sends it. hot: 0 allocs
@@ -227,10 +267,16 @@ func (w *worker) sign() {
 // transmit sends a slot's bytes and sets its clock.
 func (w *worker) transmit(i int32) {
 	s := &w.slots[i]
-	l := w.lanes[i/idsPerLane]
-	l.queue.Send(s.buf[:s.n], l.target, udp.LocalInfo{})
+	l := w.lanes[i/w.size]
 	s.tries++
 	s.due = w.now + int64(w.nas.config.Timeout)
+	if l.conn != nil {
+		l.queue.Send(s.buf[:s.n], l.target, udp.LocalInfo{})
+	} else {
+		// A connection repeats by itself (RFC 6613 section 2.6.1).
+		s.due += int64(w.nas.config.Retries) * int64(w.nas.config.Timeout)
+		l.link.send(s.buf[:s.n])
+	}
 	w.waiting.push(w.slots, i)
 }
 
@@ -239,6 +285,10 @@ func (w *worker) transmit(i int32) {
 func (w *worker) resume() {
 	for n := w.ready.n; n > 0; n-- {
 		conv := w.ready.pop()
+		if w.nas.stopped.Load() && w.alone() {
+			w.end(conv, false) // nobody would ever take it
+			continue
+		}
 		if !w.send(conv) {
 			break
 		}
@@ -339,5 +389,5 @@ func (w *worker) end(conv int32, finished bool) {
 func (w *worker) release(i int32) {
 	w.slots[i].busy = false
 	w.busy--
-	w.lanes[i/idsPerLane].give(i)
+	w.lanes[i/w.size].give(i)
 }
