@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/roamgate/roamgate/pkg/wba"
 )
 
 // detailOf is what AppendJSON says of the attributes in the fields that only
@@ -15,7 +17,7 @@ import (
 func detailOf(t *testing.T, attrs ...[]byte) map[string]any {
 	var d detail
 	d.read(packet(attrs...))
-	out := string(d.appendJSON(nil))
+	out := string(d.appendJSON(nil, wba.Rate{}))
 	if out == "" {
 		return nil
 	}

@@ -3,10 +3,11 @@ package accounting
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/hex"
 	"strconv"
 	"time"
+
+	"github.com/roamgate/roamgate/pkg/wba"
 )
 
 // View says how much of an identity the JSON form of a record shows. It
@@ -71,7 +72,7 @@ func (r *Record) AppendJSON(dst []byte, v *View) []byte {
 	dst = appendCounters(dst, &e)
 	var buf [maxStation]byte
 	dst = appendText(dst, "called_station", CalledStation(buf[:0], e.CalledStation))
-	dst = d.appendJSON(dst)
+	dst = d.appendJSON(dst, r.Rate)
 	if r.PolicyVersion != 0 {
 		dst = appendUint(dst, "policy_version", uint64(r.PolicyVersion))
 	}
@@ -168,8 +169,9 @@ func appendCounters(dst []byte, e *Event) []byte {
 	return dst
 }
 
-// appendJSON appends what only the second walk reads.
-func (d *detail) appendJSON(dst []byte) []byte {
+// appendJSON appends what only the second walk reads. The rate that was agreed
+// stands in the place of the packet's.
+func (d *detail) appendJSON(dst []byte, rate wba.Rate) []byte {
 	dst = appendText(dst, "operator_name", d.operatorName)
 	dst = appendText(dst, "home_plmn", d.homePLMN)
 	if d.offset != 0 {
@@ -196,11 +198,15 @@ func (d *detail) appendJSON(dst []byte) []byte {
 	dst = appendText(dst, "granted", d.filterID)
 	dst = appendText(dst, "financial_clearing", d.financial)
 	dst = appendText(dst, "data_clearing", d.clearer)
-	if d.rate != nil {
+	agreed := rate != (wba.Rate{})
+	if !agreed {
+		rate, agreed = wba.ReadRate(d.rate)
+	}
+	if agreed {
 		dst = append(appendField(dst, "rate"), `{"currency":"`...)
-		dst = append(dst, d.rate[:3]...)
-		dst = appendUint(append(dst, '"'), "index", uint64(d.rate[3]))
-		dst = appendUint(dst, "nanos", uint64(binary.BigEndian.Uint32(d.rate[4:])))
+		dst = append(dst, rate.Currency[:]...)
+		dst = appendUint(append(dst, '"'), "index", uint64(rate.Index))
+		dst = appendUint(dst, "nanos", uint64(rate.Nanos))
 		dst = append(dst, '}')
 	}
 	if d.chargingID != 0 {
@@ -228,6 +234,9 @@ var flagNames = [...]struct {
 	{FlagArrivalTime, "arrival_time"},
 	{FlagBadAttribute, "bad_attribute"},
 	{FlagNameCut, "name_cut"},
+	{FlagFree, "free"},
+	{FlagSettled, "settled"},
+	{FlagRateDiffers, "rate_differs"},
 }
 
 // ParseFlag returns the flag that the JSON form calls name, 0 for none that

@@ -136,5 +136,8 @@ const (
 	FlagArrivalTime                    // event time is arrival minus Acct-Delay-Time: no usable Event-Timestamp
 	FlagBadAttribute                   // an attribute had a wrong length and was not used
 	FlagNameCut                        // a name was longer than a record holds and was cut
+	FlagFree                           // settlement-free: kept for statistics, never billed
+	FlagSettled                        // a settled session: it is paid
+	FlagRateDiffers                    // the packet names another rate than was agreed, which stands
 	flagsEnd
 )

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+
+	"github.com/roamgate/roamgate/pkg/wba"
 )
 
 // Version is the layout AppendRecord writes. A reader takes any record of
@@ -13,7 +15,7 @@ const Version = 1
 
 // MaxRecord bounds the octets of one record: its header with five full
 // names and the longest packet.
-const MaxRecord = fixedLen + 5*(1+maxName) + addedLen + maxPacket
+const MaxRecord = fixedLen + 5*(1+maxName) + addedLen + rateLen + maxPacket
 
 const (
 	maxName = 255
@@ -28,6 +30,9 @@ const (
 	// record of an earlier program ends before them.
 	addedLen    = 5
 	policyStale = 1
+	rateFollows = 2 // behind them
+
+	rateLen = wba.RateLen
 )
 
 // Header is what a record says beside the packet: where it came from and how
@@ -50,6 +55,8 @@ type Header struct {
 
 	PolicyVersion uint32 // of the device policy at the time, 0 none
 	PolicyStale   bool   // the policy could not be refreshed then
+
+	Rate wba.Rate // on which visited and home network agreed when the device attached, zero: none
 }
 
 // SetEvent fills in what Classify found.
@@ -94,7 +101,11 @@ func AppendRecord(dst []byte, h *Header, raw []byte) []byte {
 	if h.PolicyStale {
 		policy = policyStale
 	}
-	dst = append(dst, policy)
+	if h.Rate == (wba.Rate{}) {
+		dst = append(dst, policy)
+	} else {
+		dst = h.Rate.Append(append(dst, policy|rateFollows))
+	}
 	binary.BigEndian.PutUint16(dst[base+1:], uint16(len(dst)-base))
 	at := len(dst)
 	dst = append(dst, raw[:min(len(raw), maxPacket)]...)
@@ -178,11 +189,15 @@ func Decode(b []byte) (r Record, err error) {
 		l := int(rest[0])
 		*dst, rest = string(rest[1:1+l]), rest[1+l:]
 	}
-	switch {
-	case len(rest) >= addedLen:
-		r.PolicyVersion, r.PolicyStale = binary.BigEndian.Uint32(rest), rest[4]&policyStale != 0
-	case len(rest) > 0:
-		return r, fmt.Errorf("%w: %d octets behind the names", ErrRecord, len(rest))
+	rated := len(rest) >= addedLen && rest[addedLen-1]&rateFollows != 0
+	switch n := len(rest); {
+	case n > 0 && n < addedLen, rated && n < addedLen+rateLen:
+		return r, fmt.Errorf("%w: %d octets behind the names", ErrRecord, n)
+	case n > 0:
+		r.PolicyVersion, r.PolicyStale = binary.BigEndian.Uint32(rest), rest[addedLen-1]&policyStale != 0
+	}
+	if rated {
+		r.Rate, _ = wba.ReadRate(rest[addedLen : addedLen+rateLen])
 	}
 	r.Raw = b[n:]
 	return r, nil

@@ -3,6 +3,7 @@ package accounting
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"net/netip"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/roamgate/roamgate/pkg/wba"
 )
 
 func hexOf(b []byte) string { return hex.EncodeToString(b) }
@@ -44,9 +47,36 @@ func TestRecordRoundTrip(t *testing.T) {
 	assert.Empty(t, r.Raw)
 }
 
+var euro = wba.Rate{Currency: [3]byte{'E', 'U', 'R'}, Index: 2, Nanos: 7}
+
+// The rate that was agreed is kept beside the packet, and shown in the place of
+// the one that the packet names.
+func TestRecordRate(t *testing.T) {
+	for _, raw := range [][]byte{packet(stop()...), with(stop(), vendor(vendorWBA, 15, "CHF\x00\x00\x00\x00\x01"))} {
+		h, _ := fullRecord(raw)
+		h.Rate, h.PolicyStale, h.Flags = euro, true, FlagSettled|FlagRateDiffers
+		b := AppendRecord(nil, &h, raw)
+		r, err := Decode(b)
+		require.NoError(t, err)
+		assert.Equal(t, h, r.Header)
+		assert.Equal(t, raw, r.Raw)
+		line := string(r.AppendJSON(nil, &View{Hasher: NewHasher(nil)}))
+		assert.Contains(t, line, `"rate":{"currency":"EUR","index":2,"nanos":7}`)
+		assert.Contains(t, line, `"flags":["settled","rate_differs"]`)
+
+		n := int(binary.BigEndian.Uint16(b[1:]))
+		for cut := 1; cut < rateLen; cut++ {
+			short := append(bytes.Clone(b[:n-cut]), b[n:]...)
+			binary.BigEndian.PutUint16(short[1:], uint16(n-cut))
+			_, err := Decode(short)
+			require.ErrorContains(t, err, "behind the names")
+		}
+	}
+}
+
 func TestRecordBounds(t *testing.T) {
 	long := strings.Repeat("x", 300)
-	h := Header{Kind: Start, Client: long, Operator: long, Country: long, Realm: long, Route: long}
+	h := Header{Kind: Start, Client: long, Operator: long, Country: long, Realm: long, Route: long, Rate: euro}
 	b := AppendRecord(nil, &h, make([]byte, 5000))
 	assert.Len(t, b, MaxRecord)
 	r, err := Decode(b)

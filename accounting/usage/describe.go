@@ -63,6 +63,9 @@ func (s *Service) take(p *Service) {
 	s.Offered, s.Granted = or(p.Offered, s.Offered), or(p.Granted, s.Granted)
 	s.FinancialClearing = or(p.FinancialClearing, s.FinancialClearing)
 	s.DataClearing = or(p.DataClearing, s.DataClearing)
+	if s.DataClearing == "" {
+		s.DataClearing = s.FinancialClearing // who pays gets the records, unless another is named
+	}
 	if p.Rate != nil {
 		s.Rate = p.Rate
 	}

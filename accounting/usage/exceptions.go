@@ -42,6 +42,8 @@ const (
 	SessionTimeImpossible Exception = "session_time_impossible"
 	EventInFuture         Exception = "event_in_future"
 	EventBefore2000       Exception = "event_before_2000"
+	SettlementFree        Exception = "settlement_free"
+	RateDiffers           Exception = "rate_differs"
 )
 
 // What Validate finds where the profile of WRIX-i applies (Validators.WRIX).
@@ -96,6 +98,8 @@ var meanings = []struct {
 	{SessionTimeImpossible, true, "Acct-Session-Time is longer than from start to end by 5 % and 10 s"},
 	{EventInFuture, true, "the end is more than 65 minutes after the report of it arrived"},
 	{EventBefore2000, true, "a time from a clock that was never set"},
+	{SettlementFree, true, "the networks have agreed that nobody pays: it is kept for statistics"},
+	{RateDiffers, false, "a packet names another rate than was agreed when the device attached: the agreed one stands"},
 	{WRIXNoOperator, true, "no Operator-Name"},
 	{WRIXBadOperator, true, "an Operator-Name that is no 4<WBAID>:<country>"},
 	{WRIXNoCUI, true, "no Chargeable-User-Identity"},

@@ -98,6 +98,18 @@ func TestDescribe(t *testing.T) {
 	assert.Equal(t, before, r)
 }
 
+// Who pays gets the records where nobody else is named, also when a later report
+// names another.
+func TestDescribeDataClearing(t *testing.T) {
+	var r Record
+	r.Describe(&Report{Service: Service{FinancialClearing: "4PAYS:US"}})
+	assert.Equal(t, "4PAYS:US", r.Service.DataClearing)
+	r.Describe(&Report{Service: Service{FinancialClearing: "4PAYS:US", DataClearing: "4RECORDS:US"}})
+	assert.Equal(t, Service{FinancialClearing: "4PAYS:US", DataClearing: "4RECORDS:US"}, r.Service)
+	r.Describe(&Report{})
+	assert.Equal(t, Service{FinancialClearing: "4PAYS:US", DataClearing: "4RECORDS:US"}, r.Service)
+}
+
 func TestParties(t *testing.T) {
 	for _, tt := range []struct {
 		name          string

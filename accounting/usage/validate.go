@@ -38,6 +38,9 @@ func Validate(r *Record, p *Report, v *Validators) (found []Exception) {
 	add(OperatorDiffers, p.Operator != "" && p.OperatorName != "" && !sameOperator(p.Operator, p.OperatorName))
 	add(EventInFuture, r.End.After(p.Arrival.Add(maxAhead)))
 	add(EventBefore2000, r.Start.Before(year2000) || r.End.Before(year2000))
+	// A session that one report calls settled was sealed as such when it began.
+	add(SettlementFree, p.Flags&(accounting.FlagFree|accounting.FlagSettled) == accounting.FlagFree)
+	add(RateDiffers, p.Flags&accounting.FlagRateDiffers != 0)
 	figures(r, p, v, add)
 	if v.wrix(r.Client) {
 		profile(r, p, add)

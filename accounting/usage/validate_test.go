@@ -72,6 +72,9 @@ func TestValidate(t *testing.T) {
 		{"an hour ahead", func(r *Record, p *Report) { r.End = p.Arrival.Add(time.Hour) }, Validators{}, nil},
 		{"in the future", func(r *Record, p *Report) { r.End = p.Arrival.Add(66 * time.Minute) }, Validators{}, []Exception{EventInFuture}},
 		{"before 2000", func(r *Record, _ *Report) { r.Start = time.Date(1999, 12, 31, 0, 0, 0, 0, time.UTC) }, Validators{}, []Exception{EventBefore2000}},
+		{"nobody pays", func(_ *Record, p *Report) { p.Flags |= accounting.FlagFree }, Validators{}, []Exception{SettlementFree}},
+		{"settled as one report says", func(_ *Record, p *Report) { p.Flags |= accounting.FlagFree | accounting.FlagSettled }, Validators{}, nil},
+		{"another rate", func(_ *Record, p *Report) { p.Flags |= accounting.FlagSettled | accounting.FlagRateDiffers }, Validators{}, []Exception{RateDiffers}},
 		{"a correction takes away", func(r *Record, _ *Report) {
 			r.Status, r.Seconds, r.InputOctets, r.InputPackets, r.OutputOctets = Correction, -5, -1000, -1, 0
 		}, Validators{}, nil},
