@@ -45,6 +45,8 @@ var scenarios = []*scenario{
 		"As PAP, with all requests from one source port."),
 	saturated("sockets64", "PAP from 64 client sockets", setting{work: "pap", sockets: 64},
 		"As PAP, from 64 source ports; there are still as many requests in flight."),
+	radsecIn,
+	radsecOut,
 	latency,
 	slowHome,
 	deadHome,

@@ -57,6 +57,10 @@ type visit struct {
 	Realms     int
 	First      uint64 // device
 	Devices    uint64
+	// Over is the RADIUS version of connections, "" over UDP; PKI has the files
+	// for it, Requests is as in play.Stream.
+	Over, PKI string
+	Requests  int
 	// Refusable takes rejects for answers; otherwise they are not the work
 	// that was asked for.
 	Refusable bool
@@ -96,16 +100,24 @@ func (o *outcome) check(v *visit) error {
 }
 
 // load is the load process: it plays the homes all the time and visited
-// networks for each order. Its argument is the number of homes.
+// networks for each order. Its arguments are the number of homes, the RADIUS
+// version that they speak over connections, and the lab's files for that.
 func load(ctx context.Context, args []string, in io.Reader, out io.Writer) error {
 	n := 1
+	var over *play.Stream
 	if len(args) > 0 {
 		var err error
 		if n, err = strconv.Atoi(args[0]); err != nil {
 			return fmt.Errorf("parsing the number of homes: %w", err)
 		}
 	}
-	homes, ports, err := startHomes(n)
+	if len(args) > 2 && args[1] != "" {
+		var err error
+		if over, err = stream(args[1], args[2]); err != nil {
+			return err
+		}
+	}
+	homes, ports, err := startHomes(n, over)
 	if err != nil {
 		return err
 	}
@@ -126,13 +138,16 @@ func load(ctx context.Context, args []string, in io.Reader, out io.Writer) error
 }
 
 // startHomes gives all homes one event loop: the load has one processor.
-func startHomes(n int) (*play.Homes, []homePorts, error) {
+func startHomes(n int, over *play.Stream) (*play.Homes, []homePorts, error) {
 	any := netip.MustParseAddrPort("127.0.0.1:0")
 	configs := make([]play.HomeConfig, n)
 	for i := range configs {
 		configs[i] = play.HomeConfig{
 			Name: fmt.Sprint("bench-", i), Auth: any, Acct: any, Secret: []byte(homeSecret), Password: password,
-			Script: homeScript{}.script(),
+			Script: homeScript{}.script(), Stream: over,
+		}
+		if over != nil {
+			configs[i].Secret = nil // it is prescribed
 		}
 	}
 	homes, err := play.StartHomes(configs...)
@@ -178,9 +193,21 @@ func (v *visit) run(ctx context.Context) outcome {
 	case <-time.After(v.After):
 	}
 	nets := make(networks, max(v.Clients, 1))
-	for i := range nets {
+	var over *play.Stream
+	if v.Over != "" {
 		var err error
-		if nets[i], err = play.NewNAS(v.config(i)); err != nil {
+		if over, err = stream(v.Over, v.PKI); err != nil {
+			return outcome{Error: err.Error()}
+		}
+		over.Requests = v.Requests
+	}
+	for i := range nets {
+		c := v.config(i)
+		if over != nil {
+			c.Stream, c.Secret = over, nil
+		}
+		var err error
+		if nets[i], err = play.NewNAS(c); err != nil {
 			return outcome{Error: err.Error()} // which ends this process
 		}
 	}

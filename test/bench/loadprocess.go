@@ -24,12 +24,12 @@ type loadProcess struct {
 	had        uint64 // requests that had come to the homes after the last turn
 }
 
-func startLoad(o options, homes int) (*loadProcess, error) {
+func startLoad(o options, homes int, over, pki string) (*loadProcess, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("finding this program: %w", err)
 	}
-	c := pinned(o.loadCPU, self, "load", strconv.Itoa(homes))
+	c := pinned(o.loadCPU, self, "load", strconv.Itoa(homes), over, pki)
 	// Up to three event loops share the processor; with fewer scheduler slots
 	// each would wait for the others' system calls.
 	c.Env = append(os.Environ(), "GOMAXPROCS=4")

@@ -141,6 +141,9 @@ func compare(ctx context.Context, o options) error {
 	}
 	defer os.RemoveAll(dir)
 	b := &bench{options: o, dir: dir, begun: time.Now(), done: map[string]*result{}}
+	if b.pki, err = writePKI(dir); err != nil {
+		return err
+	}
 	for _, name := range o.cases {
 		if err := b.run(ctx, caseOf(name)); err != nil {
 			return fmt.Errorf("case %s: %w", name, err)

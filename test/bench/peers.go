@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 )
 
@@ -13,8 +14,24 @@ func (st *stage) radsecproxy(p *proxy, dir string) ([]string, error) {
 	line("ListenUDP %s", p.auth)
 	line("ListenUDP %s", p.acct)
 	line("LogLevel 5")
-	line("client 127.0.0.0/8 {\n\ttype udp\n\tsecret %s\n}", visitedSecret)
+	if st.in != "" || st.out != "" {
+		line("tls default {\n\tCACertificateFile %s\n\tCertificateFile %s\n\tCertificateKeyFile %s\n}",
+			filepath.Join(st.pki, caFile), filepath.Join(st.pki, proxyName+".pem"), filepath.Join(st.pki, proxyName+".key"))
+	}
+	if st.in != "" {
+		line("ListenTLS %s", p.radsec)
+		line("client 127.0.0.0/8 {\n\ttype tls\n\tsecret radsec\n\tcertificateNameCheck off\n}")
+	} else {
+		line("client 127.0.0.0/8 {\n\ttype udp\n\tsecret %s\n}", visitedSecret)
+	}
 	for i, h := range st.load.homes {
+		if st.out != "" {
+			for _, kind := range []string{"auth", "acct"} {
+				line("server %s%d {\n\ttype tls\n\thost 127.0.0.1\n\tport %d\n\tsecret radsec\n\tcertificateNameCheck off\n\tstatusserver off\n}",
+					kind, i, h.Auth.Port())
+			}
+			continue
+		}
 		line("server auth%d {\n\ttype udp\n\thost 127.0.0.1\n\tport %d\n\tsecret %s\n}", i, h.Auth.Port(), homeSecret)
 		line("server acct%d {\n\ttype udp\n\thost 127.0.0.1\n\tport %d\n\tsecret %s\n}", i, h.Acct.Port(), homeSecret)
 	}

@@ -33,6 +33,7 @@ type proxy struct {
 	contender
 	version    string
 	auth, acct netip.AddrPort
+	radsec     netip.AddrPort // for both, over TLS
 	admin      netip.AddrPort // of roamgate
 	secret     string         // of its clients
 	command    *exec.Cmd      // nil without a process
@@ -111,7 +112,7 @@ func (st *stage) startProxy(ctx context.Context, p *proxy) error {
 		p.version = "no proxy: the load alone"
 		return nil
 	}
-	for _, port := range []*netip.AddrPort{&p.auth, &p.acct} {
+	for _, port := range []*netip.AddrPort{&p.auth, &p.acct, &p.radsec} {
 		var err error
 		if *port, err = play.FreePort(); err != nil {
 			return err
@@ -156,6 +157,11 @@ func (st *stage) prepare(ctx context.Context, p *proxy, dir string) ([]string, e
 
 // await sends single requests until one is answered.
 func (st *stage) await(ctx context.Context, p *proxy) error {
+	if st.in != "" {
+		if err := awaitTCP(ctx, p.radsec); err != nil {
+			return err
+		}
+	}
 	v := st.visit(p)
 	v.Window, v.Sockets, v.Duration = 1, 1, 50*time.Millisecond
 	deadline := time.Now().Add(30 * time.Second)

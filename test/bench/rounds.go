@@ -16,6 +16,7 @@ type bench struct {
 	dir   string
 	begun time.Time
 	done  map[string]*result // by case
+	pki   string             // the lab's files
 }
 
 // scenario is a case: who takes turns at what, and the table it becomes.
@@ -43,6 +44,9 @@ type setting struct {
 	sockets int           // 0 as the options say
 	quota   float64       // share of their processor that the proxies have, 0 for all
 	keep    time.Duration // that roamgate keeps its answers, 0 as it does
+	// in and out are the RADIUS versions of connections on both sides of the
+	// proxy, "1.0" or "1.1"; "" is UDP.
+	in, out string
 }
 
 // contender is what takes turns in a case.
@@ -88,7 +92,7 @@ func (b *bench) run(ctx context.Context, s *scenario) (err error) {
 		}
 		defer func() { err = errors.Join(err, st.limit.remove()) }()
 	}
-	if st.load, err = startLoad(b.options, s.setting.homes); err != nil {
+	if st.load, err = startLoad(b.options, s.setting.homes, s.setting.out, b.pki); err != nil {
 		return err
 	}
 	defer st.load.stop()
@@ -196,7 +200,12 @@ func (st *stage) visit(p *proxy) visit {
 	v := visit{
 		Auth: p.auth, Acct: p.acct, Secret: p.secret, Work: st.work, Duration: st.duration,
 		Window: st.window, Sockets: st.options.sockets, Realms: st.realms, Devices: 100_000,
-		Clients: p.clients,
+		Clients: p.clients, Over: st.in, PKI: st.pki,
+	}
+	if p.kind == direct {
+		v.Over = st.out
+	} else if v.Over != "" {
+		v.Auth, v.Acct = p.radsec, p.radsec
 	}
 	if st.setting.sockets > 0 {
 		v.Sockets = st.setting.sockets

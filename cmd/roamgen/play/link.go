@@ -8,7 +8,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -224,6 +223,3 @@ func (l *link) close() {
 	}
 	_ = c.Close()
 }
-
-// ended says that the peer went in order.
-func ended(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) }
