@@ -33,7 +33,7 @@ const (
 	tries    = 2    // of all servers
 	mostHops = 8    // of CNAME
 	udpSize  = 1232 // what passes without fragments
-	most     = time.Hour
+	most     = 24 * time.Hour
 	mostNone = 5 * time.Minute // there may soon be one
 	least    = 10 * time.Second
 )

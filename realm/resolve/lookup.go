@@ -75,8 +75,8 @@ func address(rr dns.RR) (a netip.Addr, ok bool) {
 	return a, true
 }
 
-// hasWay reports whether this host has a way to the address. Nothing is sent.
-func hasWay(a netip.Addr) bool {
+// HasWay reports whether this host has a way to the address. Nothing is sent.
+func HasWay(a netip.Addr) bool {
 	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 9)))
 	if err != nil {
 		return false

@@ -97,7 +97,7 @@ func New(conf Config) *Resolver {
 		conf.Changed = func() {}
 	}
 	if conf.hasWay == nil {
-		conf.hasWay = hasWay
+		conf.hasWay = HasWay
 	}
 	return &Resolver{
 		conf: conf, names: make(map[string]*name), poke: make(chan struct{}, 1),
