@@ -56,6 +56,18 @@ type Config struct {
 	RealmSeries  int              // realms with counters of their own, default 1000; the others share `other`
 	DNS          []netip.AddrPort // servers that know the names of homes, default those of the host
 	Seed         uint64           // turns the choice among equal homes; each hub in a row has its own
+	Connections  Connections      // that are accepted
+}
+
+// Connections bounds what is accepted over TCP, TLS and DTLS.
+type Connections struct {
+	Handshake time.Duration // what a handshake may take, default 10 s
+	HalfOpen  int           // handshakes at a time, default 4096
+	PerSource int           // of them from one /24 or /56, default 256
+	PerClient int           // connections of one client, default 256
+	Most      int           // connections in all, default 16384
+	Idle      time.Duration // ends one that carried nothing for so long, default 10 min
+	Stalled   time.Duration // ends one whose peer takes nothing of what waits for it, default 30 s
 }
 
 func (c *Config) defaults() {
@@ -71,15 +83,27 @@ func (c *Config) defaults() {
 	def(&c.DuplicateMem, 64<<20)
 	def(&c.DynAuthMem, 64<<20)
 	def(&c.RealmSeries, 1000)
-	if c.DuplicateTTL == 0 {
-		c.DuplicateTTL = 10 * time.Second
+	def(&c.Connections.HalfOpen, 4096)
+	def(&c.Connections.PerSource, 256)
+	def(&c.Connections.PerClient, 256)
+	def(&c.Connections.Most, 16384)
+	for _, d := range []struct {
+		p *time.Duration
+		v time.Duration
+	}{
+		{&c.DuplicateTTL, 10 * time.Second}, {&c.Connections.Handshake, 10 * time.Second},
+		{&c.Connections.Idle, 10 * time.Minute}, {&c.Connections.Stalled, 30 * time.Second},
+	} {
+		if *d.p == 0 {
+			*d.p = d.v
+		}
 	}
 }
 
-// doors are the addresses of the shards, or those of dynamic authorisation.
+// doors are the addresses of UDP of the shards, or those of dynamic authorisation.
 func (c *Config) doors(dynAuth bool) (as []listen.Address) {
 	for _, a := range c.Listen {
-		if (a.Service == listen.DynAuth) == dynAuth {
+		if a.Transport == realm.UDP && (a.Service == listen.DynAuth) == dynAuth {
 			as = append(as, a)
 		}
 	}

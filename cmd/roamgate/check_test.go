@@ -120,6 +120,21 @@ func TestCheck(t *testing.T) {
 			"roamgate.yaml:6:18: error: policy.budget 5s is out of range",
 			"roamgate.yaml:5:15: error: spool.keep 1s is out of range",
 		}},
+		{name: "connections", changed: main("connections: {handshake: 1ms, half_open: -1, per_source: 100000, per_client: -1, most: 2000000, idle: 1s, stalled: 1h}\n"), code: 1, want: []string{
+			"roamgate.yaml:4:42: error: connections.half_open is out of range (1 to 65536)",
+			"roamgate.yaml:4:58: error: connections.per_source is out of range",
+			"roamgate.yaml:4:78: error: connections.per_client is out of range",
+			"roamgate.yaml:4:88: error: connections.most is out of range",
+			"roamgate.yaml:4:26: error: connections.handshake 1ms is out of range (1s to 2m)",
+			"roamgate.yaml:4:103: error: connections.idle 1s is out of range (10s to 24h)",
+			"roamgate.yaml:4:116: error: connections.stalled 1h0m0s is out of range (1s to 10m)",
+		}},
+		{name: "doors", changed: map[string]string{"roamgate.yaml": "listen:\n  auth: [\"127.0.0.1:2083\"]\n  radsec: [\"127.0.0.1:2083\"]\n  dtls: [\"127.0.0.1:2083\"]\n  tcp: [\"127.0.0.1:2083\"]\n"}, code: 1, want: []string{
+			"roamgate.yaml:4:10: error: 127.0.0.1:2083 is listened on twice (it stands at DIR/roamgate.yaml:2:10 already)",
+			"roamgate.yaml:5:9: error: 127.0.0.1:2083 is listened on twice (it stands at DIR/roamgate.yaml:3:12 already)",
+		}},
+		{name: "no door", changed: map[string]string{"roamgate.yaml": "listen: {auth: [], acct: [], dynauth: [\"127.0.0.1:3799\"]}\n"}, code: 1,
+			want: []string{"roamgate.yaml:1:9: error: nothing listens for requests (add listen.auth, listen.radsec or another)"}},
 		{name: "log", changed: main("log: {format: xml, level: loud}\n"), code: 1, want: []string{
 			`roamgate.yaml:4:15: error: log.format "xml" is not known (json or console)`,
 			`roamgate.yaml:4:27: error: log.level "loud" is not known (debug, info, warn or error)`,

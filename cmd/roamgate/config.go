@@ -29,7 +29,19 @@ type config struct {
 		Acct []netip.AddrPort `yaml:"acct"` // accounting, usually port 1813
 		// CoA and Disconnect of homes, usually port 3799; default none
 		DynAuth []netip.AddrPort `yaml:"dynauth"`
+		RadSec  []netip.AddrPort `yaml:"radsec"` // RADIUS over TLS, usually port 2083; default none
+		DTLS    []netip.AddrPort `yaml:"dtls"`   // RADIUS over DTLS, usually port 2083; default none
+		TCP     []netip.AddrPort `yaml:"tcp"`    // RADIUS over TCP alone; default none
 	} `yaml:"listen"`
+	Connections struct { // that are accepted; those to homes stand in the routing files
+		Handshake time.Duration `yaml:"handshake"`  // what a handshake may take, default 10s
+		HalfOpen  int           `yaml:"half_open"`  // handshakes at a time, default 4096
+		PerSource int           `yaml:"per_source"` // of them from one /24 or /56, default 256
+		PerClient int           `yaml:"per_client"` // connections of one client, default 256
+		Most      int           `yaml:"most"`       // connections in all, default 16384
+		Idle      time.Duration `yaml:"idle"`       // without a packet, default 10m
+		Stalled   time.Duration `yaml:"stalled"`    // without progress of what is to be sent, default 30s
+	} `yaml:"connections"`
 	DynAuth struct {
 		Memory file.Size `yaml:"memory"` // in which live sessions are remembered
 	} `yaml:"dynauth"`
@@ -136,7 +148,7 @@ func loadConfig(path string) (*config, file.Problems) {
 }
 
 func (c *config) defaults() {
-	if len(c.Listen.Auth) == 0 && len(c.Listen.Acct) == 0 {
+	if c.Listen.Auth == nil && c.Listen.Acct == nil {
 		for _, any := range []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
 			c.Listen.Auth = append(c.Listen.Auth, netip.AddrPortFrom(any, 1812))
 			c.Listen.Acct = append(c.Listen.Acct, netip.AddrPortFrom(any, 1813))
@@ -212,6 +224,14 @@ func (c *config) listens() (as []listen.Address) {
 	for _, a := range c.Listen.DynAuth {
 		as = append(as, listen.Address{Service: listen.DynAuth, Addr: a})
 	}
+	every := func(by realm.Transport, list []netip.AddrPort) {
+		for _, a := range list {
+			as = append(as, listen.Address{Service: listen.Every, Addr: a, Transport: by})
+		}
+	}
+	every(realm.TLS, c.Listen.RadSec)
+	every(realm.DTLS, c.Listen.DTLS)
+	every(realm.TCP, c.Listen.TCP)
 	return as
 }
 
@@ -220,6 +240,10 @@ func (c *config) hub() aaa.Config {
 		Listen: c.listens(), Source4: c.Source.IPv4, Source6: c.Source.IPv6, DNS: c.DNS.Servers,
 		Shards: c.Shards, InFlight: c.InFlight,
 		DuplicateTTL: c.Duplicates.Keep, DuplicateMem: int(c.Duplicates.Memory), DynAuthMem: int(c.DynAuth.Memory),
+		Connections: aaa.Connections{
+			Handshake: c.Connections.Handshake, HalfOpen: c.Connections.HalfOpen, PerSource: c.Connections.PerSource,
+			PerClient: c.Connections.PerClient, Most: c.Connections.Most, Idle: c.Connections.Idle, Stalled: c.Connections.Stalled,
+		},
 	}
 }
 

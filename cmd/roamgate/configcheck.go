@@ -66,19 +66,30 @@ func (f *findings) hostPort(key, value, example string) {
 }
 
 func (c *config) checkAddresses(f *findings) {
-	used := map[netip.AddrPort]string{}
-	once := func(key string, as []netip.AddrPort) {
+	type place struct {
+		netip.AddrPort
+		stream bool
+	}
+	used := map[place]string{}
+	once := func(key string, stream bool, as []netip.AddrPort) {
 		for i, a := range as {
+			a := place{a, stream}
 			key := fmt.Sprintf("%s.%d", key, i)
 			if first, twice := used[a]; twice && a.Port() != 0 {
-				f.bad(key, fmt.Sprintf("%s is listened on twice", a), "it stands at "+first+" already")
+				f.bad(key, fmt.Sprintf("%s is listened on twice", a.AddrPort), "it stands at "+first+" already")
 			}
 			used[a] = f.doc.Pos(key).String()
 		}
 	}
-	once("listen.auth", c.Listen.Auth)
-	once("listen.acct", c.Listen.Acct)
-	once("listen.dynauth", c.Listen.DynAuth)
+	once("listen.auth", false, c.Listen.Auth)
+	once("listen.acct", false, c.Listen.Acct)
+	once("listen.dynauth", false, c.Listen.DynAuth)
+	once("listen.dtls", false, c.Listen.DTLS)
+	once("listen.radsec", true, c.Listen.RadSec)
+	once("listen.tcp", true, c.Listen.TCP)
+	if len(c.listens()) == len(c.Listen.DynAuth) {
+		f.bad("listen", "nothing listens for requests", "add listen.auth, listen.radsec or another")
+	}
 	if c.DynAuth.Memory != 0 && len(c.Listen.DynAuth) == 0 {
 		f.bad("dynauth.memory", "dynauth says more but nothing listens to CoA", "add listen.dynauth")
 	}
@@ -110,6 +121,18 @@ func (c *config) checkLimits(f *findings) {
 			f.bad(key, fmt.Sprintf("%s %s is out of range", key, v), hint)
 		}
 	}
+	size := func(key string, v, high int) {
+		if v < 0 || v > high {
+			f.bad(key, key+" is out of range", fmt.Sprintf("1 to %d", high))
+		}
+	}
+	size("connections.half_open", c.Connections.HalfOpen, 1<<16)
+	size("connections.per_source", c.Connections.PerSource, 1<<16)
+	size("connections.per_client", c.Connections.PerClient, 1<<20)
+	size("connections.most", c.Connections.Most, 1<<20)
+	between("connections.handshake", c.Connections.Handshake, time.Second, 2*time.Minute, "1s to 2m")
+	between("connections.idle", c.Connections.Idle, 10*time.Second, 24*time.Hour, "10s to 24h")
+	between("connections.stalled", c.Connections.Stalled, time.Second, 10*time.Minute, "1s to 10m")
 	between("duplicates.keep", c.Duplicates.Keep, 5*time.Second, 30*time.Second, "5s to 30s (RFC 5080 section 2.2.2)")
 	between("routing.poll", c.Routing.Poll, 10*time.Millisecond, time.Hour, "10ms to 1h")
 	between("policy.budget", c.Policy.Budget, 100*time.Microsecond, time.Second, "100us to 1s: a parked request waits for it")

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"syscall"
 
 	"github.com/roamgate/roamgate/aaa/listen"
 	"github.com/roamgate/roamgate/accounting/spool"
+	"github.com/roamgate/roamgate/realm"
 	"github.com/roamgate/roamgate/realm/file"
 )
 
@@ -17,23 +19,39 @@ import (
 // sockets share their ports among the shards, and so would a second hub: the
 // kernel would split the packets of every client between the two.
 func (c *config) vacant() error {
-	n := map[listen.Service]int{}
+	n := map[string]int{}
 	for _, a := range c.listens() {
-		key := fmt.Sprintf("listen.%s.%d", a.Service, n[a.Service])
-		n[a.Service]++
-		network := "udp6"
-		if a.Addr.Addr().Is4() {
-			network = "udp4"
+		door := doorOf(a)
+		key := fmt.Sprintf("listen.%s.%d", door, n[door])
+		n[door]++
+		network, try := "udp", func(n string) (io.Closer, error) { return net.ListenPacket(n, a.Addr.String()) }
+		if a.Transport == realm.TLS || a.Transport == realm.TCP {
+			network, try = "tcp", func(n string) (io.Closer, error) { return net.Listen(n, a.Addr.String()) }
 		}
-		conn, err := net.ListenPacket(network, a.Addr.String())
+		family := "6"
+		if a.Addr.Addr().Is4() {
+			family = "4"
+		}
+		conn, err := try(network + family)
 		if err != nil {
-			return c.cannotListen(key, a.Addr, "udp", err)
+			return c.cannotListen(key, a.Addr, network, err)
 		}
 		if err := conn.Close(); err != nil {
 			return fmt.Errorf("trying %s: %w", a.Addr, err)
 		}
 	}
 	return nil
+}
+
+// doorOf is the key that an address stands under.
+func doorOf(a listen.Address) string {
+	switch a.Transport {
+	case realm.TLS:
+		return "radsec"
+	case realm.UDP:
+		return a.Service.String()
+	}
+	return a.Transport.String()
 }
 
 func (c *config) listenAdmin(ctx context.Context) (net.Listener, error) {
