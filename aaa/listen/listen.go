@@ -1,4 +1,4 @@
-// Package listen is the hub's front doors, one file per transport.
+// Package listen is the hub's front doors.
 //
 // It stands first in the packet walk: a Front is one bound socket of one
 // shard with the service it offers and the queue its answers leave by. A
@@ -6,10 +6,17 @@
 // the hub before the shard starts and after it has ended. Received bytes
 // live in the shard's batch until the next Recv.
 //
+// An Acceptor has the doors that connections come to, over TCP and TLS: who is
+// known at no address is dropped before any handshake, handshakes are bounded
+// in number and time (draft-ietf-radext-radiusdtls-bis sections 3.10 and 7.4),
+// and what stands is handed over. Its goroutines end with Close; a connection
+// that was handed over has none here.
+//
 // UDP follows RFC 2865 section 2.4 and RFC 2866 section 2: authentication
 // and accounting are separate ports, the same socket answers; so is dynamic
-// authorisation (RFC 5176 section 2.3), where homes send. What it does not do: it reads no packet, knows no client and speaks neither TCP nor
-// TLS.
+// authorisation (RFC 5176 section 2.3), where homes send. What it does not do:
+// it reads no packet and knows no client; whose certificate is good is asked
+// from the hub.
 package listen
 
 import (

@@ -97,16 +97,18 @@ func Server(ctx context.Context, c *net.TCPConn, conf *tls.Config) (*Conn, error
 	return s, err
 }
 
-// Client does the handshake of a connection that was opened. After an error the
-// caller closes c.
+// Client does the handshake of a connection that was opened, as Harden has it.
+// After an error the caller closes c.
 func Client(ctx context.Context, c *net.TCPConn, conf *tls.Config) (*Conn, error) {
 	w := &wire{Conn: c}
+	conf = conf.Clone()
+	Harden(conf)
 	return secure(ctx, c, w, tls.Client(w, conf))
 }
 
 func secure(ctx context.Context, c *net.TCPConn, w *wire, sec *tls.Conn) (*Conn, error) {
 	if err := sec.HandshakeContext(ctx); err != nil {
-		return nil, err
+		return nil, &handshakeError{error: err, sent: w.said}
 	}
 	s, err := newConn(c)
 	if err != nil {

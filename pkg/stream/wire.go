@@ -31,6 +31,8 @@ const (
 type wire struct {
 	net.Conn
 	attached bool
+	alert    byte // what an alert in plain text is replaced by
+	said     byte // the alert that we sent in plain text
 	in       []byte
 	end      error // what follows in
 
@@ -125,7 +127,7 @@ func (w *wire) partial() bool {
 // Write is called once for each record.
 func (w *wire) Write(p []byte) (int, error) {
 	if !w.attached {
-		return w.Conn.Write(p)
+		return w.Conn.Write(w.say(p))
 	}
 	if len(w.out)+len(p) > 2*cipherSize {
 		return 0, ErrFlood // of KeyUpdates whose answers it does not take
@@ -137,6 +139,19 @@ func (w *wire) Write(p []byte) (int, error) {
 	w.out = append(w.out, p...)
 	w.recordsOut++
 	return len(p), nil
+}
+
+// say keeps the alert in a record of a fatal one, having put in what was meant.
+func (w *wire) say(p []byte) []byte {
+	const record, fatal = 21, 2
+	if len(p) != 7 || p[0] != record || p[5] != fatal {
+		return p
+	}
+	if w.alert != 0 {
+		p = append(append([]byte{}, p[:6]...), w.alert)
+	}
+	w.said = p[6]
+	return p
 }
 
 // free gives the buffer of what is sent back.
