@@ -28,13 +28,16 @@ type Cause uint8
 
 // The causes.
 const (
-	Well       Cause = iota // it is up
-	Timeout                 // requests are not answered
-	Probe                   // Status-Server is not answered
-	BadSecret               // what it answers does not verify
-	Disabled                // the operator took it out
-	Unresolved              // its name has not been looked up yet
-	DNSError                // its name has no address that can be used
+	Well        Cause = iota // it is up
+	Timeout                  // requests are not answered
+	Probe                    // Status-Server is not answered
+	BadSecret                // what it answers does not verify
+	Disabled                 // the operator took it out
+	Unresolved               // its name has not been looked up yet
+	DNSError                 // its name has no address that can be used
+	Refused                  // it takes no connection
+	Unreachable              // nothing answers where it should be
+	Insecure                 // the handshake failed: its certificate, ours, or no common version
 )
 
 // Reason is why Pick chose no home.
@@ -51,7 +54,7 @@ const (
 var (
 	kindNames   = [...]string{"auth", "acct"}
 	healthNames = [...]string{"up", "degraded", "down"}
-	causeNames  = [...]string{"well", "timeout", "probe", "bad_secret", "disabled", "unresolved", "dns_error"}
+	causeNames  = [...]string{"well", "timeout", "probe", "bad_secret", "disabled", "unresolved", "dns_error", "refused", "unreachable", "tls"}
 	reasonNames = [...]string{"ok", "no_member", "all_down", "silent"}
 )
 

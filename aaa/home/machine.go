@@ -34,6 +34,7 @@ type machine struct {
 	lostAt   int64 // when the first of them was sent
 	probes   probes
 	secret   *radius.Secret // as last seen
+	stream   bool           // reached by connections, which their shards watch
 }
 
 // change is a step of health, or of its cause alone; the zero value is none.
@@ -45,7 +46,10 @@ type change struct {
 // step moves the health by what is known at now.
 func (s *State) step(now int64) change {
 	s.listen(now)
-	from, was := s.Health()
+	if why := Cause(s.reach.cut.Load()); why != Well {
+		return s.severed(why, now)
+	}
+	from, was := s.known()
 	to := from
 	switch from {
 	case Up:
@@ -123,6 +127,9 @@ func (s *State) failing(now int64) bool {
 func (s *State) dead(now int64) bool {
 	if s.trusted() {
 		return s.machine.lost >= lostDown
+	}
+	if s.machine.stream && s.reach.links.Load() > 0 {
+		return false
 	}
 	silence := s.silence(now)
 	return silence >= silenceDownLong ||

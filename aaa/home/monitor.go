@@ -118,7 +118,12 @@ func (m *Monitor) tick(now int64) {
 	if v == nil {
 		return
 	}
-	for _, h := range v.Legs() {
+	m.tickAll(v.Legs(), v, now)
+	m.tickAll(v.FoundHomes(), v, now)
+}
+
+func (m *Monitor) tickAll(homes []*Home, v *View, now int64) {
+	for _, h := range homes {
 		for k := Auth; k < kinds; k++ {
 			if h.Has(k) && !h.Spec.Disabled && h.mode().Use != Off && v.owns(h, k) {
 				m.watch(h, k, now)
@@ -137,7 +142,8 @@ func (m *Monitor) watch(h *Home, k Kind, now int64) {
 		mc.secret = h.Secret
 		m.report(h, k, s.forgive(now))
 	}
-	mc.probing = h.Spec.StatusServer
+	mc.stream = h.Stream()
+	mc.probing = h.Spec.StatusServer && !mc.stream
 	mc.probes.overdue(now, s.probeLost)
 	m.report(h, k, s.step(now))
 	if mc.probing && s.due(now) {

@@ -19,6 +19,7 @@ type State struct {
 	since atomic.Int64 // when word changed last
 	trial atomic.Int64 // when the last trial was let through
 	tries atomic.Uint32
+	reach reach // of a home that is reached by connections
 	_     [64]byte
 
 	sent     atomic.Int64  // latest transmission
@@ -39,6 +40,14 @@ const trialBit = 1 << 16
 // Health returns the state and its cause.
 // hot: 0 allocs
 func (s *State) Health() (Health, Cause) {
+	if cut := s.reach.cut.Load(); cut != 0 {
+		return Down, Cause(cut)
+	}
+	return s.known()
+}
+
+// known is what the Monitor has found.
+func (s *State) known() (Health, Cause) {
 	w := s.word.Load()
 	return Health(w), Cause(w >> 8)
 }
