@@ -80,6 +80,15 @@ func ask(c *net.UDPConn, request, secret []byte, limit time.Duration) (*radius.P
 	}
 }
 
+// listening connects once.
+func listening(at netip.AddrPort) error {
+	c, err := net.DialTimeout("tcp", at.String(), aliveLimit)
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
+
 func randomID() byte {
 	var b [1]byte
 	_, _ = rand.Read(b[:]) // never fails

@@ -1,8 +1,9 @@
 // Package peer starts the real programs that roamgate stands between, so
 // that tests can prove it against software that it shares no code with:
 // FreeRADIUS as a home and as a visited server, radsecproxy as a visited
-// proxy, redis-server, eapol_test and radclient as NAS and device, and
-// roamgate itself from this tree. A NAS and a home server built on
+// proxy, both over TLS too, with the certificates of a Lab; openssl as a TLS
+// peer that speaks no RADIUS, redis-server, eapol_test and radclient as NAS and
+// device, and roamgate itself from this tree. A NAS and a home server built on
 // layeh.com/radius stand beside them where a test needs to see or bend
 // single packets.
 //

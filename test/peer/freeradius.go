@@ -17,6 +17,7 @@ type FreeRADIUS struct {
 	*Process
 	Server                // for its clients, all on loopback
 	CoA    netip.AddrPort // where a NAS takes requests
+	TLS    netip.AddrPort // where a home takes both kinds over TLS
 	Dir    string         // its raddb
 
 	t testing.TB
@@ -46,6 +47,8 @@ type HomeConfig struct {
 	PlainStatus bool
 	// RequireMessageAuthenticator refuses an Access-Request without one.
 	RequireMessageAuthenticator bool
+	// RadSec takes requests over TLS too, with these keys, at FreeRADIUS.TLS.
+	RadSec *Keys
 	// DynAuth is where the home sends requests of its own: it disconnects a
 	// session at its Interim-Update, and one with a Class gets another
 	// Session-Timeout by CoA instead.
@@ -57,6 +60,9 @@ func StartHome(t testing.TB, c HomeConfig) *FreeRADIUS {
 	t.Helper()
 	Need(t, "freeradius")
 	f := &FreeRADIUS{t: t, Server: Server{Port(t), Port(t), c.Secret}, Dir: t.TempDir()}
+	if c.RadSec != nil {
+		f.TLS = Port(t)
+	}
 	users := new(strings.Builder)
 	for _, u := range c.Users {
 		users.WriteString("\"" + u.Name + "\" Cleartext-Password := \"" + u.Password + "\"\n")
@@ -74,6 +80,12 @@ func StartHome(t testing.TB, c HomeConfig) *FreeRADIUS {
 // StartVisited starts a FreeRADIUS that knows no user and proxies every realm
 // to next, as a visited network does. secret is its NAS's.
 func StartVisited(t testing.TB, name, secret string, next Server) *FreeRADIUS {
+	t.Helper()
+	return StartVisitedTLS(t, name, secret, Next{Server: next})
+}
+
+// StartVisitedTLS is the same with a next hop that may be reached over TLS.
+func StartVisitedTLS(t testing.TB, name, secret string, next Next) *FreeRADIUS {
 	t.Helper()
 	Need(t, "freeradius")
 	f := &FreeRADIUS{t: t, Server: Server{Port(t), Port(t), secret}, Dir: t.TempDir()}
@@ -194,7 +206,7 @@ func (f *FreeRADIUS) file(name, text string) {
 func (f *FreeRADIUS) render(name string, config any) {
 	f.t.Helper()
 	var b strings.Builder
-	data := map[string]any{"Dir": f.Dir, "Auth": f.Auth, "Acct": f.Acct, "Secret": f.Secret, "Config": config}
+	data := map[string]any{"Dir": f.Dir, "Auth": f.Auth, "Acct": f.Acct, "TLS": f.TLS, "Secret": f.Secret, "Config": config}
 	require.NoError(f.t, raddb.ExecuteTemplate(&b, name, data))
 	f.file("radiusd.conf", b.String())
 	f.file("dictionary", "") // the local additions: none
@@ -356,8 +368,47 @@ modules {
 	}
 {{end}}
 }
+{{with .Config.RadSec}}
+clients radsec {
+	client loopback_tls {
+		ipaddr = 127.0.0.0/8
+		proto = tls
+		secret = radsec
+		limit {
+			max_connections = 0
+		}
+	}
+}
+{{end}}
 server home {
 {{template "listen" .}}
+{{with .Config.RadSec}}
+	listen {
+		type = auth+acct
+		ipaddr = {{$.TLS.Addr}}
+		port = {{$.TLS.Port}}
+		proto = tcp
+		clients = radsec
+		limit {
+			max_connections = 0
+			idle_timeout = 0
+		}
+		tls {
+			private_key_file = "{{.Key}}"
+			certificate_file = "{{.Cert}}"
+			ca_file = "{{.Root}}"
+			require_client_cert = yes
+			fragment_size = 8192
+			cipher_list = "DEFAULT"
+			tls_min_version = "1.2"
+			tls_max_version = "1.3"
+			ecdh_curve = ""
+			cache {
+				enable = no
+			}
+		}
+	}
+{{end}}
 	authorize {
 		chap
 {{if .Config.Certificates}}
@@ -506,6 +557,39 @@ client loopback {
 proxy server {
 	default_fallback = no
 }
+{{if .Config.Keys}}
+home_server next {
+	type = auth+acct
+	ipaddr = {{.Config.TLS.Addr}}
+	port = {{.Config.TLS.Port}}
+	proto = tcp
+	secret = radsec
+	response_window = 20
+	status_check = status-server
+	limit {
+		connect_timeout = 10
+		connect_fail_interval = 1
+	}
+	tls {
+		private_key_file = "{{.Config.Keys.Key}}"
+		certificate_file = "{{.Config.Keys.Cert}}"
+		ca_file = "{{.Config.Keys.Root}}"
+		fragment_size = 8192
+		cipher_list = "DEFAULT"
+		tls_min_version = "1.2"
+		tls_max_version = "1.3"
+		ecdh_curve = ""
+	}
+}
+home_server_pool next_auth {
+	type = fail-over
+	home_server = next
+}
+home_server_pool next_acct {
+	type = fail-over
+	home_server = next
+}
+{{else}}
 home_server next_auth {
 	type = auth
 	ipaddr = {{.Config.Auth.Addr}}
@@ -530,6 +614,7 @@ home_server_pool next_acct {
 	type = fail-over
 	home_server = next_acct
 }
+{{end}}
 realm DEFAULT {
 	auth_pool = next_auth
 	acct_pool = next_acct

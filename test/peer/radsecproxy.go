@@ -2,6 +2,7 @@ package peer
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,11 +11,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Radsecproxy is a running radsecproxy that proxies every realm over UDP to
-// one next hop.
+// Radsecproxy is a running radsecproxy that proxies every realm to one next hop.
 type Radsecproxy struct {
 	*Process
 	Server // for its NAS
+	// TLS is where it takes clients over TLS, if it does.
+	TLS netip.AddrPort
 }
 
 // StartRadsecproxy starts one; secret is its NAS's.

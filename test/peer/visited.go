@@ -44,3 +44,13 @@ func (v Visited) Before(t testing.TB, next Server) Server {
 
 // visitedSecret is shared by a visited proxy and its NAS.
 const visitedSecret = "visited-secret-of-32-octets-or-more"
+
+// BeforeTLS is the same with a next hop over TLS, which a NAS alone does not
+// speak.
+func (v Visited) BeforeTLS(t testing.TB, next Next) Server {
+	t.Helper()
+	if v == FreeRADIUSProxy {
+		return StartVisitedTLS(t, "visited-freeradius", visitedSecret, next).Server
+	}
+	return StartRadsecproxyTLS(t, "visited-radsecproxy", visitedSecret, nil, next).Server
+}
