@@ -3,7 +3,8 @@
 // FreeRADIUS as a home and as a visited server, radsecproxy as a visited
 // proxy, both over TLS too, with the certificates of a Lab; openssl as a TLS
 // peer that speaks no RADIUS, redis-server, eapol_test and radclient as NAS and
-// device, and roamgate itself from this tree. A NAS and a home server built on
+// device, nsd and unbound with zones signed here, and roamgate itself from this
+// tree. A NAS and a home server built on
 // layeh.com/radius stand beside them where a test needs to see or bend
 // single packets.
 //
