@@ -5,6 +5,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
+
+	"github.com/roamgate/roamgate/pkg/nai"
 )
 
 const (
@@ -40,9 +42,10 @@ func Question(realm string, public bool) (name string, ok bool) {
 			return "", false // no U-label has such an A-label
 		}
 	}
-	const mobile, open = ".3gppnetwork.org", ".pub.3gppnetwork.org"
-	if public && strings.HasSuffix(name, mobile) && !strings.HasSuffix(name, open) {
-		name = strings.TrimSuffix(name, mobile) + open
+	if public {
+		if other, mobile := nai.PublicName(make([]byte, 0, mostName), []byte(name)); mobile {
+			name = string(other)
+		}
 	}
 	return name, len(name) <= mostName
 }

@@ -165,7 +165,7 @@ func TestC88Question(t *testing.T) {
 		{"a slash", "home/etc.example", false, ""},
 		{"U-label", "straße.example", false, "xn--strae-oqa.example"},
 		{"decomposed", "bu\u0308cher.example", false, "xn--bcher-kva.example"},
-		{"mobile", "wlan.mnc01.mcc001.3gppnetwork.org", true, "wlan.mnc01.mcc001.pub.3gppnetwork.org"},
+		{"mobile", "wlan.mnc001.mcc001.3gppnetwork.org", true, "wlan.mnc001.mcc001.pub.3gppnetwork.org"},
 		{"mobile, not public", "wlan.mnc01.mcc001.3gppnetwork.org", false, "wlan.mnc01.mcc001.3gppnetwork.org"},
 		{"looks mobile", "evil3gppnetwork.org", true, "evil3gppnetwork.org"},
 	}
