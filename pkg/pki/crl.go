@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -201,16 +200,26 @@ func (l *CRL) of(c *x509.Certificate) bool {
 	})
 }
 
-// follows reports whether l may take the place of old. http proves nothing: who
-// is in the way may hold back a CRL, but neither bring an old one back nor put
-// one of his own in the place of one whose signature was proved and that is
-// still good.
-func (l *CRL) follows(old *CRL, now time.Time) bool {
-	if old == nil {
-		return true
+// succeed gives what counts of an address when l has come: l alone, l beside one
+// that is past its time, or as before with false. http proves nothing: who is in
+// the way may hold back a CRL, but neither bring an old one back nor put one of
+// his own in the place of one whose signature was proved.
+func (l *CRL) succeed(known []*CRL, now time.Time) ([]*CRL, bool) {
+	at := slices.IndexFunc(known, func(k *CRL) bool { return k.signer.Load() != nil })
+	if at < 0 {
+		return []*CRL{l}, true
 	}
-	signer := old.signer.Load()
-	return signer == nil || (old.Stale(now) || l.by(signer)) && !l.ThisUpdate.Before(old.ThisUpdate)
+	proved := known[at]
+	switch {
+	case l.by(proved.signer.Load()):
+		if l.ThisUpdate.Before(proved.ThisUpdate) {
+			return known, false
+		}
+		return []*CRL{l}, true
+	case proved.Stale(now): // the authority may have another key
+		return []*CRL{l, proved}, true
+	}
+	return known, false
 }
 
 // revoked judges each certificate of a chain below its authority.
@@ -268,15 +277,11 @@ func (t *Trust) known(c *x509.Certificate) []*CRL {
 		return all
 	}
 	for _, p := range t.points {
-		if l := lists.get(p, t, true); l != nil {
-			all = append(all, l)
-		}
+		all = append(all, lists.get(p, t, true)...)
 	}
 	if t.follow {
 		for _, p := range c.CRLDistributionPoints[:min(len(c.CRLDistributionPoints), maxPoints)] {
-			if l := lists.get(p, t, false); l != nil && !slices.Contains(all, l) {
-				all = append(all, l)
-			}
+			all = append(all, lists.get(p, t, false)...)
 		}
 	}
 	return all
@@ -290,8 +295,8 @@ func (t *Trust) Expiries(each func(name string, next time.Time)) {
 	}
 	if lists := t.lists.Load(); lists != nil {
 		for _, p := range t.points {
-			if l := lists.get(p, t, true); l != nil {
-				each(strings.Clone(p), l.NextUpdate)
+			if l := lists.get(p, t, true); len(l) > 0 {
+				each(p, l[0].NextUpdate)
 			}
 		}
 	}

@@ -26,6 +26,7 @@ const (
 	longest    = 12 * time.Hour // between two looks at a CRL that lives long
 	shortest   = 5 * time.Minute
 	redirects  = 3
+	atOnce     = 8
 )
 
 // Lists are the CRLs that are fetched over http, for all trust bases: one
@@ -45,32 +46,31 @@ type Lists struct {
 
 // fetched is one address.
 type fetched struct {
-	crl     *CRL
+	crls    []*CRL         // the newest first; never changed in place
 	private []netip.Prefix // of the Trust that asked first
-	secure  bool           // an operator wrote it
+	named   bool           // an operator wrote it
 	next    time.Time      // when to ask, zero: at once
 	retry   time.Duration
 	err     error
 }
 
-// NewLists makes one. changed is called, by Run, when a CRL is there that was
-// not; report for each address that could not be fetched, or could again (nil).
+// NewLists makes one. Run calls changed when a CRL is there that was not, and
+// report for each address that could not be fetched any more, or could again
+// (nil); both from several goroutines.
 func NewLists(changed func(), report func(address string, err error)) *Lists {
 	return &Lists{changed: changed, report: report, ask: fetch, wake: make(chan struct{}, 1), fetched: map[string]*fetched{}}
 }
 
 // Watch gives what was fetched to trust bases, and asks for what they name. It
-// is to be called before they judge; addresses that none of them asks for any
-// more are forgotten.
+// is to be called before they judge. What none of them asks for any more is
+// forgotten.
 func (l *Lists) Watch(trusts []*Trust) {
+	follow := slices.ContainsFunc(trusts, func(t *Trust) bool { return t.follow })
 	l.mu.Lock()
-	follows := false
-	for at := range l.fetched {
-		if !slices.ContainsFunc(trusts, func(t *Trust) bool { return slices.Contains(t.points, at) }) {
-			follows = slices.ContainsFunc(trusts, func(t *Trust) bool { return t.follow })
-			if l.fetched[at].secure || !follows {
-				delete(l.fetched, at)
-			}
+	for at, f := range l.fetched {
+		named := slices.ContainsFunc(trusts, func(t *Trust) bool { return slices.Contains(t.points, at) })
+		if !named && (f.named || !follow) {
+			delete(l.fetched, at)
 		}
 	}
 	l.mu.Unlock()
@@ -85,18 +85,19 @@ func (l *Lists) Watch(trusts []*Trust) {
 	}
 }
 
-// get gives the CRL of an address, nil: it is not there yet, or cannot be had.
-func (l *Lists) get(address string, by *Trust, secure bool) *CRL {
+// get gives the CRLs of an address, none: it is not there yet, or cannot be had.
+// named is set for those that an operator wrote.
+func (l *Lists) get(address string, by *Trust, named bool) []*CRL {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if f := l.fetched[address]; f != nil {
-		f.secure = f.secure || secure
-		return f.crl
+		f.named = f.named || named
+		return f.crls
 	}
-	if len(l.fetched) >= maxFetched || !fetchable(address, secure) {
+	if len(l.fetched) >= maxFetched || !fetchable(address, named) {
 		return nil
 	}
-	l.fetched[strings.Clone(address)] = &fetched{private: by.private, secure: secure}
+	l.fetched[strings.Clone(address)] = &fetched{private: by.private, named: named}
 	select {
 	case l.wake <- struct{}{}:
 	default:
@@ -115,34 +116,33 @@ func (l *Lists) Run(ctx context.Context) {
 		case <-l.wake:
 		case <-timer.C:
 		}
-		changed := false
-		for {
-			address, private := l.due(time.Now())
-			if address == "" {
-				break
-			}
-			changed = l.fetch(ctx, address, private) || changed
-			if ctx.Err() != nil {
-				return
-			}
+		var asked sync.WaitGroup
+		turn := make(chan struct{}, atOnce)
+		for address, private := range l.due(time.Now()) {
+			turn <- struct{}{}
+			asked.Go(func() {
+				defer func() { <-turn }()
+				if l.fetch(ctx, address, private) {
+					l.changed()
+				}
+			})
 		}
-		if changed {
-			l.changed()
-		}
+		asked.Wait()
 		timer.Reset(l.pause(time.Now()))
 	}
 }
 
-// due gives an address to ask now, "": there is none.
-func (l *Lists) due(now time.Time) (string, []netip.Prefix) {
+// due gives the addresses to ask now.
+func (l *Lists) due(now time.Time) map[string][]netip.Prefix {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	due := make(map[string][]netip.Prefix)
 	for at, f := range l.fetched {
 		if !f.next.After(now) {
-			return at, f.private
+			due[at] = f.private
 		}
 	}
-	return "", nil
+	return due
 }
 
 func (l *Lists) pause(now time.Time) time.Duration {
@@ -173,18 +173,14 @@ func (l *Lists) fetch(ctx context.Context, address string, private []netip.Prefi
 		return false
 	}
 	changed := false
-	switch {
-	case err != nil:
-	case !crl.follows(f.crl, now):
-		err = errors.New("it is older than the one that is known, or not signed by the same authority")
-	default:
-		changed = f.crl == nil || crl.Hash != f.crl.Hash
-		if changed {
-			f.crl = crl
-		}
-		if crl.Stale(now) {
+	if err == nil {
+		known := f.crls
+		if f.crls, changed = crl.succeed(known, now); !changed {
+			err = errors.New("it is older than the one that is known, or not signed by the same authority")
+		} else if crl.Stale(now) {
 			err = errors.New("it is past its nextUpdate, or not valid yet")
 		}
+		changed = changed && (len(known) == 0 || known[0].Hash != crl.Hash)
 	}
 	tell := (err == nil) != (f.err == nil)
 	f.err = err
@@ -203,7 +199,7 @@ func (f *fetched) plan(now time.Time) {
 	var pause time.Duration
 	if f.err == nil {
 		f.retry = 0
-		pause = min(max(f.crl.NextUpdate.Sub(now)/2, shortest), longest)
+		pause = min(max(f.crls[0].NextUpdate.Sub(now)/2, shortest), longest)
 	} else {
 		f.retry = min(max(2*f.retry, firstRetry), lastRetry)
 		pause = f.retry
