@@ -61,6 +61,9 @@ type visit struct {
 	// for it, Requests is as in play.Stream.
 	Over, PKI string
 	Requests  int
+	// Crowd opens so many connections first, which say nothing, and holds them
+	// until the work is done.
+	Crowd int
 	// Refusable takes rejects for answers; otherwise they are not the work
 	// that was asked for.
 	Refusable bool
@@ -200,6 +203,13 @@ func (v *visit) run(ctx context.Context) outcome {
 			return outcome{Error: err.Error()}
 		}
 		over.Requests = v.Requests
+	}
+	if v.Crowd > 0 {
+		crowd, err := over.Gather(v.Crowd, v.Auth)
+		if err != nil {
+			return outcome{Error: err.Error()}
+		}
+		defer crowd.Close()
 	}
 	for i := range nets {
 		c := v.config(i)

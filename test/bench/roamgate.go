@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"time"
 
 	"github.com/roamgate/roamgate/cmd/roamgen/play"
@@ -28,6 +29,7 @@ func (st *stage) roamgate(ctx context.Context, p *proxy, dir string) ([]string, 
 	if p.clients > 0 {
 		h.Clients = nil
 	}
+	st.overTLS(p, &h)
 	for i := range p.clients {
 		h.Clients = append(h.Clients, play.HubClient{
 			Name: fmt.Sprint("visited-", i), Address: clientAddress(i).String(), Secret: visitedSecret,
@@ -36,7 +38,11 @@ func (st *stage) roamgate(ctx context.Context, p *proxy, dir string) ([]string, 
 	}
 	for i, home := range st.load.homes {
 		name := fmt.Sprint("home-", i)
-		h.Homes = append(h.Homes, play.HubHome{Name: name, Auth: home.Auth, Acct: home.Acct, Secret: homeSecret})
+		at := play.HubHome{Name: name, Auth: home.Auth, Acct: home.Acct, Secret: homeSecret}
+		if st.out != "" {
+			at.TLS, at.Host, at.Connections = trustName, loadHost, st.connections
+		}
+		h.Homes = append(h.Homes, at)
 		h.Pools = append(h.Pools, play.HubPool{Name: name, Homes: []string{name}})
 	}
 	mode := p.acknowledge
@@ -70,6 +76,28 @@ func (st *stage) roamgate(ctx context.Context, p *proxy, dir string) ([]string, 
 	}
 	p.version = firstLine(st.options.roamgate, "version")
 	return []string{st.options.roamgate, "serve", "--config", config}, nil
+}
+
+const trustName = "bench"
+
+// overTLS adds what connections on either side need.
+func (st *stage) overTLS(p *proxy, h *play.HubFiles) {
+	if st.in == "" && st.out == "" {
+		return
+	}
+	versions := []string{play.Version10}
+	if st.in == "1.1" || st.out == "1.1" {
+		versions = []string{play.Version11, play.Version10}
+	}
+	h.TLS = []play.HubTLS{{
+		Name: trustName, Certificate: filepath.Join(st.pki, proxyName+".pem"), Key: filepath.Join(st.pki, proxyName+".key"),
+		Authority: filepath.Join(st.pki, caFile), Versions: versions,
+	}}
+	if st.in != "" {
+		h.RadSec = p.radsec
+		h.Clients = []play.HubClient{{Name: "visited", TLS: trustName, Host: loadHost, Operator: "1visited.example", Country: "DE"}}
+		h.More += "connections:\n  per_client: 4096\n  per_source: 4096\n"
+	}
 }
 
 // startRedis starts a redis-server that keeps nothing on disk, on the load's

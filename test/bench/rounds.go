@@ -46,7 +46,9 @@ type setting struct {
 	keep    time.Duration // that roamgate keeps its answers, 0 as it does
 	// in and out are the RADIUS versions of connections on both sides of the
 	// proxy, "1.0" or "1.1"; "" is UDP.
-	in, out string
+	in, out     string
+	connections int // of an event loop of roamgate to a home, 0 as it does
+	requests    int // as in play.Stream
 }
 
 // contender is what takes turns in a case.
@@ -200,7 +202,7 @@ func (st *stage) visit(p *proxy) visit {
 	v := visit{
 		Auth: p.auth, Acct: p.acct, Secret: p.secret, Work: st.work, Duration: st.duration,
 		Window: st.window, Sockets: st.options.sockets, Realms: st.realms, Devices: 100_000,
-		Clients: p.clients, Over: st.in, PKI: st.pki,
+		Clients: p.clients, Over: st.in, PKI: st.pki, Requests: st.requests,
 	}
 	if p.kind == direct {
 		v.Over = st.out

@@ -16,11 +16,13 @@ import (
 // one change; package realm/file and cmd/roamgate describe the files.
 type HubFiles struct {
 	Auth, Acct, Admin netip.AddrPort
-	LogLevel          string        // info if unset
-	Poll              time.Duration // of the routing files, 200 ms if unset
-	Redis             string        // host:port, empty for the embedded policy and queue
-	More              string        // YAML appended to roamgate.yaml
+	RadSec            netip.AddrPort // of clients over TLS, none if unset
+	LogLevel          string         // info if unset
+	Poll              time.Duration  // of the routing files, 200 ms if unset
+	Redis             string         // host:port, empty for the embedded policy and queue
+	More              string         // YAML appended to roamgate.yaml
 
+	TLS      []HubTLS
 	Clients  []HubClient
 	Homes    []HubHome
 	Pools    []HubPool
@@ -29,9 +31,18 @@ type HubFiles struct {
 	Devices  []HubDevice // written where there is no Redis
 }
 
-// HubClient is a visited network as the hub knows it.
+// HubTLS is a trust base of the hub, with its own certificate; the names are
+// those of PEM files.
+type HubTLS struct {
+	Name, Certificate, Key, Authority string
+	Versions                          []string // of RADIUS, the hub's own choice if unset
+}
+
+// HubClient is a visited network as the hub knows it. With TLS, the name of a
+// trust base, it has no secret and the host in its certificate.
 type HubClient struct {
 	Name, Address, Secret, Operator, Country string
+	TLS, Host                                string
 }
 
 // HubHome is a home server as the hub knows it.
@@ -40,6 +51,10 @@ type HubHome struct {
 	Auth, Acct   netip.AddrPort
 	Secret       string
 	StatusServer bool
+	// TLS is the name of a trust base; it is reached at Auth then, and the host
+	// is in its certificate.
+	TLS, Host   string
+	Connections int // of an event loop, the hub's own choice if unset
 }
 
 // HubPool is an ordered choice of homes; Priority gives the first names the
@@ -103,10 +118,14 @@ func (h *HubFiles) Write(dir string) (string, error) {
 func (h *HubFiles) secrets() map[string]string {
 	m := map[string]string{}
 	for _, c := range h.Clients {
-		m[secretFile(c.Name)] = c.Secret
+		if c.TLS == "" {
+			m[secretFile(c.Name)] = c.Secret
+		}
 	}
 	for _, c := range h.Homes {
-		m[secretFile(c.Name)] = c.Secret
+		if c.TLS == "" {
+			m[secretFile(c.Name)] = c.Secret
+		}
 	}
 	return m
 }
@@ -122,6 +141,9 @@ func (h *HubFiles) mainFile() string {
 	line("listen:")
 	line("  auth: [%q]", h.Auth)
 	line("  acct: [%q]", h.Acct)
+	if h.RadSec.IsValid() {
+		line("  radsec: [%q]", h.RadSec)
+	}
 	line("admin:\n  listen: %q", h.Admin)
 	line("routing:\n  directory: realms\n  poll: %s", poll)
 	line("spool:\n  directory: spool\n  min_free: 64MiB")
@@ -138,9 +160,23 @@ func (h *HubFiles) mainFile() string {
 
 func (h *HubFiles) clientsFile() string {
 	var b strings.Builder
+	if len(h.TLS) > 0 {
+		fmt.Fprintln(&b, "# What is shown over TLS, and whose word is taken.\ntls:")
+	}
+	for _, t := range h.TLS {
+		fmt.Fprintf(&b, "  - name: %s\n    certificate: %s\n    key: %s\n    authorities: [%s]\n", t.Name, t.Certificate, t.Key, t.Authority)
+		if t.Versions != nil {
+			fmt.Fprintf(&b, "    versions: [%s]\n", strings.Join(t.Versions, ", "))
+		}
+	}
 	fmt.Fprintln(&b, "# Visited networks: who may ask.\nclients:")
 	for _, c := range h.Clients {
-		fmt.Fprintf(&b, "  - name: %s\n    address: [%s]\n    secret_file: %s\n", c.Name, c.Address, secretFile(c.Name))
+		if c.TLS == "" {
+			fmt.Fprintf(&b, "  - name: %s\n    address: [%s]\n    secret_file: %s\n", c.Name, c.Address, secretFile(c.Name))
+		} else {
+			fmt.Fprintf(&b, "  - name: %s\n    transport: tls\n    tls: %s\n    certificate: {hosts: [%s]}\n", c.Name, c.TLS, c.Host)
+			optional(&b, "    address: [%s]\n", c.Address)
+		}
 		optional(&b, "    operator: %q\n", c.Operator)
 		optional(&b, "    country: %s\n", c.Country)
 	}
@@ -151,8 +187,16 @@ func (h *HubFiles) homesFile() string {
 	var b strings.Builder
 	fmt.Fprintln(&b, "# Home servers, and the pools that choose among them.\nhomes:")
 	for _, c := range h.Homes {
-		fmt.Fprintf(&b, "  - name: %s\n    auth: %q\n    acct: %q\n    secret_file: %s\n    status_server: %t\n",
-			c.Name, c.Auth, c.Acct, secretFile(c.Name), c.StatusServer)
+		fmt.Fprintf(&b, "  - name: %s\n    status_server: %t\n", c.Name, c.StatusServer)
+		if c.TLS == "" {
+			fmt.Fprintf(&b, "    auth: %q\n    acct: %q\n    secret_file: %s\n", c.Auth, c.Acct, secretFile(c.Name))
+			continue
+		}
+		fmt.Fprintf(&b, "    transport: tls\n    tls: %s\n    certificate: {hosts: [%s]}\n    address: %s\n    port: %d\n",
+			c.TLS, c.Host, c.Auth.Addr(), c.Auth.Port())
+		if c.Connections > 0 {
+			fmt.Fprintf(&b, "    connections: %d\n", c.Connections)
+		}
 	}
 	fmt.Fprintln(&b, "pools:")
 	for _, p := range h.Pools {
