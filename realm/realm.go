@@ -74,6 +74,9 @@ type Client struct {
 	Transport Transport
 	Security  *Security
 	Holder    *Holder
+	// Protected declares that the path to it is kept from others by other means
+	// where its transport does not do so.
+	Protected bool
 	Pos       Pos
 }
 
@@ -122,7 +125,10 @@ type Home struct {
 	// Connections are what one event loop opens at most to it for each of
 	// authentication and accounting, 0: 8.
 	Connections int
-	Pos         Pos
+	// Protected declares that the path to it is kept from others by other means
+	// where its transport does not do so.
+	Protected bool
+	Pos       Pos
 }
 
 // Retransmit says who repeats an unanswered request toward a home.

@@ -54,7 +54,10 @@ type Security struct {
 	// Versions are those of RADIUS that are offered by ALPN, the best first:
 	// "radius/1.1", "radius/1.0". Without ALPN it is 1.0.
 	Versions []string
-	Pos      Pos
+	// MinVersion is the oldest version of TLS that is spoken, tls.VersionTLS12
+	// or later.
+	MinVersion uint16
+	Pos        Pos
 }
 
 // Holder says whose certificate is accepted beside the trust base: one that has
@@ -68,6 +71,7 @@ type Holder struct {
 	// for a certificate policy then (draft-ietf-radext-radiusdtls-bis section
 	// 3.3.1).
 	Anyone bool
+	Pos    Pos
 }
 
 // Accepts reports whether a certificate that the trust base has accepted is that

@@ -20,6 +20,7 @@ import (
 
 	"github.com/roamgate/roamgate/aaa/device"
 	"github.com/roamgate/roamgate/accounting/queue"
+	"github.com/roamgate/roamgate/pkg/pki/issue"
 	"github.com/roamgate/roamgate/pkg/stat"
 	"github.com/roamgate/roamgate/realm/file"
 )
@@ -45,8 +46,34 @@ func reference(t *testing.T) (dir string) {
 			write(t, dir, map[string]string{"realms/" + name: "reference secret of " + name})
 		}
 	}
+	write(t, dir+"/realms", material(t))
 	t.Setenv("ROAMGATE_SECRET_LOUNGE", "reference secret of the lounge")
 	return dir
+}
+
+// material is what the routing files of the reference name beside secrets.
+func material(t *testing.T) map[string]string {
+	t.Helper()
+	profile := issue.Profile{NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(3, 0, 0)}
+	ca, err := issue.NewAuthority(profile)
+	require.NoError(t, err)
+	root, _, err := ca.PEM()
+	require.NoError(t, err)
+	list, err := ca.Revoke(1, profile.NotBefore, profile.NotAfter)
+	require.NoError(t, err)
+	files := map[string]string{"pki/roaming.crl": string(list)}
+	for _, name := range []string{"roaming-ca", "wba-root0", "wba-root1"} {
+		files["pki/"+name+".pem"] = string(root)
+	}
+	for _, name := range []string{"hub", "openroaming"} {
+		profile.Hosts = []string{name + ".example"}
+		pair, err := ca.Issue(profile)
+		require.NoError(t, err)
+		chain, key, err := pair.PEM()
+		require.NoError(t, err)
+		files["pki/"+name+".pem"], files["pki/"+name+".key"] = string(chain), string(key)
+	}
+	return files
 }
 
 // TestReference loads what operators copy, also with the keys that are

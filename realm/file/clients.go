@@ -21,36 +21,71 @@ func (l *loader) client(e *clientEntry) {
 		l.clients[strings.Clone(e.Name.v)] = p
 	}
 	c := realm.Client{
-		Name:                        strings.Clone(e.Name.v),
-		Secret:                      l.secrets.of(e.Pos, "client", e.Name.v, e.SecretFile, e.SecretEnv),
-		RequireMessageAuthenticator: e.RequireMA.v,
-		LimitProxyState:             e.LimitProxy.v,
-		Operator:                    strings.Clone(e.Operator.v),
-		Country:                     l.country(e),
-		HideNAS:                     e.HideNAS.v,
-		Institution:                 strings.Clone(e.Institution.v),
-		Pos:                         e.Pos,
+		Name:        strings.Clone(e.Name.v),
+		Transport:   l.transport(e.Pos, e.Transport, e.TLS),
+		Protected:   e.Protected.v,
+		Operator:    strings.Clone(e.Operator.v),
+		Country:     l.country(e),
+		HideNAS:     e.HideNAS.v,
+		Institution: strings.Clone(e.Institution.v),
+		Pos:         e.Pos,
 	}
+	l.clientTransport(e, &c)
 	l.clientRules(e, &c)
 	p.group = c.Group
 	if text, hint := badOperator(e.Operator.v); e.Operator.set() && text != "" {
 		l.fail(e.Operator.pos(e.Pos.File), hint, "%s", text)
 	}
-	if !e.RequireMA.v {
+	if !e.RequireMA.v && !c.Transport.Secured() {
 		l.warn(e.RequireMA.pos(e.Pos.File), "bring the client to send Message-Authenticator",
 			"Access-Requests of client %s can be forged (CVE-2024-3596)", quote(e.Name.v))
 	}
 	for _, p := range e.Address {
-		if prefix, ok := l.prefix(e, p); ok {
+		if prefix, ok := l.prefix(e, c.Transport, p); ok {
 			c.Prefixes = append(c.Prefixes, prefix)
 		}
 	}
-	if len(e.Address) == 0 {
+	if len(e.Address) == 0 && !c.Transport.Secured() {
 		l.fail(e.Pos, "", "client %s has no address", quote(e.Name.v))
 	}
-	c.DynAuth = l.dynAuthOf(e, c.Prefixes)
+	switch {
+	case !e.DynAuth.set():
+	case e.DynAuth.v == byConnection:
+		c.ReverseCoA = l.reverseCoA(e.DynAuth.pos(e.Pos.File), c.Transport)
+	case c.Transport.Secured():
+		l.fail(e.DynAuth.pos(e.Pos.File), "write connection", "dynauth: client %s has no secret that a packet by UDP could be signed with", quote(e.Name.v))
+	default:
+		c.DynAuth = l.dynAuthOf(e, c.Prefixes)
+	}
 	l.set.Clients = append(l.set.Clients, c)
 }
+
+// clientTransport reads what a client comes by, and what proves that it is it.
+func (l *loader) clientTransport(e *clientEntry, c *realm.Client) {
+	s, holder := l.secured(&carried{
+		kind: "client", name: e.Name.v, pos: e.Pos, transport: c.Transport, tls: e.TLS, holder: &e.Certificate,
+		secretFile: e.SecretFile, secretEnv: e.SecretEnv, ma: e.RequireMA, protected: e.Protected,
+	})
+	if !c.Transport.Secured() {
+		c.Secret = l.secrets.of(e.Pos, "client", e.Name.v, e.SecretFile, e.SecretEnv)
+		c.RequireMessageAuthenticator, c.LimitProxyState = e.RequireMA.v, e.LimitProxy.v
+		return
+	}
+	c.Secret, c.Holder = c.Transport.Secret(), holder
+	if s != nil {
+		c.Security = s.Security
+		if !s.own {
+			l.fail(e.Pos, "add certificate: and key: to it", "client %s cannot connect: tls %s has no certificate to show", quote(e.Name.v), quote(s.Name))
+		}
+	}
+	if !e.Certificate.set() {
+		l.fail(e.Pos, "add certificate: with its realms, hosts, addresses or operators", "client %s does not say whose certificate is its own", quote(e.Name.v))
+	}
+}
+
+// byConnection is where CoA and Disconnect requests go that go the way back of
+// a connection (draft-ietf-radext-reverse-coa).
+const byConnection = "connection"
 
 // peer is where a client stands.
 type peer struct {
@@ -65,6 +100,7 @@ func (l *loader) clientRules(e *clientEntry, c *realm.Client) {
 	if g := l.groupOf(e.Pos, e.Group); g != nil {
 		g.clients++
 		c.Group, c.Realms, c.OperatorName, c.In, c.Out = g.Group, g.realms, g.operator, g.in, g.out
+		c.Protected = c.Protected || g.entry.Protected && !c.Transport.Secured()
 	}
 	c.OperatorName = l.operatorMode(e.Pos, e.OperatorName, c.OperatorName)
 	if e.Realms != nil {
@@ -124,15 +160,12 @@ func badOperators(s string) (text, hint string) {
 // dynAuthOf reads where a client takes CoA and Disconnect requests: a port of
 // the only address it has, or one of its addresses with a port.
 func (l *loader) dynAuthOf(e *clientEntry, prefixes []netip.Prefix) netip.AddrPort {
-	if !e.DynAuth.set() {
-		return netip.AddrPort{}
-	}
 	pos := e.DynAuth.pos(e.Pos.File)
 	a, err := netip.ParseAddrPort(e.DynAuth.v)
 	if err != nil {
 		port, err := strconv.ParseUint(e.DynAuth.v, 10, 16)
 		if err != nil || port == 0 {
-			l.fail(pos, "write 3799, or an address with a port", "dynauth: %s is no port", quote(e.DynAuth.v))
+			l.fail(pos, "write 3799, an address with a port, or connection", "dynauth: %s is no port", quote(e.DynAuth.v))
 			return a
 		}
 		if len(prefixes) != 1 || !prefixes[0].IsSingleIP() {
@@ -165,7 +198,7 @@ func (l *loader) country(e *clientEntry) string {
 }
 
 // prefix brings an address of a client into the form that is looked up.
-func (l *loader) prefix(e *clientEntry, p at[netip.Prefix]) (netip.Prefix, bool) {
+func (l *loader) prefix(e *clientEntry, by realm.Transport, p at[netip.Prefix]) (netip.Prefix, bool) {
 	prefix, pos := p.v, p.pos(e.Pos.File)
 	if !prefix.IsValid() {
 		return prefix, false // the decoder has said so
@@ -177,11 +210,15 @@ func (l *loader) prefix(e *clientEntry, p at[netip.Prefix]) (netip.Prefix, bool)
 		l.warn(pos, "write "+masked.String(), "%s has bits behind the prefix", prefix)
 		prefix = masked
 	}
-	if prefix.Bits() == 0 {
+	if prefix.Bits() == 0 && by.Secured() {
+		l.warn(pos, "remove it", "without an address client %s may come from anywhere too", quote(e.Name.v))
+	} else if prefix.Bits() == 0 {
 		l.warn(pos, "name the ranges", "client %s is the whole internet", quote(e.Name.v))
 	}
-	first, taken := l.prefixes.add(prefix, e.Name.v, pos)
+	first, taken := l.prefixes[by].add(prefix, e.Name.v, pos)
 	switch {
+	case taken && first.client != e.Name.v && by.Secured(): // the certificate tells them apart
+		return prefix, true
 	case !taken:
 		return prefix, true
 	case first.client == e.Name.v:

@@ -38,7 +38,11 @@ func TestReferenceDescribes(t *testing.T) {
 		"groups.kind", "groups.realms", "groups.operator_name", "groups.in", "groups.out", "clients.address", "clients.secret_file",
 		"clients.group", "clients.dynauth", "clients.hide_nas", "homes.address", "homes.host", "homes.drain", "homes.maintenance", "homes.dynauth",
 		"pools.homes", "pools.homes.weight", "pools.balance", "pools.panic", "pools.breaker", "realms.realm", "realms.imsi", "realms.plmn",
-		"realms.realm_regexp", "realms.name_regexp", "realms.rank", "realms.groups", "realms.when", "realms.when.percent", "realms.rewrite", "realms.cui",
+		"realms.realm_regexp", "realms.name_regexp", "realms.rank", "realms.groups", "realms.when", "realms.when.percent", "realms.rewrite", "realms.cui", "realms.discover",
+		"groups.protected", "tls.certificate", "tls.key", "tls.authorities", "tls.policies", "tls.crls", "tls.fetch_crls", "tls.crl_hosts", "tls.revocation", "tls.versions",
+		"tls.min_version", "clients.transport", "clients.tls", "clients.certificate", "clients.certificate.anyone", "homes.transport", "homes.tls", "homes.port",
+		"homes.certificate", "homes.connections", "homes.protected", "discoveries.profile", "discoveries.auth", "discoveries.accounting", "discoveries.srv",
+		"discoveries.certificate", "discoveries.public_3gpp", "discoveries.private", "discoveries.ports", "discoveries.peers", "discoveries.rate", "discoveries.idle",
 	} {
 		assert.NotEmpty(t, said[path], path)
 	}

@@ -15,7 +15,7 @@ import (
 
 // Detail is one thing that a new version changes in an object that both have.
 type Detail struct {
-	Kind     string // client, home, pool, realm, group, contract, filter, identity, loops
+	Kind     string // client, home, pool, discovery, realm, group, contract, filter, tls, identity, loops
 	Name     string
 	Field    string // the key of the files
 	Old, New string // in the words of the files, "" where it is not set; of a secret only that it has changed
@@ -51,9 +51,11 @@ func Details(old, set *realm.Set, most int) []Detail {
 	detail(l, "group", groupsOf, groupFields)
 	detail(l, "contract", contractsOf, contractFields)
 	detail(l, "filter", filtersOf, filterFields)
+	detail(l, "tls", securitiesOf, securityFields)
 	detail(l, "client", clientsOf, clientFields)
 	detail(l, "home", homesOf, homeFields)
 	detail(l, "pool", poolsOf, poolFields)
+	detail(l, "discovery", discoveriesOf, discoveryFields)
 	eachRoute(old, set, func(was, r *realm.Route) {
 		if was != nil && !sameRoute(old, set, was, r) {
 			fieldsOf(l, "realm", r.Label(), r.Pos, was, r, routeFields)
@@ -212,8 +214,17 @@ var clientFields = []property[realm.Client]{
 	{"in", func(_ *realm.Set, c *realm.Client) string { return filterText(c.In) }},
 	{"out", func(_ *realm.Set, c *realm.Client) string { return filterText(c.Out) }},
 	{"hide_nas", func(_ *realm.Set, c *realm.Client) string { return strconv.FormatBool(c.HideNAS) }},
-	{"dynauth", func(_ *realm.Set, c *realm.Client) string { return addrText(c.DynAuth) }},
+	{"dynauth", func(_ *realm.Set, c *realm.Client) string {
+		if c.ReverseCoA {
+			return byConnection
+		}
+		return addrText(c.DynAuth)
+	}},
 	{"institution", func(_ *realm.Set, c *realm.Client) string { return c.Institution }},
+	{"transport", func(_ *realm.Set, c *realm.Client) string { return c.Transport.String() }},
+	{"tls", func(_ *realm.Set, c *realm.Client) string { return securityText(c.Security) }},
+	{"certificate", func(_ *realm.Set, c *realm.Client) string { return holderText(c.Holder) }},
+	{"protected", func(_ *realm.Set, c *realm.Client) string { return strconv.FormatBool(c.Protected) }},
 }
 
 var homeFields = []property[realm.Home]{
@@ -237,7 +248,18 @@ var homeFields = []property[realm.Home]{
 	{"realms", func(_ *realm.Set, h *realm.Home) string { return namesText(h.Realms) }},
 	{"in", func(_ *realm.Set, h *realm.Home) string { return filterText(h.In) }},
 	{"out", func(_ *realm.Set, h *realm.Home) string { return filterText(h.Out) }},
-	{"dynauth", func(_ *realm.Set, h *realm.Home) string { return join(h.DynAuth) }},
+	{"dynauth", func(_ *realm.Set, h *realm.Home) string {
+		words := []string{join(h.DynAuth)}
+		if h.ReverseCoA {
+			words = append(words, byConnection)
+		}
+		return strings.TrimPrefix(strings.Join(words, ", "), ", ")
+	}},
+	{"transport", func(_ *realm.Set, h *realm.Home) string { return h.Transport.String() }},
+	{"tls", func(_ *realm.Set, h *realm.Home) string { return securityText(h.Security) }},
+	{"certificate", func(_ *realm.Set, h *realm.Home) string { return holderText(h.Holder) }},
+	{"connections", func(_ *realm.Set, h *realm.Home) string { return numberText(h.Connections) }},
+	{"protected", func(_ *realm.Set, h *realm.Home) string { return strconv.FormatBool(h.Protected) }},
 }
 
 var poolFields = []property[realm.Pool]{
@@ -254,9 +276,7 @@ var poolFields = []property[realm.Pool]{
 		}
 		return "proxy"
 	}},
-	{"timers", func(_ *realm.Set, p *realm.Pool) string {
-		return fmt.Sprintf("irt %s, mrt %s, mrd %s, mrc %d", p.Timers.IRT, p.Timers.MRT, p.Timers.MRD, p.Timers.MRC)
-	}},
+	{"timers", func(_ *realm.Set, p *realm.Pool) string { return timersText(p.Timers) }},
 	{"balance", func(_ *realm.Set, p *realm.Pool) string { return p.Balance.String() }},
 	{"panic", func(_ *realm.Set, p *realm.Pool) string { return strconv.Itoa(p.Panic) }},
 	{"breaker", func(_ *realm.Set, p *realm.Pool) string { return strconv.FormatBool(p.Breaker) }},
@@ -266,6 +286,7 @@ var routeFields = []property[realm.Route]{
 	{"subject", func(_ *realm.Set, r *realm.Route) string { return subjectName(r.Realm) }},
 	{"auth", func(s *realm.Set, r *realm.Route) string { return poolName(s, r.Auth) }},
 	{"accounting", func(s *realm.Set, r *realm.Route) string { return poolName(s, r.Acct) }},
+	{"discover", func(_ *realm.Set, r *realm.Route) string { return discoveryName(r.Discover) }},
 	{"acknowledge", func(_ *realm.Set, r *realm.Route) string { return r.Acknowledge.String() }},
 	{"reject", func(_ *realm.Set, r *realm.Route) string { return r.Reject }},
 	{"policy", func(_ *realm.Set, r *realm.Route) string { return policyText(r.Policy) }},

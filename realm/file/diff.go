@@ -27,6 +27,7 @@ func (d Delta) String() string {
 type Change struct {
 	Settings                      Delta // identity and loops
 	Groups, Contracts, Filters    Delta
+	TLS, Discoveries              Delta
 	Clients, Homes, Pools, Realms Delta // routes by their labels
 }
 
@@ -40,6 +41,7 @@ func (c Change) deltas() []struct {
 		Delta
 	}{
 		{"settings", c.Settings}, {"groups", c.Groups}, {"contracts", c.Contracts}, {"filters", c.Filters},
+		{"tls", c.TLS}, {"discoveries", c.Discoveries},
 		{"clients", c.Clients}, {"homes", c.Homes}, {"pools", c.Pools}, {"realms", c.Realms},
 	}
 }
@@ -59,7 +61,7 @@ func (c Change) Empty() bool {
 func (c Change) String() string {
 	var parts []string
 	for i, d := range c.deltas() {
-		if i >= 4 || !d.Empty() {
+		if i >= 6 || !d.Empty() {
 			parts = append(parts, d.kind+" "+d.String())
 		}
 	}
@@ -81,10 +83,13 @@ func Diff(old, set *realm.Set) Change {
 		Groups:    delta(old, set, groupsOf, groupFields),
 		Contracts: delta(old, set, contractsOf, contractFields),
 		Filters:   delta(old, set, filtersOf, filterFields),
+		TLS:       delta(old, set, securitiesOf, securityFields),
 		Clients:   delta(old, set, clientsOf, clientFields),
 		Homes:     delta(old, set, homesOf, homeFields),
 		Pools:     delta(old, set, poolsOf, poolFields),
 		Realms:    routesDelta(old, set),
+
+		Discoveries: delta(old, set, discoveriesOf, discoveryFields),
 	}
 }
 
@@ -170,7 +175,8 @@ func delta[T any](old, set *realm.Set, all func(*realm.Set) []object[T], fields 
 // sameRoute is the quick look at two routes, as nearly all are the same.
 func sameRoute(old, set *realm.Set, a, b *realm.Route) bool {
 	if poolName(old, a.Auth) != poolName(set, b.Auth) || poolName(old, a.Acct) != poolName(set, b.Acct) ||
-		a.Reject != b.Reject || a.Acknowledge != b.Acknowledge || a.Policy != b.Policy || a.IssueCUI != b.IssueCUI {
+		a.Reject != b.Reject || a.Acknowledge != b.Acknowledge || a.Policy != b.Policy || a.IssueCUI != b.IssueCUI ||
+		discoveryName(a.Discover) != discoveryName(b.Discover) {
 		return false
 	}
 	if a.Name == "" && b.Name == "" && a.When == nil && b.When == nil && a.For == nil && b.For == nil && a.Rewrite == nil && b.Rewrite == nil && a.Rank == b.Rank {

@@ -39,6 +39,11 @@ func (l *loader) common(all []source) {
 		}
 	}
 	for i := range all {
+		for j := range all[i].TLS {
+			l.security(&all[i].TLS[j])
+		}
+	}
+	for i := range all {
 		for j := range all[i].Contracts {
 			l.contract(&all[i].Contracts[j])
 		}

@@ -14,17 +14,19 @@ func (l *loader) home(e *homeEntry) {
 		return
 	}
 	h := realm.Home{
-		Name:                        strings.Clone(e.Name.v),
-		Secret:                      l.secrets.of(e.Pos, "home", e.Name.v, e.SecretFile, e.SecretEnv),
-		RequireMessageAuthenticator: e.RequireMA.v,
-		StatusServer:                e.StatusServer,
-		Disabled:                    e.Disabled,
-		Drain:                       e.Drain.v,
-		Pos:                         e.Pos,
+		Name:         strings.Clone(e.Name.v),
+		StatusServer: e.StatusServer,
+		Disabled:     e.Disabled,
+		Drain:        e.Drain.v,
+		Transport:    l.transport(e.Pos, e.Transport, e.TLS),
+		Protected:    e.Protected.v,
+		Pos:          e.Pos,
 	}
+	l.homePort(e, &h)
 	l.homeAddresses(e, &h)
+	l.homeTransport(e, &h)
 	l.homeRules(e, &h)
-	if !e.RequireMA.v {
+	if !e.RequireMA.v && !h.Transport.Secured() {
 		l.warn(e.RequireMA.pos(e.Pos.File), "bring the home to send Message-Authenticator",
 			"answers of home %s can be forged (CVE-2024-3596)", quote(e.Name.v))
 	}
@@ -40,11 +42,87 @@ func (l *loader) home(e *homeEntry) {
 	l.set.Homes = append(l.set.Homes, h)
 }
 
+// maxConnections bounds those of one event loop to one home.
+const maxConnections = 64
+
+// radsecPort is that of RADIUS over TLS and DTLS.
+const radsecPort = 2083
+
+// homePort settles the port where one serves for everything.
+func (l *loader) homePort(e *homeEntry, h *realm.Home) {
+	pos := e.Port.pos(e.Pos.File)
+	switch {
+	case e.Port.set() && h.Transport == realm.UDP:
+		l.fail(pos, "write auth_port and acct_port", "which port is not said")
+		return
+	case e.Port.set() && e.Port.v == 0:
+		l.fail(pos, "such as 2083", "port: 0 is no port")
+		return
+	case !e.Port.set() && !h.Transport.Secured():
+		return
+	}
+	n := uint16(radsecPort)
+	if e.Port.set() {
+		n = e.Port.v
+	}
+	for _, p := range []*port{&e.AuthPort, &e.AcctPort} {
+		if p.line == 0 {
+			p.n = n
+		}
+	}
+}
+
+// homeTransport reads what a home is reached by, and what proves that it is it.
+func (l *loader) homeTransport(e *homeEntry, h *realm.Home) {
+	s, holder := l.secured(&carried{
+		kind: "home", name: e.Name.v, pos: e.Pos, transport: h.Transport, tls: e.TLS, holder: &e.Certificate,
+		secretFile: e.SecretFile, secretEnv: e.SecretEnv, ma: e.RequireMA, protected: e.Protected,
+	})
+	if n := e.Connections; n.set() && h.Transport == realm.UDP {
+		l.fail(n.pos(e.Pos.File), "remove it", "connections: there are none over udp")
+	} else if n.set() && (n.v < 1 || n.v > maxConnections) {
+		l.fail(n.pos(e.Pos.File), "8 is usual", "connections is not in 1 to %d", maxConnections)
+	} else {
+		h.Connections = n.v
+	}
+	if !h.Transport.Secured() {
+		h.Secret = l.secrets.of(e.Pos, "home", e.Name.v, e.SecretFile, e.SecretEnv)
+		h.RequireMessageAuthenticator = e.RequireMA.v
+		return
+	}
+	h.Secret, h.Holder = h.Transport.Secret(), holder
+	if s != nil {
+		h.Security = s.Security
+		if !s.own {
+			l.warn(e.Pos, "add certificate: and key: to it", "tls %s has no certificate to show, which home %s will most likely ask for", quote(s.Name), quote(e.Name.v))
+		}
+	}
+	if !e.Certificate.set() {
+		h.Holder = holderOf(h)
+	}
+}
+
+// holderOf is whose certificate a home shows that says nothing of it: it names
+// what we connect to (RFC 9525).
+func holderOf(h *realm.Home) *realm.Holder {
+	if h.Host != "" {
+		return &realm.Holder{Hosts: []string{strings.TrimSuffix(h.Host, ".")}, Pos: h.Pos}
+	}
+	holder := &realm.Holder{Pos: h.Pos}
+	for a := range homePorts(h) {
+		if !slices.Contains(holder.Addrs, a.Addr()) {
+			holder.Addrs = append(holder.Addrs, a.Addr())
+		}
+	}
+	return holder
+}
+
 // homeRules reads what a home has of its own or of its group.
 func (l *loader) homeRules(e *homeEntry, h *realm.Home) {
 	if g := l.groupOf(e.Pos, e.Group); g != nil {
 		g.homes++
 		h.Group, h.Realms, h.In, h.Out = g.Group, g.realms, g.in, g.out
+		h.Protected = h.Protected || g.entry.Protected && !h.Transport.Secured()
 	}
 	if e.Realms != nil {
 		h.Realms = l.realmNames(e.Pos, "realms", e.Realms)
@@ -68,7 +146,7 @@ const maxAddresses = 8 // of one home
 func (l *loader) homeAddresses(e *homeEntry, h *realm.Home) {
 	file := e.Pos.File
 	pairs := e.Auth.set() || e.Acct.set()
-	ports := e.AuthPort.line > 0 || e.AcctPort.line > 0
+	ports := e.AuthPort.line > 0 || e.AcctPort.line > 0 || e.Port.set()
 	switch {
 	case len(e.Address) > 0 && pairs:
 		l.fail(e.Address[0].pos(file), "keep address with auth_port and acct_port, or auth and acct",
@@ -143,7 +221,7 @@ func (l *loader) judgeAddresses(e *homeEntry, h *realm.Home) {
 		}
 	}
 	off := e.AuthPort.line > 0 && e.AcctPort.line > 0 && e.AuthPort.n == 0 && e.AcctPort.n == 0
-	same := h.Auth.IsValid() && h.Auth == h.Acct || h.Host != "" && h.AuthPort == h.AcctPort
+	same := h.Transport == realm.UDP && (h.Auth.IsValid() && h.Auth == h.Acct || h.Host != "" && h.AuthPort == h.AcctPort)
 	switch {
 	case off:
 		l.fail(e.Pos, "remove the home, or give it a port", "home %s has no port at all", quote(e.Name.v))
@@ -159,11 +237,17 @@ func homePorts(h *realm.Home) iter.Seq[netip.AddrPort] {
 			if a.Addr().IsValid() && !yield(a) {
 				return
 			}
+			if h.Auth == h.Acct {
+				break // one port for both
+			}
 		}
 		for _, a := range h.Found[min(1, len(h.Found)):] {
 			for _, port := range []uint16{h.AuthPort, h.AcctPort} {
 				if port > 0 && !yield(netip.AddrPortFrom(a, port)) {
 					return
+				}
+				if h.AuthPort == h.AcctPort {
+					break
 				}
 			}
 		}
@@ -180,6 +264,14 @@ func offers(h *realm.Home) [2]bool {
 func (l *loader) reversePrefixes(e *homeEntry, h *realm.Home) (list []netip.Prefix) {
 	for _, a := range e.DynAuth {
 		pos := a.pos(e.Pos.File)
+		if a.v == byConnection {
+			h.ReverseCoA = l.reverseCoA(pos, h.Transport)
+			continue
+		}
+		if h.Transport.Secured() {
+			l.fail(pos, "write connection", "dynauth: home %s has no secret that a packet by UDP could be signed with", quote(e.Name.v))
+			break
+		}
 		if a.v == "self" {
 			if h.Host != "" {
 				l.fail(pos, "write the addresses", "dynauth: self of a home whose address is not written")
@@ -195,7 +287,7 @@ func (l *loader) reversePrefixes(e *homeEntry, h *realm.Home) (list []netip.Pref
 		}
 		p, ok := parsePrefix(a.v)
 		if !ok {
-			l.fail(pos, addressHint(a.v, "write self, or a prefix such as 192.0.2.0/24"), "dynauth: %s is no address or prefix", quote(a.v))
+			l.fail(pos, addressHint(a.v, "write self, connection, or a prefix such as 192.0.2.0/24"), "dynauth: %s is no address or prefix", quote(a.v))
 			continue
 		}
 		if p.Addr().Is4In6() && p.Bits() >= 96 {
@@ -236,6 +328,9 @@ func (l *loader) ambiguousHomes() {
 	seen := make(map[netip.AddrPort]int, 2*len(l.set.Homes))
 	for i := range l.set.Homes {
 		h := &l.set.Homes[i]
+		if h.Transport != realm.UDP {
+			continue // an answer comes by the connection of its request
+		}
 		for a := range homePorts(h) {
 			first, taken := seen[a]
 			if !taken {

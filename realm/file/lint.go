@@ -23,9 +23,14 @@ func (l *loader) lint(dir string) {
 	l.lintPools()
 	l.lintGroups()
 	l.lintRoutes()
-	l.prefixes.hidden(func(p prefix) {
-		l.warn(p.pos, "remove it", "%s of client %s is covered by longer prefixes of other clients and never used", p.prefix, quote(p.client))
-	})
+	for by := realm.UDP; by <= realm.TCP; by++ {
+		l.prefixes[by].hidden(func(p prefix) {
+			l.warn(p.pos, "remove it", "%s of client %s is covered by longer prefixes of other clients and never used", p.prefix, quote(p.client))
+		})
+	}
+	l.lintSecurities()
+	l.lintHolders()
+	l.exposed()
 }
 
 func (l *loader) lintPools() {

@@ -60,10 +60,14 @@ type loader struct {
 	usedFilters map[*realm.Filter]bool
 	oneLabel    bool // a realm without a dot is a realm
 
-	clients  map[string]*peer
-	homes    map[string]int32
-	pools    map[string]int32
-	prefixes prefixes
+	clients map[string]*peer
+	homes   map[string]int32
+	pools   map[string]int32
+
+	securities  map[string]*security
+	discoveries map[string]*realm.Discovery
+	// prefixes are those of clients by what they come by.
+	prefixes [realm.DTLS + 1]prefixes
 	// usedPool tells by service and pool whether a route uses it.
 	usedPool [2][]bool
 	members  [][]memberEntry // of each pool, for positions
@@ -107,6 +111,8 @@ func newLoader(env func(string) (string, bool), workers int) *loader {
 		clients:     make(map[string]*peer),
 		homes:       make(map[string]int32),
 		pools:       make(map[string]int32),
+		securities:  make(map[string]*security),
+		discoveries: make(map[string]*realm.Discovery),
 	}
 }
 
@@ -145,6 +151,9 @@ func (l *loader) load(dir string, files []content, whole map[string]bool) *realm
 	for i := range all {
 		for j := range all[i].Pools {
 			l.pool(&all[i].Pools[j])
+		}
+		for j := range all[i].Discoveries {
+			l.discovery(&all[i].Discoveries[j])
 		}
 	}
 	l.phase()

@@ -158,6 +158,7 @@ func TestReference(t *testing.T) {
 			require.NoError(t, os.WriteFile(path, []byte("reference secret of "+filepath.Base(path)), 0o600))
 		}
 	}
+	put(t, dir, referenceFiles(t))
 	set, ps := Load(dir, func(string) (string, bool) { return "reference of the environment", true })
 	require.Empty(t, ps, "the reference has nothing to complain of")
 	assert.NotEmpty(t, set.Clients)

@@ -20,7 +20,7 @@ func (l *loader) pool(e *poolEntry) {
 		Name: strings.Clone(e.Name.v),
 		Retransmit: choose(l, e.Pos, "retransmit", e.Retransmit, realm.RetransmitProxy,
 			[]string{"proxy", "client"}, realm.RetransmitProxy, realm.RetransmitClient),
-		Timers: l.timers(e),
+		Timers: l.timers(e.Pos, &e.Timers),
 		Pos:    e.Pos,
 	}
 	p.Balance = choose(l, e.Pos, "balance", e.Balance, realm.BalanceDevice,

@@ -83,7 +83,7 @@ type routeReader struct {
 // init shares with l what is only read.
 func (w *routeReader) init(l *loader) {
 	w.loader = loader{
-		set: &realm.Set{}, groups: l.groups, clients: l.clients, homes: l.homes, pools: l.pools,
+		set: &realm.Set{}, groups: l.groups, clients: l.clients, homes: l.homes, pools: l.pools, discoveries: l.discoveries,
 		oneLabel: l.oneLabel, partial: l.partial, now: l.now,
 		usedPool: l.noPool(), scopes: make(map[string]*realm.Scope),
 	}
@@ -157,6 +157,7 @@ func (l *loader) realm(e *realmEntry) {
 		return
 	}
 	route := realm.Route{
+		Discover:    l.discover(e),
 		Auth:        l.poolFor(e, e.Auth, auth),
 		Acct:        l.poolFor(e, e.Accounting, acct),
 		Reject:      l.names.keep(e.Reject.v),
@@ -259,12 +260,17 @@ func (l *loader) poolFor(e *realmEntry, name at[string], service int) int32 {
 
 func (l *loader) acknowledge(e *realmEntry) realm.Acknowledge {
 	otherwise := realm.AcknowledgeDurable
-	if e.Accounting.set() {
+	forwarded := e.Accounting.set()
+	if e.Discover.set() {
+		d := l.discoveries[e.Discover.v]
+		forwarded = forwarded || d != nil && len(d.Acct) > 0
+	}
+	if forwarded {
 		otherwise = realm.AcknowledgeHome
 	}
 	mode := choose(l, e.Pos, "acknowledge", e.Acknowledge, otherwise,
 		[]string{"home", "durable"}, realm.AcknowledgeHome, realm.AcknowledgeDurable)
-	if mode == realm.AcknowledgeHome && !e.Accounting.set() {
+	if mode == realm.AcknowledgeHome && !forwarded && !l.partial {
 		l.fail(e.Acknowledge.pos(e.Pos.File), "add accounting:, or write durable", "acknowledge: home without an accounting pool")
 	}
 	return mode
@@ -293,14 +299,20 @@ func (l *loader) judgeRoute(e *realmEntry) {
 	switch {
 	case e.Reject.set() && (e.Auth.set() || e.Policy.Enabled.set()):
 		l.fail(e.Reject.pos(file), "keep auth or reject", "a rejected realm has no auth and no policy")
+	case e.Reject.set() && e.Discover.set():
+		l.fail(e.Reject.pos(file), "keep discover or reject", "a rejected realm is not discovered")
 	case e.Reject.set() && strings.TrimSpace(e.Reject.v) == "":
 		l.fail(e.Reject.pos(file), "say why, for whoever looks at the device", "reject has no text")
 	case e.Reject.set():
 		if text := badText(e.Reject.v); text != "" {
 			l.fail(e.Reject.pos(file), "", "reject: %s", text)
 		}
+	case e.Discover.set():
+		if e.NameRegexp == nil && slices.ContainsFunc(e.Realm, func(r at[string]) bool { return foldASCII(r.v) == realm.NameNone }) {
+			l.fail(e.Discover.pos(file), "write auth: with a pool, or reject: with a text", "a name without a realm cannot be discovered")
+		}
 	case !e.Auth.set() && !e.Accounting.set():
-		l.fail(e.Pos, "write auth: with a pool, or reject: with a text", "the realm goes nowhere")
+		l.fail(e.Pos, "write auth: with a pool, discover: or reject: with a text", "the realm goes nowhere")
 	case !e.Auth.set():
 		l.warn(e.Pos, "write reject: with a text to say why", "the realm has accounting only: every Access-Request is rejected")
 	}

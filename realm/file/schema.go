@@ -13,11 +13,15 @@ type entries struct {
 	Loops     loopsEntry      `yaml:"loops"`
 	Groups    []groupEntry    `yaml:"groups"`
 	Contracts []contractEntry `yaml:"contracts"`
+	TLS       []tlsEntry      `yaml:"tls"`
 	Filters   []filterEntry   `yaml:"filters"`
 	Clients   []clientEntry   `yaml:"clients"`
 	Homes     []homeEntry     `yaml:"homes"`
 	Pools     []poolEntry     `yaml:"pools"`
-	Realms    []realmEntry    `yaml:"realms"`
+
+	Discoveries []discoveryEntry `yaml:"discoveries"`
+
+	Realms []realmEntry `yaml:"realms"`
 }
 
 // identityEntry says what is taken for a network access identifier. It stands
@@ -47,6 +51,7 @@ type groupEntry struct {
 	Settlement   at[string]   `yaml:"settlement" words:"free|settled"`
 	Uncleared    at[string]   `yaml:"uncleared" words:"reject|free"`
 	Tariff       at[string]   `yaml:"tariff"`
+	Protected    bool         `yaml:"protected"`
 }
 
 type contractEntry struct {
@@ -104,6 +109,11 @@ type clientEntry struct {
 	DynAuth      at[string]   `yaml:"dynauth"`
 	Operators    []at[string] `yaml:"operators"`
 	Institution  at[string]   `yaml:"institution"`
+
+	Transport   at[string]  `yaml:"transport" words:"udp|tcp|tls|dtls"`
+	TLS         at[string]  `yaml:"tls"`
+	Certificate holderEntry `yaml:"certificate"`
+	Protected   at[bool]    `yaml:"protected"`
 }
 
 func (e *clientEntry) SetDefaults() { e.RequireMA.v, e.LimitProxy.v = true, true }
@@ -133,6 +143,13 @@ type homeEntry struct {
 	In          at[string]    `yaml:"in"`
 	Out         at[string]    `yaml:"out"`
 	DynAuth     []at[string]  `yaml:"dynauth"`
+
+	Transport   at[string]  `yaml:"transport" words:"udp|tcp|tls|dtls"`
+	TLS         at[string]  `yaml:"tls"`
+	Certificate holderEntry `yaml:"certificate"`
+	Port        at[uint16]  `yaml:"port"`
+	Connections at[int]     `yaml:"connections"`
+	Protected   at[bool]    `yaml:"protected"`
 }
 
 func (e *homeEntry) SetDefaults() {
@@ -140,12 +157,7 @@ func (e *homeEntry) SetDefaults() {
 	e.AuthPort.n, e.AcctPort.n = 1812, 1813
 }
 
-func (homeEntry) KeyHint(key string) (text, hint string) {
-	if key == "port" {
-		return "which port is not said", "write auth_port and acct_port"
-	}
-	return peerHint(key)
-}
+func (homeEntry) KeyHint(key string) (text, hint string) { return peerHint(key) }
 
 // peerHint knows the keys that people bring along from elsewhere.
 func peerHint(key string) (text, hint string) {
@@ -208,7 +220,11 @@ type poolEntry struct {
 
 func (e *poolEntry) SetDefaults() {
 	e.Breaker.v = true
-	e.Timers = timersEntry{
+	e.Timers = usualTimers()
+}
+
+func usualTimers() timersEntry {
+	return timersEntry{
 		IRT: at[time.Duration]{v: 2 * time.Second},
 		MRT: at[time.Duration]{v: 16 * time.Second},
 		MRD: at[time.Duration]{v: 30 * time.Second},
@@ -249,6 +265,7 @@ type realmEntry struct {
 	Realm       []at[string] `yaml:"realm"`
 	Auth        at[string]   `yaml:"auth"`
 	Accounting  at[string]   `yaml:"accounting"`
+	Discover    at[string]   `yaml:"discover"`
 	Acknowledge at[string]   `yaml:"acknowledge" words:"home|durable"`
 	Reject      at[string]   `yaml:"reject"`
 	Policy      policyEntry  `yaml:"policy"`
@@ -295,6 +312,8 @@ func (e *realmEntry) usual(d *decoder, i int) bool {
 			word = &e.Auth
 		case "accounting":
 			word = &e.Accounting
+		case "discover":
+			word = &e.Discover
 		case "acknowledge":
 			word = &e.Acknowledge
 		case "reject":

@@ -3,7 +3,6 @@ package file
 import (
 	"bytes"
 	"os"
-	"path/filepath"
 
 	"github.com/roamgate/roamgate/realm"
 )
@@ -15,7 +14,7 @@ const maxSecret = 4096
 type secrets struct {
 	report *report
 	env    func(string) (string, bool)
-	files  map[string]secretFile // by path; federations share one for many peers
+	files  map[string]secretFile // by path; federations share one for many peers. Also those of keys and certificates
 	owners map[string]owner      // by secret
 }
 
@@ -23,6 +22,7 @@ type secretFile struct {
 	secret realm.Secret
 	open   bool // the world may read it
 	err    error
+	limit  int64 // of octets
 }
 
 type owner struct {
@@ -61,11 +61,9 @@ func (s *secrets) fromFile(pos realm.Pos, path string) realm.Secret {
 		s.report.add(pos, Error, "", "secret_file is empty")
 		return nil
 	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(filepath.Dir(pos.File), path)
-	}
+	path = resolve(pos, path)
 	f, known := s.files[path]
-	if !known {
+	if !known || f.limit != maxSecret {
 		f = readSecret(path)
 		s.files[path] = f
 		if f.open {
@@ -84,8 +82,12 @@ func (s *secrets) fromFile(pos realm.Pos, path string) realm.Secret {
 	return f.secret
 }
 
-func readSecret(path string) (f secretFile) {
-	data, err := readRegular(path, maxSecret)
+func readSecret(path string) secretFile { return readWhole(path, maxSecret) }
+
+// readWhole reads a file with a secret or with certificates.
+func readWhole(path string, limit int64) (f secretFile) {
+	f.limit = limit
+	data, err := readRegular(path, limit)
 	if err != nil {
 		f.err = err
 		return f
@@ -93,7 +95,9 @@ func readSecret(path string) (f secretFile) {
 	if info, err := os.Stat(path); err == nil {
 		f.open = info.Mode().Perm()&0o007 != 0
 	}
-	f.secret = trimNewline(data)
+	if f.secret = data; limit == maxSecret {
+		f.secret = trimNewline(data)
+	}
 	return f
 }
 

@@ -15,12 +15,11 @@ const (
 // timers checks the retransmission variables (RFC 5080 section 2.2.1). Zero,
 // which the RFC reads as without limit, is refused where nothing else would end
 // an exchange.
-func (l *loader) timers(e *poolEntry) realm.Timers {
-	t := &e.Timers
+func (l *loader) timers(entry realm.Pos, t *timersEntry) realm.Timers {
 	bad := func(d at[time.Duration], hint, format string, args ...any) {
-		pos := d.pos(e.Pos.File)
+		pos := d.pos(entry.File)
 		if !d.set() {
-			pos = e.Pos
+			pos = entry
 		}
 		l.fail(pos, hint, format, args...)
 	}
@@ -34,7 +33,7 @@ func (l *loader) timers(e *poolEntry) realm.Timers {
 		bad(t.MRD, "30s is usual", "mrd is not in irt to %s", maxMRD)
 	}
 	if t.MRC.v < 1 || t.MRC.v > maxMRC {
-		l.fail(t.MRC.pos(e.Pos.File), "5 is usual; retransmit: client stops our own repetitions", "mrc is not in 1 to %d", maxMRC)
+		l.fail(t.MRC.pos(entry.File), "5 is usual; retransmit: client stops our own repetitions", "mrc is not in 1 to %d", maxMRC)
 	}
 	return realm.Timers{IRT: t.IRT.v, MRT: t.MRT.v, MRD: t.MRD.v, MRC: t.MRC.v}
 }

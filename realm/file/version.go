@@ -26,19 +26,25 @@ func (w *Watcher) read() version {
 	v := version{report: &report{}}
 	v.files, v.print.files = readDir(v.report, w.opt.Dir)
 	s := secrets{files: make(map[string]secretFile, len(w.secrets))}
-	for _, path := range w.secrets {
-		s.files[path] = readSecret(path)
+	for path, limit := range w.secrets {
+		s.files[path] = readWhole(path, limit)
 	}
 	v.print.secrets = s.print()
 	return v
 }
 
-// paths returns the files of the secrets, sorted.
-func (s *secrets) paths() []string { return slices.Sorted(maps.Keys(s.files)) }
+// limits returns the files of the secrets, and how much of each is read.
+func (s *secrets) limits() map[string]int64 {
+	limits := make(map[string]int64, len(s.files))
+	for path, f := range s.files {
+		limits[path] = f.limit
+	}
+	return limits
+}
 
 func (s *secrets) print() (p [32]byte) {
 	sum := sha256.New()
-	for _, path := range s.paths() {
+	for _, path := range slices.Sorted(maps.Keys(s.files)) {
 		f := s.files[path]
 		why := ""
 		if f.err != nil {
@@ -64,7 +70,7 @@ type signature [32]byte
 
 func (w *Watcher) signature() (s signature) {
 	sum := sha256.New()
-	names := append(list(&report{}, w.opt.Dir), w.secrets...)
+	names := append(list(&report{}, w.opt.Dir), slices.Sorted(maps.Keys(w.secrets))...)
 	for _, name := range names {
 		hashPart(sum, name)
 		info, err := os.Stat(name)

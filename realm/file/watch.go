@@ -80,9 +80,9 @@ type Watcher struct {
 	// The rest belongs to Run.
 	current *realm.Set
 	steady  steady
-	seen    signature // of the last look, while nothing is pending
-	quiet   int       // looks since everything was read
-	secrets []string  // paths of the last attempt
+	seen    signature        // of the last look, while nothing is pending
+	quiet   int              // looks since everything was read
+	secrets map[string]int64 // of the last attempt, with their limits
 	filled  map[string]bool
 }
 
@@ -243,7 +243,7 @@ func (w *Watcher) compile(v *version) (set *realm.Set, ps Problems) {
 	}
 	// The packets keep half of the processors.
 	set, s := compile(r, w.opt.Dir, v.files, v.print.files, w.opt.Env, max(1, runtime.GOMAXPROCS(0)/2))
-	w.secrets = s.paths()
+	w.secrets = s.limits()
 	w.steady.tried.secrets = s.print()
 	return set, r.problems()
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/roamgate/roamgate/pkg/pki"
 	"github.com/roamgate/roamgate/realm"
 )
 
@@ -24,6 +25,13 @@ func TestWords(t *testing.T) {
 		"groupEntry.settlement":      "groups:\n  - {name: g, consortium: openroaming, settlement: %s}\n",
 		"groupEntry.uncleared":       "groups:\n  - {name: g, consortium: openroaming, uncleared: %s}\n",
 		"clientEntry.operator_name":  "clients:\n  - {name: c, address: 192.0.2.1, secret_env: GOOD_SECRET, operator: 1a.example, operator_name: %s}\n",
+		"clientEntry.transport":      "clients:\n  - {name: c, address: 192.0.2.1, secret_env: GOOD_SECRET, transport: %s}\n",
+		"homeEntry.transport":        "homes:\n  - {name: h, address: 192.0.2.1, secret_env: GOOD_SECRET, transport: %s}\n",
+		"tlsEntry.revocation":        "tls:\n  - {name: t, authorities: ca.pem, revocation: %s}\n",
+		"tlsEntry.versions":          "tls:\n  - {name: t, authorities: ca.pem, versions: %s}\n",
+		"tlsEntry.min_version":       "tls:\n  - {name: t, authorities: ca.pem, min_version: \"%s\"}\n",
+		"discoveryEntry.profile":     "discoveries:\n  - {name: d, profile: %s}\n",
+		"discoveryEntry.certificate": "discoveries:\n  - {name: d, certificate: %s}\n",
 		"poolEntry.retransmit":       peers + "pools:\n  - {name: p, homes: h, retransmit: %s}\n",
 		"poolEntry.balance":          peers + "pools:\n  - {name: p, homes: h, balance: %s}\n",
 		"realmEntry.acknowledge":     peers + "pools:\n  - {name: p, homes: h}\nrealms:\n  - {realm: a.example, auth: p, accounting: p, acknowledge: %s}\n",
@@ -35,6 +43,7 @@ func TestWords(t *testing.T) {
 	for _, typ := range []reflect.Type{
 		reflect.TypeFor[identityEntry](), reflect.TypeFor[loopsEntry](), reflect.TypeFor[groupEntry](), reflect.TypeFor[contractEntry](), reflect.TypeFor[filterEntry](),
 		reflect.TypeFor[ruleEntry](), reflect.TypeFor[clientEntry](), reflect.TypeFor[homeEntry](), reflect.TypeFor[poolEntry](), reflect.TypeFor[realmEntry](), reflect.TypeFor[policyEntry](),
+		reflect.TypeFor[tlsEntry](), reflect.TypeFor[discoveryEntry](),
 	} {
 		for i := range typ.NumField() {
 			words := typ.Field(i).Tag.Get("words")
@@ -83,7 +92,9 @@ func TestDiffKnowsEveryField(t *testing.T) {
 		s.Table = realm.NewTable(s.Routes)
 		return s
 	})
-	assert.Greater(t, n, 40)
+	each(t, derived, &n, "Security", func(s realm.Security) *realm.Set { return &realm.Set{Securities: []*realm.Security{&s}} })
+	each(t, derived, &n, "Discovery", func(d realm.Discovery) *realm.Set { return &realm.Set{Discoveries: []*realm.Discovery{&d}} })
+	assert.Greater(t, n, 60)
 }
 
 func each[T any](t *testing.T, derived map[string]bool, n *int, kind string, set func(T) *realm.Set) {
@@ -109,6 +120,21 @@ func other(t *testing.T, v reflect.Value) {
 	case *realm.Group:
 		v.Set(reflect.ValueOf(&realm.Group{Name: "g"}))
 		return
+	case *realm.Security:
+		v.Set(reflect.ValueOf(&realm.Security{Name: "s"}))
+		return
+	case *realm.Discovery:
+		v.Set(reflect.ValueOf(&realm.Discovery{Name: "d"}))
+		return
+	case *realm.Holder:
+		v.Set(reflect.ValueOf(&realm.Holder{Anyone: true}))
+		return
+	case *pki.Credential:
+		v.Set(reflect.ValueOf(&pki.Credential{Hash: [32]byte{1}}))
+		return
+	case *pki.Trust:
+		v.Set(reflect.ValueOf(&pki.Trust{Hash: [32]byte{1}}))
+		return
 	case *realm.Filter:
 		v.Set(reflect.ValueOf(&realm.Filter{Name: "f"}))
 		return
@@ -132,6 +158,8 @@ func other(t *testing.T, v reflect.Value) {
 			e.Weight = 1
 		case *string:
 			*e = "x"
+		case *netip.Prefix:
+			*e = netip.MustParsePrefix("10.0.0.0/8")
 		case *byte:
 			*e = 'x'
 		}

@@ -1,0 +1,80 @@
+package file
+
+import (
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/roamgate/roamgate/pkg/pki/issue"
+)
+
+// lab is an authority with what is shown and believed.
+type lab struct {
+	*issue.Authority
+	t testing.TB
+}
+
+func newLab(t testing.TB, name string) *lab {
+	t.Helper()
+	p := lasting(issue.Names{Common: name})
+	a, err := issue.NewAuthority(p)
+	require.NoError(t, err)
+	return &lab{a, t}
+}
+
+// lasting is valid before, now and for years.
+func lasting(n issue.Names) issue.Profile {
+	return issue.Profile{Names: n, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(3, 0, 0)}
+}
+
+// root is the certificate of the authority.
+func (l *lab) root() string {
+	l.t.Helper()
+	chain, _, err := l.PEM()
+	require.NoError(l.t, err)
+	return string(chain)
+}
+
+func (l *lab) pair(p issue.Profile) (chain, key string) {
+	l.t.Helper()
+	pair, err := l.Issue(p)
+	require.NoError(l.t, err)
+	c, k, err := pair.PEM()
+	require.NoError(l.t, err)
+	return string(c), string(k)
+}
+
+// list is one that names nothing.
+func (l *lab) list(number int64) string {
+	l.t.Helper()
+	der, err := l.Revoke(number, time.Now().Add(-time.Hour), time.Now().AddDate(1, 0, 0))
+	require.NoError(l.t, err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der}))
+}
+
+// put writes files that others name, readable for their owner.
+func put(t testing.TB, dir string, files map[string]string) {
+	t.Helper()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	}
+}
+
+// referenceFiles are those that the files of configs/realms name.
+func referenceFiles(t testing.TB) map[string]string {
+	l := newLab(t, "reference")
+	files := map[string]string{"pki/roaming.crl": l.list(1)}
+	for _, ca := range []string{"roaming-ca", "wba-root0", "wba-root1"} {
+		files["pki/"+ca+".pem"] = l.root()
+	}
+	for _, name := range []string{"hub", "openroaming"} {
+		files["pki/"+name+".pem"], files["pki/"+name+".key"] = l.pair(lasting(issue.Names{Hosts: []string{name + ".example"}, Realms: []string{name + ".example"}}))
+	}
+	return files
+}
