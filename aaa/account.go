@@ -80,6 +80,7 @@ func (s *Shard) routeAccounting(ex *Exchange, p *radius.Packet, e *accounting.Ev
 		ex.pool = nil
 		s.quarantine(e, d.why.quarantines())
 	}
+	s.settled(ex, taken)
 	if d.route != nil && d.route.Reject == "" {
 		s.header.Route, s.header.Realm = d.route.Label(), s.names.of(d.folded)
 	}

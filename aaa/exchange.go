@@ -46,6 +46,8 @@ type Exchange struct {
 	tallied   bool   // what its client's filter has done is counted
 	stateful  bool   // carries State: belongs to one home
 
+	settlement settlement
+
 	sent    uint8 // transmissions to the present home
 	homeID  uint8
 	sock    int32

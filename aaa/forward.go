@@ -180,6 +180,10 @@ func (s *Shard) discard(slot uint32, ex *Exchange) {
 		s.giveUp(slot, ex, HomeBusy)
 		return
 	}
+	if !ex.orphan() && ex.told() {
+		s.refuse(slot, ex, HomeBusy) // its peers have agreed that there is always an answer
+		return
+	}
 	if !ex.orphan() {
 		s.dropExchange(ex, HomeBusy)
 		s.noAnswer(ex)

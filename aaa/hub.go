@@ -226,7 +226,7 @@ func (h *Hub) newShard(i int, fronts []*listen.Front, key []byte) (*Shard, error
 		batch: udp.NewBatch(batchSize, udp.Wide),
 		slab:  slab{max: h.conf.InFlight},
 		dups:  dedup.New(dedup.Config{TTL: h.conf.DuplicateTTL, MaxEntries: 4 * h.conf.InFlight, ReplyBytes: h.conf.DuplicateMem}),
-		wheel: home.NewWheel(h.conf.InFlight, h.monotonic()), hasher: accounting.NewHasher(h.identity), issuer: newIssuer(h.identity),
+		wheel: home.NewWheel(h.conf.InFlight, h.monotonic()), hasher: accounting.NewHasher(h.identity), issuer: newIssuer(h.identity), bond: newBond(h.identity),
 		crypt: radius.NewCrypt(), tag: block, stats: h.stats.Shard(), circles: map[between]stat.ID{},
 		backlog: backlog{buffer: h.conf.RecvBuffer}, share: admit.NewShare(), pace: home.NewPace(h.conf.InFlight),
 		proofs: radius.NewProofs(batchSize), signatures: radius.NewSignatures(2 * batchSize),

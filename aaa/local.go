@@ -23,7 +23,7 @@ func (s *Shard) dropExchange(ex *Exchange, why Reason) {
 // refuse answers an Access-Request with an Access-Reject of our own: a
 // visited network that hears nothing takes the whole hub for dead. Inside
 // EAP the reject carries one EAP-Failure and no Reply-Message (RFC 3579
-// sections 2.6.3 and 2.6.5).
+// sections 2.6.3 and 2.6.5), but for peers that have agreed to it.
 func (s *Shard) refuse(slot uint32, ex *Exchange, why Reason) {
 	s.stats.Add(s.ctr.local[why], 1)
 	s.note(why, ex.client.Spec.Name, ex.from)
@@ -35,10 +35,12 @@ func (s *Shard) refuse(slot uint32, ex *Exchange, why Reason) {
 	w := &s.w
 	w.Start(s.lend(ex.door), radius.AccessReject, ex.id, true)
 	states := s.proxyStates(req)
-	if _, id, _, ok := req.EAP(); ok {
+	_, id, _, eap := req.EAP()
+	if eap {
 		w.AddEAPFailure(id)
-	} else {
-		s.addText(ex, why, len(states))
+	}
+	if told := ex.told(); told || !eap {
+		s.addText(ex, why, len(states), told)
 	}
 	if cause := why.ErrorCause(); cause != 0 && w.Room() >= len(states)+6 {
 		w.AddErrorCause(cause)
@@ -50,11 +52,16 @@ func (s *Shard) refuse(slot uint32, ex *Exchange, why Reason) {
 	s.answer(slot, ex, resultReject)
 }
 
-// addText gives the reason in words unless that leaves less than rest.
-func (s *Shard) addText(ex *Exchange, why Reason, rest int) {
+// addText gives the reason in words, and as a number to who is told, unless that
+// leaves less than rest.
+func (s *Shard) addText(ex *Exchange, why Reason, rest int, told bool) {
 	text := texts[why]
 	if why == RouteRejects {
 		text = ex.snap.rejects[ex.route.Index]
+	}
+	if told {
+		s.giveReason(text, why, rest)
+		return
 	}
 	if len(text) > 0 && s.w.Room() >= rest+2+len(text) {
 		s.w.Add(radius.ReplyMessage, text)

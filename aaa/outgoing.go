@@ -29,6 +29,9 @@ type host struct {
 	name    []byte
 	in, out *rewrite.Program
 	changed [2]stat.ID
+	// provider is the attribute that says whose home it is to peers of
+	// OpenRoaming, nil: it is not known.
+	provider []byte
 }
 
 // Directions of packets, as seen from the hub.
@@ -40,11 +43,13 @@ const (
 // filtering is how a configuration changes packets. Where plain is set it
 // changes no request on its way but for what every hop does.
 type filtering struct {
-	plain    bool
-	visitors []visitor           // by client.Client.Index
-	byName   map[string]*visitor // for records from the spool
-	hosts    []*host             // by home.Home.Index; nil for homes of other configurations
-	found    map[string]*host    // by name of the realm.Discovery
+	plain bool
+	// consortia: some peers follow the rules of one.
+	consortia bool
+	visitors  []visitor           // by client.Client.Index
+	byName    map[string]*visitor // for records from the spool
+	hosts     []*host             // by home.Home.Index; nil for homes of other configurations
+	found     map[string]*host    // by name of the realm.Discovery
 }
 
 // filtering compiles the filters of a configuration.
@@ -77,6 +82,9 @@ func (h *Hub) filtering(s *Snapshot) (filtering, error) {
 		}
 		return i, o, changed, err
 	}
+	for _, g := range set.Groups {
+		f.consortia = f.consortia || g.Consortium != realm.NoConsortium
+	}
 	var err error
 	for i := range set.Clients {
 		c, v := &set.Clients[i], &f.visitors[i]
@@ -93,7 +101,7 @@ func (h *Hub) filtering(s *Snapshot) (filtering, error) {
 		f.byName[c.Name] = v
 	}
 	for i := range set.Homes {
-		spec, hm := &set.Homes[i], &host{name: []byte(set.Homes[i].Name)}
+		spec, hm := &set.Homes[i], &host{name: []byte(set.Homes[i].Name), provider: provider(&set.Homes[i])}
 		for _, leg := range s.Homes.Homes()[i].Legs {
 			for int(leg.Index) >= len(f.hosts) {
 				f.hosts = append(f.hosts, nil)

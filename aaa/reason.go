@@ -59,6 +59,14 @@ const (
 	// OperatorNameMismatch: the Operator-Name is of an operator that the
 	// client does not speak for, or there are several.
 	OperatorNameMismatch
+	// NoClearingProvider: the session is to be paid, and the visited network
+	// names none that clears it, or several.
+	NoClearingProvider
+	// NoRate: likewise, and it offers no rate where no tariff was agreed on.
+	NoRate
+	// NotCleared: the home has accepted it without a clearing provider, or with
+	// a rate that was not offered.
+	NotCleared
 	RouteRejects
 	NoPool
 	HomesDown
@@ -123,6 +131,9 @@ var ownReasons = [numOwn]string{
 	TransitDenied:                     "transit_denied",
 	Hairpin:                           "hairpin",
 	OperatorNameMismatch:              "operator_name_mismatch",
+	NoClearingProvider:                "no_clearing_provider",
+	NoRate:                            "no_rate",
+	NotCleared:                        "not_cleared",
 	RouteRejects:                      "route_rejects",
 	NoPool:                            "no_pool",
 	HomesDown:                         "homes_down",
@@ -202,10 +213,16 @@ func (r Reason) Text() string {
 		return "no roaming agreement for this realm"
 	case NoPool, HomesDown, HomeTimeout, RealmSilent, NoIdentifier:
 		return "the home network does not answer"
-	case Overload, SpoolUnavailable:
+	case Overload, HomeBusy, SpoolUnavailable:
 		return "try again later"
 	case OperatorNameMismatch:
 		return "the operator is not known at this network"
+	case NoClearingProvider:
+		return "a settled session names one clearing provider"
+	case NoRate:
+		return "a settled session needs a rate or a tariff"
+	case NotCleared:
+		return "the home network does not clear the session"
 	case Loop, LoopFingerprint, ManyProxyStates, HopsSpent, Hairpin:
 		return "the request would go round in a circle"
 	}
@@ -227,6 +244,10 @@ func (r Reason) ErrorCause() uint32 {
 		return 502 // Request Not Routable (Proxy)
 	case OperatorNameMismatch:
 		return 407 // Invalid Attribute Value
+	case NoClearingProvider, NoRate:
+		return 402 // Missing Attribute
+	case NotCleared:
+		return 501 // Administratively Prohibited
 	case Overload, ofDevice(device.StoreAway):
 		return 506 // Resources Unavailable
 	}

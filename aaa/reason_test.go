@@ -58,7 +58,7 @@ const (
 func provocations() (all []provocation) {
 	for _, list := range [][]provocation{
 		malformedRequests(), unauthenticRequests(), statusRequests(), repeatedRequests(),
-		refusedNames(), refusedRequests(), routedNowhere(), refusedOperators(), loops(), refusedByHomes(), oversized(),
+		refusedNames(), refusedRequests(), routedNowhere(), refusedOperators(), refusedSettlements(), loops(), refusedByHomes(), oversized(),
 		badReplies(), malformedReplies(), refusedDevices(), refusedByStore(), accountingTrouble(),
 	} {
 		all = append(all, list...)

@@ -172,12 +172,22 @@ func (s *Shard) deliver(slot uint32, ex *Exchange, p *radius.Packet, hm *home.Ho
 		s.end(slot)
 		return
 	}
+	settles := ex.settlement != unsettled && p.Code() == radius.AccessAccept
+	if settles {
+		s.recallOffer(ex)
+	}
 	p, bad := s.returned(ex, p, hm.Index)
+	if bad == OK && settles {
+		bad = s.agrees(ex, p, ctr)
+	}
 	if bad != OK {
 		s.refuse(slot, ex, bad)
 		return
 	}
 	extra, drop := s.filter(ex, p, ctr)
+	if settles {
+		extra = s.seals(ex, p, extra, ex.snap.host(hm.Index))
+	}
 	if p, extra, drop, bad = s.returning(ex, p, hm.Index, extra, drop); bad != OK {
 		s.refuse(slot, ex, bad)
 		return
@@ -303,7 +313,8 @@ const minInterim = 60
 
 // filter decides what of the home's answer the client does not get, and
 // what the device policy adds. Reply-Message must not stand beside
-// EAP-Message (RFC 3579 section 2.6.5).
+// EAP-Message (RFC 3579 section 2.6.5), unless a reject says there why and its
+// client is one that is told.
 func (s *Shard) filter(ex *Exchange, p *radius.Packet, ctr *homeStats) (extra []byte, drop *radius.Drop) {
 	s.drops = radius.Drop{}
 	switch p.Code() {
@@ -311,6 +322,12 @@ func (s *Shard) filter(ex *Exchange, p *radius.Packet, ctr *homeStats) (extra []
 		extra = s.filterAccept(ex, p, ctr)
 	case radius.AccessReject:
 		s.drops = rejectDrops
+		if r, given := reasonGiven(p); given {
+			s.stats.Add(ctr.rejects[r], 1)
+			if ex.told() {
+				return nil, &s.drops
+			}
+		}
 	}
 	if p.Has(radius.EAPMessage) && p.Has(radius.ReplyMessage) {
 		s.drops.Set(radius.ReplyMessage)

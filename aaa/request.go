@@ -214,6 +214,7 @@ func (s *Shard) claim(a *arrival) {
 		s.dups.Forget(entry)
 		s.giveBack(slot)
 		s.drop(c, Overload, a.from)
+		s.turnAway(a)
 		s.counted(a, acctRefused)
 		return
 	}
@@ -353,6 +354,10 @@ func (s *Shard) route(slot uint32, ex *Exchange, p *radius.Packet) {
 	if d.why != OK {
 		s.alarmOf(ex, d)
 		s.refuse(slot, ex, d.why)
+		return
+	}
+	if why := s.settles(ex, p); why != OK {
+		s.refuse(slot, ex, why)
 		return
 	}
 	ex.stateful = p.Has(radius.State)

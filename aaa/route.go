@@ -113,6 +113,10 @@ func (o *router) place(a *asking, group *realm.Group) {
 		return
 	}
 	d.pool = a.snap.Homes.Pool(pool, a.kind)
+	if d.folded == nil && d.pool.Spec.Group.In(realm.OpenRoaming) {
+		d.why = RealmNotAllowed // a name without a realm is of nobody there
+		return
+	}
 	needed := false
 	if d.contract, needed = a.snap.Set.Transit(group, d.pool.Spec.Group, d.folded); needed && d.contract == nil {
 		d.why = TransitDenied

@@ -64,6 +64,7 @@ type Shard struct {
 	hasher           *accounting.Hasher
 	sealer           *dynauth.Sealer
 	issuer           issuer
+	bond             bond
 	tag              cipher.Block // keys our Proxy-State
 
 	arrivals   [batchSize]arrival
@@ -104,6 +105,7 @@ type scratch struct {
 	tagIn     [16]byte // zero behind mark and nonce
 	tagOut    [16]byte
 	extra     [2560]byte // eight Filter-Ids and what else a device.Profile sets
+	offer     offer
 	drops     radius.Drop
 	draft     rewrite.Draft
 	draftBuf  [radius.MaxLen]byte

@@ -76,6 +76,7 @@ type clientStats struct {
 	unsignedP stat.ID    // ... that carry Proxy-State
 	nasAddr   stat.ID    // NAS-IP-Address that is not the source
 	conns     *connStats // nil: it comes by datagrams
+	settled   [settlements]stat.ID
 }
 
 type homeStats struct {
@@ -87,6 +88,10 @@ type homeStats struct {
 	retransmits [2]stat.ID
 	bad         [numReasons]stat.ID
 	filtered    stat.ID
+	// rejects are by what the home says of them, tierExceeded its Accepts that
+	// grant more than was offered.
+	rejects      *[mostRejects]stat.ID
+	tierExceeded stat.ID
 }
 
 type realmStats struct {
@@ -183,6 +188,7 @@ func (h *Hub) clientSeries(name string) (c clientStats) {
 	c.replayed, c.pending, c.conflict = dup("replayed"), dup("suppressed"), dup("conflict")
 	c.unsigned = reg.CounterSparse("roamgate_client_ma_missing_total", "Access-Requests without Message-Authenticator.", "client", name)
 	c.unsignedP = reg.CounterSparse("roamgate_client_proxy_state_unsigned_total", "Access-Requests with Proxy-State but without Message-Authenticator.", "client", name)
+	c.settled = h.settledSeries(name)
 	c.nasAddr = reg.CounterSparse("roamgate_client_nas_address_mismatch_total", "First-hop requests whose NAS-IP-Address is not their source address.", "client", name)
 	return c
 }
@@ -202,6 +208,8 @@ func (h *Hub) homeSeries(name string) *homeStats {
 	for _, r := range Reasons() {
 		c.bad[r] = reg.CounterSparse("roamgate_home_bad_responses_total", "Packets from a home server's address that were not used.", "home", name, "reason", r.String())
 	}
+	c.rejects = h.rejectSeries(name)
+	c.tierExceeded = reg.CounterSparse("roamgate_home_tier_exceeded_total", "Access-Accepts of a home that grant a better tier of service than the visited network has offered.", "home", name)
 	c.filtered = reg.CounterSparse("roamgate_home_attributes_filtered_total", "Attributes of a home's answer that were left out or bounded.", "home", name)
 	return c
 }

@@ -185,6 +185,25 @@ func (p *Packet) Vendor(vendor uint32, vtype uint8) ([]byte, bool) {
 	return nil, false
 }
 
+// EachVendor calls yield for each sub-attribute vtype of vendor, in their order,
+// until it returns false. hot: 0 allocs
+func (p *Packet) EachVendor(vendor uint32, vtype uint8, yield func(value []byte) bool) {
+	for a, off, ok := p.Next(p.From(VendorSpecific)); ok; a, off, ok = p.Next(off) {
+		if a.Type != VendorSpecific {
+			continue
+		}
+		subs, ok := subAttributes(a.Raw, vendor)
+		if !ok {
+			continue
+		}
+		for ; len(subs) > 0; subs = subs[subs[1]:] {
+			if subs[0] == vtype && !yield(subs[2:subs[1]]) {
+				return
+			}
+		}
+	}
+}
+
 // subAttributes returns the part of a Vendor-Specific attribute behind the
 // vendor if it is vendor's and consists of whole sub-attributes in the layout
 // RFC 2865 section 5.26 recommends.
