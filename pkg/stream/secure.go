@@ -1,10 +1,12 @@
 package stream
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"net"
 	"reflect"
+	"runtime"
 )
 
 // suites are those of RFC 9325 section 4.2 that TLS 1.2 is left with. Those of
@@ -27,6 +29,35 @@ func Harden(conf *tls.Config) {
 	conf.CipherSuites = suites
 	conf.Renegotiation = tls.RenegotiateNever
 	conf.DynamicRecordSizingDisabled = true
+}
+
+// turns bound how many handshakes compute at a time: thousands that do would
+// keep the event loops from their processors for as long as they take. Who waits
+// for the peer has given its turn back.
+var turns = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
+
+func takeTurn(ctx context.Context) error {
+	select {
+	case turns <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		turns <- struct{}{} // whoever has it is about to leave: nobody waits with one
+		return ctx.Err()
+	}
+}
+
+func leaveTurn() { <-turns }
+
+// shake does the handshake in turns with others.
+func (w *wire) shake(ctx context.Context, sec *tls.Conn) error {
+	if err := takeTurn(ctx); err != nil {
+		leaveTurn()
+		return err
+	}
+	defer leaveTurn()
+	w.ctx = ctx
+	defer func() { w.ctx = nil }()
+	return sec.HandshakeContext(ctx)
 }
 
 // accessDenied is the alert of RFC 8446 section 6.2.

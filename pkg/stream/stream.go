@@ -107,7 +107,7 @@ func Client(ctx context.Context, c *net.TCPConn, conf *tls.Config) (*Conn, error
 }
 
 func secure(ctx context.Context, c *net.TCPConn, w *wire, sec *tls.Conn) (*Conn, error) {
-	if err := sec.HandshakeContext(ctx); err != nil {
+	if err := w.shake(ctx, sec); err != nil {
 		return nil, &handshakeError{error: err, sent: w.said}
 	}
 	s, err := newConn(c)

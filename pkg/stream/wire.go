@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"context"
 	"net"
 	"time"
 )
@@ -30,6 +31,7 @@ const (
 // nothing but the begin of one: its buffer stays as small as the records are.
 type wire struct {
 	net.Conn
+	ctx      context.Context // of the handshake while that runs
 	attached bool
 	alert    byte // what an alert in plain text is replaced by
 	said     byte // the alert that we sent in plain text
@@ -79,7 +81,7 @@ func (w *wire) read(p []byte, got int) (int, error) {
 		if got > 0 {
 			return 0, nil
 		}
-		return w.Conn.Read(p)
+		return w.apart(w.Conn.Read, p)
 	}
 	if len(w.in) == 0 {
 		switch {
@@ -127,7 +129,7 @@ func (w *wire) partial() bool {
 // Write is called once for each record.
 func (w *wire) Write(p []byte) (int, error) {
 	if !w.attached {
-		return w.Conn.Write(w.say(p))
+		return w.apart(w.Conn.Write, w.say(p))
 	}
 	if len(w.out)+len(p) > 2*cipherSize {
 		return 0, ErrFlood // of KeyUpdates whose answers it does not take
@@ -139,6 +141,19 @@ func (w *wire) Write(p []byte) (int, error) {
 	w.out = append(w.out, p...)
 	w.recordsOut++
 	return len(p), nil
+}
+
+// apart gives the turn of a handshake to others while it waits for the peer.
+func (w *wire) apart(wait func([]byte) (int, error), p []byte) (int, error) {
+	if w.ctx == nil {
+		return wait(p)
+	}
+	leaveTurn()
+	n, err := wait(p)
+	if e := takeTurn(w.ctx); e != nil {
+		return n, e
+	}
+	return n, err
 }
 
 // say keeps the alert in a record of a fatal one, having put in what was meant.
