@@ -34,6 +34,7 @@ const (
 	ClosedSelf       // we have called ourselves
 	ClosedVolume     // so much was sent that it needs new keys
 	ClosedSpare      // others do
+	ClosedMany       // the peer has as many as it may have, or the hub has
 	ClosedRenewed    // another one has taken its place: ours has a new certificate
 	ClosedStopping
 	numClosings
@@ -43,7 +44,7 @@ var closingNames = [numClosings]string{
 	StaysOpen: "open", ClosedByPeer: "peer", ClosedBroken: "broken", ClosedFraming: "framing", ClosedMalformed: "malformed",
 	ClosedAuthenticator: "authenticator", ClosedIdle: "idle", ClosedStalled: "stalled", ClosedSilent: "silent",
 	ClosedExpired: "certificate_expired", ClosedUntrusted: "certificate_refused", ClosedReassigned: "reassigned", ClosedGone: "gone",
-	ClosedSelf: "self", ClosedVolume: "volume", ClosedSpare: "spare", ClosedRenewed: "renewed", ClosedStopping: "stopping",
+	ClosedSelf: "self", ClosedVolume: "volume", ClosedSpare: "spare", ClosedMany: "too_many", ClosedRenewed: "renewed", ClosedStopping: "stopping",
 }
 
 // String is the label value.
@@ -80,6 +81,7 @@ type connLabels struct {
 type connections struct {
 	mu  sync.Mutex // guards all below
 	all map[*conn]struct{}
+	in  int // of them were opened by clients
 	// stats are kept from one configuration to the next.
 	stats map[connLabels]*connStats
 }
@@ -92,12 +94,25 @@ func (t *connections) add(c *conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.all[c] = struct{}{}
+	if c.link == nil {
+		t.in++
+	}
 }
 
 func (t *connections) remove(c *conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.all, c)
+	if c.link == nil {
+		t.in--
+	}
+}
+
+// count gives how many clients have opened, and how many of them c's.
+func (t *connections) count(c *conn) (all, own int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.in, int(c.ctr.open.Load())
 }
 
 // list gives those that are open now.

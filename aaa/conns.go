@@ -5,8 +5,6 @@ import (
 	"io"
 	"slices"
 
-	"go.uber.org/zap"
-
 	"github.com/roamgate/roamgate/aaa/client"
 	"github.com/roamgate/roamgate/pkg/pki"
 	"github.com/roamgate/roamgate/pkg/radius"
@@ -30,16 +28,24 @@ type conn struct {
 	identity  *pki.Identity // what the peer's certificate says, nil: it has none
 	from      udp.Addr
 	peer      string // its name in the files
+	security  string // by which it was let in
 	ctr       *connStats
 	secret    *radius.Secret
 
 	client *client.Client // of the Snapshot that the shard has; nil: a home's
 	link   *link          // to a home, nil: a client's
 
+	shard *Shard
+	mark  callMark // of the call, see calls
+	ends  Closing  // before it has begun
+	met   bool     // its first packet has come
+
 	heard  int64 // monotonic ns, the last packet
-	full   bool  // what was built last does not leave
-	dirty  bool  // is in conns.dirty
-	unread bool  // is in conns.unread
+	moved  int64 // monotonic ns, when the peer last took something, or had nothing to take
+	sent   uint64
+	full   bool // what was built last does not leave
+	dirty  bool // is in conns.dirty
+	unread bool // is in conns.unread
 	closed bool
 }
 
@@ -82,7 +88,7 @@ func (s *Shard) enter(c *conn) {
 	}
 	t.slots[c.slot] = c
 	t.serial++
-	c.serial, c.heard = 1<<16+t.serial, s.now
+	c.serial, c.heard, c.moved = 1<<16+t.serial, s.now, s.now
 	s.stats.Add(c.ctr.opened, 1)
 	c.ctr.open.Add(1)
 	s.hub.connections.add(c)
@@ -138,6 +144,13 @@ func (s *Shard) readConns(side int) {
 func (s *Shard) readConn(c *conn) {
 	for range rounds {
 		more, err := c.Recv()
+		if c.link == nil && !c.met {
+			// Its mark may have come later than it did.
+			if c.met = true; s.hub.calls.has(c.mark) {
+				s.closeConn(c, ClosedSelf)
+				return
+			}
+		}
 		bad := s.hearAll(c)
 		switch {
 		case c.closed:
@@ -167,10 +180,12 @@ func (s *Shard) hearAll(c *conn) (bad error) {
 			if b, bad = c.Next(); b == nil {
 				break
 			}
+			long := bad != nil // its header alone; the rest is skipped
+			bad = nil
 			if c.link != nil {
-				s.hearLink(&s.arrivals[n], c, b)
+				s.hearLink(&s.arrivals[n], c, b, long)
 			} else {
-				s.hearConn(&s.arrivals[n], c, b)
+				s.hearConn(&s.arrivals[n], c, b, long)
 			}
 		}
 		if n > 0 {
@@ -185,6 +200,9 @@ func (s *Shard) hearAll(c *conn) (bad error) {
 			}
 		}
 		s.sign()
+	}
+	if !c.closed {
+		c.Done()
 	}
 	return bad
 }
@@ -259,8 +277,11 @@ func (s *Shard) closeConn(c *conn, why Closing) {
 	s.stats.Add(c.ctr.closed[why], 1)
 	c.ctr.open.Add(-1)
 	s.hub.connections.remove(c)
-	s.hub.log.Info("connection closed", zap.String("peer", c.peer), zap.String("direction", c.direction()),
-		zap.Stringer("transport", c.transport), zap.Stringer("from", c.from.AddrPort()), zap.Stringer("reason", why))
+	select {
+	case s.hub.notes <- note{closed: why, conn: c}:
+	default:
+		s.stats.Add(s.ctr.logSuppressed, 1)
+	}
 	if c.link != nil {
 		s.linkClosed(c, why)
 	}
@@ -288,8 +309,14 @@ func (s *Shard) sweepConns() {
 	}
 }
 
-// closeConns ends all of them: the shard stops.
+// closeConns ends all of them, also those that have not been entered: the shard
+// has stopped.
 func (s *Shard) closeConns() {
+	s.mail.mu.Lock()
+	for _, c := range slices.Concat(s.mail.conns.in, s.mail.conns.out[s.mail.conns.at:]) {
+		c.Close()
+	}
+	s.mail.mu.Unlock()
 	for _, c := range slices.Clone(s.conns.slots) {
 		if c != nil {
 			s.closeConn(c, ClosedStopping)

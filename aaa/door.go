@@ -21,6 +21,9 @@ func (d door) service() listen.Service {
 	return d.front.Service
 }
 
+// secured reports whether TLS or DTLS protects what comes in there.
+func (d door) secured() bool { return d.conn != nil && d.conn.transport.Secured() }
+
 // number tells doors apart. A connection's is never used again.
 func (d door) number() uint32 {
 	if d.conn != nil {

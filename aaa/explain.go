@@ -285,8 +285,10 @@ func (e *Explainer) client(name string) (*client.Client, bool) {
 		return nil, true
 	}
 	if a, err := netip.ParseAddr(name); err == nil {
-		c := e.Clients.Lookup(a)
-		return c, c != nil
+		if all := e.Clients.Everybody(a); len(all) > 0 {
+			return all[0], true
+		}
+		return nil, false
 	}
 	for i := range e.Set.Clients {
 		if e.Set.Clients[i].Name == name {

@@ -147,6 +147,9 @@ type Hub struct {
 	loops  *loop.Table
 	// connections are those of clients and of homes.
 	connections *connections
+	calls       calls
+	reception   reception
+	rejudge     chan struct{} // the connections, by the present files
 	// dynauth carries CoA back, nil: the hub listens to none.
 	dynauth *dynAuth
 	sealer  *dynauth.Sealer // for marks; guarded by applying
@@ -168,7 +171,7 @@ func New(conf Config, set *realm.Set, rooms Rooms) (*Hub, error) {
 		start: time.Now(), seed: maphash.MakeSeed(),
 		homes: home.NewRegistry(conf.Seed), sticky: home.NewSticky(stickyConversations, stickyTTL),
 		notes: make(chan note, 1024), later: newLater(rooms.Spool, conf.Shards*conf.InFlight), loops: loop.New(knownLoops),
-		connections: newConnections(),
+		connections: newConnections(), rejudge: make(chan struct{}, 1),
 	}
 	h.homes.Share(conf.Shards)
 	h.names = h.newNames()
@@ -203,6 +206,15 @@ func New(conf Config, set *realm.Set, rooms Rooms) (*Hub, error) {
 			}
 			return nil, err
 		}
+	}
+	if err := h.receive(); err != nil {
+		if h.dynauth != nil {
+			h.dynauth.close()
+		}
+		for _, s := range h.shards {
+			s.close()
+		}
+		return nil, err
 	}
 	h.socketSeries()
 	h.levelSeries()
@@ -254,6 +266,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	others.Go(func() { h.writeNotes(background) })
 	others.Go(func() { h.forwardLater(background) })
 	others.Go(func() { h.governHomes(background) })
+	others.Go(func() { h.judgeConnections(background) })
 	others.Go(func() { _ = h.names.Run(background) })
 	if h.fticks != nil {
 		others.Go(func() { h.fticks.Run(background) })
@@ -284,6 +297,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-failed: // without it a part of every client would get no answer
 	}
+	h.reception.close()
 	for _, s := range h.shards {
 		s.stop()
 	}
@@ -325,6 +339,7 @@ func (h *Hub) apply(set *realm.Set) error {
 	for _, s := range h.shards {
 		s.poller.Wake()
 	}
+	h.Rejudge()
 	return nil
 }
 
@@ -332,12 +347,14 @@ func (h *Hub) apply(set *realm.Set) error {
 func (h *Hub) Snapshot() *Snapshot { return h.snap.Load() }
 
 // Fronts are the addresses listened on, ports resolved, in the order of
-// Config.Listen; those of dynamic authorisation come last.
+// Config.Listen; those of connections come behind those of UDP, and those of
+// dynamic authorisation last.
 func (h *Hub) Fronts() []listen.Address {
 	var as []listen.Address
 	for _, f := range h.shards[0].fronts {
 		as = append(as, listen.Address{Service: f.Service, Addr: f.Addr})
 	}
+	as = append(as, h.reception.addrs()...)
 	if h.dynauth != nil {
 		for _, f := range h.dynauth.fronts {
 			as = append(as, listen.Address{Service: f.Service, Addr: f.Addr})

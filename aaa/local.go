@@ -113,7 +113,7 @@ func (s *Shard) status(a *arrival) {
 	ctr := &s.snap.clientStats[c.Index]
 	s.stats.Add(ctr.requests[kindStatus], 1)
 	switch {
-	case !p.Has(radius.MessageAuthenticator):
+	case !p.Has(radius.MessageAuthenticator) && !a.secret.IsClear():
 		s.drop(c, StatusWithoutMessageAuthenticator, from)
 		return
 	case !s.crypt.CheckMessageAuthenticator(p, a.secret):

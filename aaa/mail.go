@@ -15,6 +15,7 @@ type mail struct {
 	replay  box[replayed]
 	traffic box[chan<- *traffic.Sample]
 	conns   box[*conn]
+	doomed  box[doomed]
 	stop    bool
 }
 
@@ -90,6 +91,7 @@ func (s *Shard) readMail() bool {
 	m.replay.collect()
 	m.traffic.collect()
 	m.conns.collect()
+	m.doomed.collect()
 	stop := m.stop
 	m.mu.Unlock()
 	for b, ok := m.spooled.next(); ok; b, ok = m.spooled.next() {
@@ -108,6 +110,9 @@ func (s *Shard) readMail() bool {
 	}
 	for c, ok := m.conns.next(); ok; c, ok = m.conns.next() {
 		s.enter(c)
+	}
+	for d, ok := m.doomed.next(); ok; d, ok = m.doomed.next() {
+		s.closeConn(d.conn, d.why)
 	}
 	return !stop
 }

@@ -23,6 +23,9 @@ type note struct {
 	// Of dynamic authorisation, in the place of why and from.
 	reverse dynauth.Reason
 	source  netip.AddrPort
+	// Of a connection that has ended, in the place of all others.
+	closed Closing
+	conn   *conn
 }
 
 // noteEvery is how often one reason is written, in ns.
@@ -70,6 +73,11 @@ func (h *Hub) write(n note) {
 		h.log.Info("dynamic authorisation noted",
 			zap.String("reason", n.reverse.String()), zap.String("peer", n.peer),
 			zap.Stringer("from", n.source), zap.Int64("suppressed", n.n))
+		return
+	}
+	if c := n.conn; c != nil {
+		h.log.Info("connection closed", zap.String("peer", c.peer), zap.String("direction", c.direction()),
+			zap.Stringer("transport", c.transport), zap.Stringer("from", c.from.AddrPort()), zap.Stringer("reason", n.closed))
 		return
 	}
 	if n.alarm {

@@ -28,6 +28,7 @@ type arrival struct {
 	door   door // of a request, and all until kind
 	client *client.Client
 	secret *radius.Secret
+	header header // of what is not served
 	id     uint8  // goes into the answer
 	number uint32 // tells requests in flight apart: Identifier or Token
 	kind   home.Kind
@@ -44,8 +45,9 @@ const (
 	arrivalRequest                     // proofs asked for
 	arrivalReply                       // proofs asked for
 	arrivalStatus
-	arrivalUseless // a reply to nothing that is asked, or of another kind; a request that is not served
-	arrivalBroken  // malformed, by a connection
+	arrivalUseless  // a reply to nothing that is asked, or of another kind
+	arrivalUnserved // by a connection: understood as far as its header
+	arrivalBroken   // by a connection: malformed
 )
 
 // hear takes one datagram of a front door up to its proofs. The order is a
@@ -127,7 +129,7 @@ func (s *Shard) take(a *arrival) {
 			return
 		}
 		s.claim(a)
-	case arrivalBroken, arrivalUseless:
+	case arrivalBroken, arrivalUnserved:
 		s.unproved(a, a.why)
 	}
 }
@@ -148,7 +150,7 @@ func (s *Shard) authentic(a *arrival) Reason {
 // 3.2, and the two switches against forged replies).
 func (s *Shard) presence(a *arrival) Reason {
 	p, c := &a.Packet, a.client
-	if !p.Has(radius.MessageAuthenticator) {
+	if !p.Has(radius.MessageAuthenticator) && !a.secret.IsClear() {
 		ctr := &s.snap.clientStats[c.Index]
 		s.stats.Add(ctr.unsigned, 1)
 		proxied := p.Has(radius.ProxyState)
@@ -158,6 +160,7 @@ func (s *Shard) presence(a *arrival) Reason {
 		switch {
 		case p.Has(radius.EAPMessage):
 			return EAPWithoutMessageAuthenticator
+		case a.door.secured(): // TLS says whose it is (draft-ietf-radext-deprecating-radius section 5.3.3)
 		case c.Spec.RequireMessageAuthenticator:
 			return MissingMessageAuthenticator
 		case proxied && c.Spec.LimitProxyState:
@@ -172,9 +175,10 @@ func (s *Shard) presence(a *arrival) Reason {
 
 // bodyOf tells requests with one authenticator apart. What has been proved
 // says that already: an accounting authenticator is a hash of the whole
-// packet, a Message-Authenticator another one.
+// packet, a Message-Authenticator another one. RADIUS/1.1 has neither.
 func (s *Shard) bodyOf(a *arrival) uint64 {
 	switch {
+	case a.secret.IsClear():
 	case a.kind == home.Acct:
 		return 0
 	case a.mac != radius.NoProof:

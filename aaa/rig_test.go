@@ -130,6 +130,7 @@ func (r *rig) open(o setup) {
 	require.NoError(t, err)
 	r.shard = r.hub.shards[0]
 	t.Cleanup(func() {
+		r.hub.reception.close()
 		_ = sp.Close() // fails where a test has broken the disk
 		r.shard.close()
 	})

@@ -199,7 +199,7 @@ func newFence(set *realm.Set, clients *client.Table) fence {
 		if !a.IsValid() {
 			return
 		}
-		if c := clients.Lookup(a); c != nil {
+		for _, c := range clients.Everybody(a) {
 			f.clients[c.Index] = true
 		}
 	}

@@ -259,6 +259,7 @@ func (s *Shard) adopt() {
 	clear(s.circles) // a series of a home that is gone counts for another some day
 	s.probes = make([]probeBudget, len(next.Set.Clients))
 	s.share.Resize(len(next.Set.Clients))
+	s.adoptConns()
 }
 
 // readFront reports whether it left something to read. Packets of a client
@@ -386,14 +387,17 @@ func (s *Shard) begin(slot uint32) *Exchange {
 	return ex
 }
 
-// end frees an Exchange. Its duplicate cache entry has been answered or
-// forgotten before.
+// end frees an Exchange. Its entry in the duplicate cache has been answered or
+// forgotten before, unless the connection has ended that it came by.
 func (s *Shard) end(slot uint32) {
 	ex := s.slab.at(slot)
 	s.wheel.Cancel(slot)
 	s.leaveHome(slot, ex, false)
 	if !ex.replay {
 		s.held[ex.kind]--
+	}
+	if c := ex.door.conn; c != nil && c.closed {
+		s.dups.Forget(ex.entry) // nobody else has: its answer is not wanted
 	}
 	s.untrack(ex)
 	use := &ex.snap.uses[s.index]

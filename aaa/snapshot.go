@@ -19,8 +19,10 @@ type Snapshot struct {
 	Homes      *home.View
 	Generation uint64
 
-	fence     fence
-	clientIDs []uint32 // by client.Client.Index; the same after a reload
+	fence fence
+	// clientsByName are those that come by connections.
+	clientsByName map[string]*client.Client
+	clientIDs     []uint32 // by client.Client.Index; the same after a reload
 
 	reverse     *dynauth.Table // the way back, nil: the hub listens to no CoA
 	clientStats []clientStats  // by client.Client.Index
@@ -72,10 +74,9 @@ type clientStats struct {
 	replayed  stat.ID // duplicates answered with the same bytes
 	pending   stat.ID // duplicates of a request in flight
 	conflict  stat.ID
-	unsigned  stat.ID    // Access-Requests without Message-Authenticator
-	unsignedP stat.ID    // ... that carry Proxy-State
-	nasAddr   stat.ID    // NAS-IP-Address that is not the source
-	conns     *connStats // nil: it comes by datagrams
+	unsigned  stat.ID // Access-Requests without Message-Authenticator
+	unsignedP stat.ID // ... that carry Proxy-State
+	nasAddr   stat.ID // NAS-IP-Address that is not the source
 	settled   [settlements]stat.ID
 }
 
@@ -122,16 +123,18 @@ func (h *Hub) compile(set *realm.Set) (*Snapshot, error) {
 	h.generation++
 	s := &Snapshot{
 		Set: set, Clients: clients, Homes: view, Generation: h.generation, fence: newFence(set, clients),
-		clientStats: make([]clientStats, len(set.Clients)),
-		realmStats:  make([]realmStats, len(set.Routes)),
-		rejects:     make(map[int32][]byte),
-		uses:        make([]use, h.conf.Shards),
+		clientStats:   make([]clientStats, len(set.Clients)),
+		realmStats:    make([]realmStats, len(set.Routes)),
+		rejects:       make(map[int32][]byte),
+		clientsByName: make(map[string]*client.Client),
+		uses:          make([]use, h.conf.Shards),
 	}
 	for i := range set.Clients {
 		s.clientIDs = append(s.clientIDs, uint32(maphash.String(h.seed, set.Clients[i].Name)))
 		s.clientStats[i] = h.clientSeries(set.Clients[i].Name)
 		if by := set.Clients[i].Transport; by != realm.UDP {
-			s.clientStats[i].conns = h.connSeries(set.Clients[i].Name, incoming, by)
+			s.clientsByName[set.Clients[i].Name] = clients.At(int32(i))
+			h.connSeries(set.Clients[i].Name, incoming, by)
 		}
 		h.loopSeries(between{client: set.Clients[i].Name})
 	}

@@ -4,6 +4,7 @@ import (
 	"github.com/roamgate/roamgate/aaa/listen"
 	"github.com/roamgate/roamgate/accounting"
 	"github.com/roamgate/roamgate/pkg/stat"
+	"github.com/roamgate/roamgate/realm"
 )
 
 // What becomes of an Accounting-Request whose authenticator is right.
@@ -88,4 +89,16 @@ func (h *Hub) socketSeries() {
 		h.stats.CounterFunc("roamgate_udp_send_errors_total", "Answers the kernel did not take.",
 			sum(func(f *listen.Front) uint64 { return f.Queue.Errors() }), "listener", name)
 	}
+}
+
+// handshakeSeries exports what becomes of those who come.
+func (h *Hub) handshakeSeries(a *listen.Acceptor) {
+	for _, by := range []realm.Transport{realm.TCP, realm.TLS, realm.DTLS} {
+		for r := range listen.NumResults {
+			h.stats.CounterFunc("roamgate_tls_handshakes_total", "Connections that came in (direction in) or that we opened (out), by how their beginning went, the TLS handshake included.",
+				func() float64 { return float64(a.Count(by, r)) }, "direction", incoming, "transport", by.String(), "result", r.String())
+		}
+	}
+	h.stats.GaugeFunc("roamgate_handshakes_half_open", "Connections that came in and are not established yet.", func() float64 { return float64(a.HalfOpen()) })
+	h.stats.CounterFunc("roamgate_accept_pauses_total", "Times that accepting connections had to wait, as it does where there are no file descriptors left.", func() float64 { return float64(a.Pauses()) })
 }

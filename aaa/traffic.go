@@ -163,6 +163,9 @@ func (c *counting) row(row *traffic.Row, kind home.Kind, p *radius.Packet) {
 func (c *counting) way(o *router, snap *Snapshot, from netip.Addr, kind home.Kind, p *radius.Packet) string {
 	o.to = direction{}
 	who := snap.Clients.Lookup(from)
+	if all := snap.Clients.Everybody(from); who == nil && len(all) > 0 {
+		who = all[0] // a connection's, of which the address is all that is kept
+	}
 	if who == nil {
 		return "dropped (" + UnknownClient.String() + ")"
 	}

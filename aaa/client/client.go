@@ -1,16 +1,18 @@
 // Package client says who may talk to us: it finds the RADIUS client of a
 // source address, and with it the shared secret and the limits of that client
 // (RFC 2865 section 3: the source address chooses the secret, and a request
-// from an unknown address is silently discarded).
+// from an unknown address is silently discarded). Over TLS and DTLS the
+// certificate says who it is, among those that may come from the address.
 //
-// In the packet walk it comes first, before any octet of the packet is
-// trusted: aaa/listen asks with the source address, counts and drops what has
-// no client, and gives the client's secret to pkg/radius.
+// In the packet walk it comes first, before any octet of a datagram is
+// trusted: the shard asks with the source address, counts and drops what has
+// no client, and gives the client's secret to pkg/radius. A connection is asked
+// for once, when it is made.
 //
-// The longest prefix over all clients wins, so a site inside a partner's range
-// can have its own secret. IPv4-mapped IPv6 addresses and prefixes are IPv4
-// here: a socket bound to [::] and one bound to 0.0.0.0 find the same client.
-// "::/0" therefore does not stand for IPv4; zones are ignored.
+// The longest prefix over all clients of a transport wins, so a site inside a
+// partner's range can have its own secret. IPv4-mapped IPv6 addresses and
+// prefixes are IPv4 here: a socket bound to [::] and one bound to 0.0.0.0 find
+// the same client. "::/0" therefore does not stand for IPv4; zones are ignored.
 //
 // A Table is immutable after New and safe for any number of goroutines. The
 // Clients that it hands out point into the slice given to New. The package
@@ -21,6 +23,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/gaissmai/bart"
 
@@ -39,8 +42,9 @@ type Client struct {
 
 // Table finds clients by address.
 type Table struct {
-	prefixes bart.Fast[*Client]
-	clients  []Client
+	udp, tcp  bart.Fast[*Client]
+	tls, dtls bart.Fast[*Candidates]
+	clients   []Client
 }
 
 // New builds a Table. cs is retained and must not change afterwards. The
@@ -59,10 +63,20 @@ func New(cs []realm.Client) (*Table, error) {
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
+	t.compete(realm.TLS)
+	t.compete(realm.DTLS)
 	return t, nil
 }
 
 func (t *Table) add(c *Client) error {
+	prefixes := &t.udp
+	switch by := c.Spec.Transport; {
+	case by.Secured():
+		c.Secret = radius.NewSecret(by.Secret())
+		return secured(c.Spec)
+	case by == realm.TCP:
+		prefixes = &t.tcp
+	}
 	if len(c.Spec.Secret) == 0 {
 		// With an empty secret every authenticator can be computed by
 		// anybody.
@@ -77,10 +91,10 @@ func (t *Table) add(c *Client) error {
 		if !p.IsValid() {
 			return errors.New("invalid prefix")
 		}
-		if other, taken := t.prefixes.Get(p); taken {
+		if other, taken := prefixes.Get(p); taken {
 			return fmt.Errorf("prefix %s belongs to client %q (%s)", p, other.Spec.Name, other.Spec.Pos)
 		}
-		t.prefixes.Insert(p, c)
+		prefixes.Insert(p, c)
 	}
 	return nil
 }
@@ -93,13 +107,33 @@ func unmap(p netip.Prefix) netip.Prefix {
 	return p.Masked()
 }
 
-// Lookup returns the client with the longest prefix that holds a, nil if
-// there is none.
+// Lookup returns the client with the longest prefix that holds a, of those that
+// send datagrams, nil if there is none.
 //
 // hot: 0 allocs
 func (t *Table) Lookup(a netip.Addr) *Client {
-	c, _ := t.prefixes.Lookup(a.Unmap())
+	c, _ := t.udp.Lookup(a.Unmap())
 	return c
+}
+
+// TCP is Lookup for connections without TLS.
+func (t *Table) TCP(a netip.Addr) *Client {
+	c, _ := t.tcp.Lookup(a.Unmap())
+	return c
+}
+
+// Everybody returns who may come from an address by any transport, datagrams
+// first.
+func (t *Table) Everybody(a netip.Addr) (all []*Client) {
+	for _, c := range []*Client{t.Lookup(a), t.TCP(a)} {
+		if c != nil {
+			all = append(all, c)
+		}
+	}
+	for _, by := range []realm.Transport{realm.TLS, realm.DTLS} {
+		all = slices.AppendSeq(all, t.Candidates(by, a).All())
+	}
+	return all
 }
 
 // Len returns the number of clients.
@@ -107,3 +141,16 @@ func (t *Table) Len() int { return len(t.clients) }
 
 // At returns the client with the given Index.
 func (t *Table) At(i int32) *Client { return &t.clients[i] }
+
+// Candidates returns who may come from an address over TLS or DTLS, nil: nobody.
+func (t *Table) Candidates(by realm.Transport, a netip.Addr) *Candidates {
+	c, _ := t.candidates(by).Lookup(a.Unmap())
+	return c
+}
+
+func (t *Table) candidates(by realm.Transport) *bart.Fast[*Candidates] {
+	if by == realm.DTLS {
+		return &t.dtls
+	}
+	return &t.tls
+}
