@@ -49,6 +49,9 @@ func (l *loader) holder(e *holderEntry, kind, peer string, s *security) *realm.H
 		name := strings.Clone(strings.TrimSuffix(foldASCII(host.v), "."))
 		switch text, hint := badHost(name); {
 		case text != "":
+			if strings.HasPrefix(hint, "write") {
+				hint = "write addresses:"
+			}
 			l.fail(host.pos(file), hint, "hosts: %s", text)
 		case slices.Contains(h.Hosts, name):
 			l.warn(host.pos(file), "remove it", "%s stands twice", quote(host.v))

@@ -59,8 +59,16 @@ func (l *loader) lintRoutes() {
 			if who == whole && !l.federated {
 				continue
 			}
-			l.lintTransit(r, p, who)
+			l.lintTransit(r, l.set.Pools[p].Group, "pool "+quote(l.set.Pools[p].Name), who)
 			l.lintHairpin(r, p, who)
+		}
+		if d := r.Discover; d != nil {
+			if !meets(d.Realms, r.Realm) {
+				l.warn(r.Pos, "its realms: at "+d.Pos.String(), "%s goes nowhere: discovery %s does not take it", routeName(r), quote(d.Name))
+			}
+			if l.federated {
+				l.lintTransit(r, d.Group, "discovery "+quote(d.Name), who)
+			}
 		}
 	}
 	for h, listed := range lists {
@@ -144,21 +152,20 @@ func (l *loader) lintHomes(r *realm.Route, p int32, lists, served []bool) {
 }
 
 // lintTransit warns if every client of the route is of a federation that no
-// contract lets pass to that of the pool.
-func (l *loader) lintTransit(r *realm.Route, p int32, who *audience) {
-	pool := &l.set.Pools[p]
-	if pool.Group == nil || pool.Group.Kind != realm.Federation {
+// contract lets pass to that of the pool or the discovery.
+func (l *loader) lintTransit(r *realm.Route, to *realm.Group, where string, who *audience) {
+	if to == nil || to.Kind != realm.Federation {
 		return
 	}
 	for _, g := range who.groups {
 		if g == nil || g.Kind != realm.Federation || slices.ContainsFunc(l.set.Contracts, func(c realm.Contract) bool {
-			return c.From == g && c.To == pool.Group && meets(c.Realms, r.Realm)
+			return c.From == g && c.To == to && meets(c.Realms, r.Realm)
 		}) {
 			return
 		}
 	}
-	l.warn(r.Pos, "add a contract from "+groupName(who.groups[0])+" to "+groupName(pool.Group),
-		"%s goes nowhere: no contract lets its clients pass to pool %s", routeName(r), quote(pool.Name))
+	l.warn(r.Pos, "add a contract from "+groupName(who.groups[0])+" to "+groupName(to),
+		"%s goes nowhere: no contract lets its clients pass to %s", routeName(r), where)
 }
 
 // lintHairpin warns if every client of the route is every home of its pool.

@@ -78,3 +78,21 @@ func referenceFiles(t testing.TB) map[string]string {
 	}
 	return files
 }
+
+// problemFiles are for what is said of certificates: nothing in them changes a
+// message from one run to the next.
+func problemFiles(t testing.TB) map[string]string {
+	ca, other := newLab(t, "Lab Root"), newLab(t, "Other Root")
+	files := map[string]string{
+		"ca.pem": ca.root(), "other-ca.pem": other.root(), "ca.crl": ca.list(1), "other.crl": other.list(1),
+		"broken.pem": "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n", "empty.pem": "",
+	}
+	good := lasting(issue.Names{Hosts: []string{"hub.example"}})
+	files["hub.pem"], files["hub.key"] = ca.pair(good)
+	_, files["other.key"] = other.pair(good)
+	old := good
+	old.NotBefore, old.NotAfter = time.Date(2019, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+	files["expired.pem"], files["expired.key"] = ca.pair(old)
+	files["nameless.pem"], files["nameless.key"] = ca.pair(lasting(issue.Names{Common: "nobody"}))
+	return files
+}

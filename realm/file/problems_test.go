@@ -16,7 +16,7 @@ var update = flag.Bool("update", false, "rewrite the wanted lines of testdata/pr
 
 // testEnv is the environment of the cases in testdata.
 func testEnv(name string) (string, bool) {
-	v, ok := map[string]string{"GOOD_SECRET": "hunter2-of-the-environment", "EMPTY_SECRET": ""}[name]
+	v, ok := map[string]string{"GOOD_SECRET": "hunter2-of-the-environment", "EMPTY_SECRET": "", "NO_KEY": "hunter2-is-no-key"}[name]
 	return v, ok
 }
 
@@ -34,11 +34,13 @@ func sections(text string) (names []string, parts map[string]string) {
 }
 
 // TestProblems loads each case of testdata/problems and compares all that is
-// said about it. Files s1 to s19 hold good secrets.
+// said about it. Files s1 to s19 hold good secrets, those of problemFiles
+// certificates.
 func TestProblems(t *testing.T) {
 	cases, err := filepath.Glob("testdata/problems/*.txt")
 	require.NoError(t, err)
 	require.NotEmpty(t, cases)
+	certificates := problemFiles(t)
 	for _, path := range cases {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".txt"), func(t *testing.T) {
 			raw, err := os.ReadFile(path)
@@ -49,6 +51,9 @@ func TestProblems(t *testing.T) {
 				files[fmt.Sprintf("s%d", i+1)] = fmt.Sprintf("hunter2-good-secret-%02d\n", i)
 			}
 			dir := write(t, files)
+			put(t, dir, certificates)
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "open.key"), []byte(certificates["hub.key"]), 0o600))
+			require.NoError(t, os.Chmod(filepath.Join(dir, "open.key"), 0o644))
 			world := filepath.Join(dir, "world")
 			require.NoError(t, os.WriteFile(world, []byte("hunter2hunter2-world"), 0o600))
 			require.NoError(t, os.Chmod(world, 0o644))
@@ -66,6 +71,7 @@ func TestProblems(t *testing.T) {
 			}
 			assert.Equal(t, want, got)
 			assert.NotContains(t, got, "hunter2", "a secret is shown")
+			assert.NotContains(t, got, "hub.key", "the file of a key is shown")
 		})
 	}
 }

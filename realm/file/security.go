@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/roamgate/roamgate/pkg/pki"
@@ -158,13 +159,15 @@ func (l *loader) trust(e *tlsEntry) *pki.Trust {
 	whole := true
 	for _, a := range e.Authorities {
 		f := l.material(said, a.pos(file), "authorities", a.v)
-		whole = whole && f.Data != nil
-		b.Authorities = append(b.Authorities, f)
+		if whole = whole && f.Data != nil; f.Data != nil {
+			b.Authorities = append(b.Authorities, f)
+		}
 	}
 	for _, p := range e.Policies {
 		if _, err := x509.ParseOID(p.v); err != nil {
-			l.fail(p.pos(file), "such as 1.3.6.1.4.1.14122.1.1.6", "policies: %s is no object identifier", quote(p.v))
+			l.fail(p.pos(file), "such as 1.3.6.1.4.1.32473.1.1", "policies: %s is no object identifier", quote(p.v))
 			whole = false
+			continue
 		}
 		b.Policies = append(b.Policies, strings.Clone(p.v))
 	}
@@ -175,8 +178,9 @@ func (l *loader) trust(e *tlsEntry) *pki.Trust {
 			continue
 		}
 		f := l.material(said, c.pos(file), "crls", c.v)
-		whole = whole && f.Data != nil
-		b.CRLs = append(b.CRLs, f)
+		if whole = whole && f.Data != nil; f.Data != nil {
+			b.CRLs = append(b.CRLs, f)
+		}
 	}
 	for _, p := range e.CRLHosts {
 		if p.v.IsValid() {
@@ -184,7 +188,7 @@ func (l *loader) trust(e *tlsEntry) *pki.Trust {
 		}
 	}
 	l.judgeRevocation(e, b)
-	if !whole || len(e.Authorities) == 0 {
+	if len(b.Authorities) == 0 {
 		if e.Authorities != nil && len(e.Authorities) == 0 {
 			l.fail(e.Pos, "name the file of your federation's root, or of your own authority", "tls %s trusts nobody", quote(e.Name.v))
 		}
@@ -192,6 +196,9 @@ func (l *loader) trust(e *tlsEntry) *pki.Trust {
 	}
 	t, wrong := pki.NewTrust(b, l.now())
 	l.mistakes(said, e.Pos, wrong)
+	if !whole {
+		return nil
+	}
 	return t
 }
 
@@ -219,6 +226,11 @@ func (l *loader) mistakes(said places, entry realm.Pos, wrong []pki.Mistake) {
 		pos, known := said[m.File]
 		if !known {
 			pos = entry
+			for name, at := range said {
+				if strings.HasPrefix(m.Text, strconv.Quote(name)+" ") {
+					pos = at
+				}
+			}
 		}
 		text := m.Text
 		if m.File != "" && m.File != keyName {

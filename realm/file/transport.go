@@ -1,6 +1,7 @@
 package file
 
 import (
+	"fmt"
 	"net/netip"
 
 	"github.com/roamgate/roamgate/realm"
@@ -66,8 +67,9 @@ func (l *loader) reverseCoA(pos realm.Pos, by realm.Transport) bool {
 }
 
 // special are addresses that are not those of hosts of the internet, beside
-// those that netip knows: shared, for documentation, for benchmarks.
+// those that netip knows: private, shared, for documentation, for benchmarks.
 var special = []netip.Prefix{
+	netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"), netip.MustParsePrefix("fc00::/7"),
 	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("198.18.0.0/15"),
 	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("203.0.113.0/24"),
 	netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("3fff::/20"),
@@ -125,6 +127,10 @@ func (l *loader) exposed() {
 	if peers == 0 {
 		return
 	}
+	who := "this peer is"
+	if peers > 1 {
+		who = fmt.Sprintf("this peer and %d more are", peers-1)
+	}
 	l.warn(first, "move them to transport: tls; or write protected: true, for them or their group, where a tunnel or a line of your own protects the path",
-		"%d peers, this one first, are reached over the internet by UDP or TCP: identities can be read on the way, and passwords and secrets be tried offline", peers)
+		"%s reached over the internet by UDP or TCP: identities can be read on the way, and passwords and secrets be tried offline", who)
 }
