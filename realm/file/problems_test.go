@@ -71,7 +71,7 @@ func TestProblems(t *testing.T) {
 			}
 			assert.Equal(t, want, got)
 			assert.NotContains(t, got, "hunter2", "a secret is shown")
-			assert.NotContains(t, got, "hub.key", "the file of a key is shown")
+			assert.NotContains(t, got, "other.key", "the file of a key is shown")
 		})
 	}
 }
