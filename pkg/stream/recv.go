@@ -148,7 +148,8 @@ func (c *Conn) decrypt() (more bool, err error) {
 	c.received += uint64(n)
 	c.in.borrow()
 	c.wire.in, c.wire.end = buf[:n], err
-	for err = nil; err == nil; {
+	end := err != nil
+	for err = nil; err == nil && (len(c.wire.in) > 0 || end); {
 		n, err = c.sec.Read(c.in.buf[c.in.end:])
 		c.in.end += n
 		if n > 0 {
