@@ -17,15 +17,13 @@ import (
 // with data is an OCSP response in DER for the first of them. What is wrong is
 // told all at once; the Credential is nil if any of that is more than a warning.
 func NewCredential(cert, key, staple File, now time.Time) (*Credential, []Mistake) {
-	chain, wrong := Certificates(cert)
+	chain, wrong := Inspect(cert, now)
 	signer, more := privateKey(key)
 	all := append(mistakes(wrong), more...)
 	if len(chain) == 0 || signer == nil {
 		return nil, all
 	}
 	all.keyOf(chain, cert.Name, signer, key.Name)
-	all.order(chain, cert.Name)
-	all.shown(chain, cert.Name, now)
 
 	c := &Credential{TLS: tls.Certificate{PrivateKey: signer, Leaf: chain[0]}, NotAfter: chain[0].NotAfter}
 	h := sha256.New()
@@ -46,6 +44,19 @@ func NewCredential(cert, key, staple File, now time.Time) (*Credential, []Mistak
 		return nil, all
 	}
 	return c, all
+}
+
+// Inspect reads a file with a chain and says what is wrong with showing it,
+// whoever is to judge it.
+func Inspect(f File, now time.Time) ([]*x509.Certificate, []Mistake) {
+	chain, wrong := Certificates(f)
+	if len(chain) == 0 {
+		return nil, wrong
+	}
+	all := mistakes(wrong)
+	all.order(chain, f.Name)
+	all.shown(chain, f.Name, now)
+	return chain, all
 }
 
 func (m *mistakes) keyOf(chain []*x509.Certificate, file string, key crypto.Signer, keyFile string) {

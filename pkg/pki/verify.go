@@ -22,10 +22,16 @@ func (t *Trust) Verify(chain []*x509.Certificate, as Role, now time.Time) (*Iden
 // VerifyConnection judges what a peer has shown in a handshake, or in that of
 // the session that is resumed: its chain and what is stapled to it.
 func (t *Trust) VerifyConnection(cs *tls.ConnectionState, as Role, now time.Time) (*Identity, Cause) {
-	if len(cs.PeerCertificates) > 0 && as == Server && t.revokes() && len(cs.OCSPResponse) == 0 && mustStaple(cs.PeerCertificates[0]) {
+	return t.VerifyStapled(cs.PeerCertificates, cs.OCSPResponse, as, now)
+}
+
+// VerifyStapled judges a chain and the OCSP response that is stapled to it. A
+// server that promises one must bring it; a client cannot, before TLS 1.3.
+func (t *Trust) VerifyStapled(chain []*x509.Certificate, staple []byte, as Role, now time.Time) (*Identity, Cause) {
+	if len(chain) > 0 && as == Server && t.revokes() && len(staple) == 0 && mustStaple(chain[0]) {
 		return nil, NoStaple
 	}
-	return t.judge(cs.PeerCertificates, cs.OCSPResponse, as, now)
+	return t.judge(chain, staple, as, now)
 }
 
 // Again judges a live peer anew, by what it showed in its handshake. t may be
@@ -51,7 +57,7 @@ func (t *Trust) judge(shown []*x509.Certificate, staple []byte, as Role, now tim
 	if why != None {
 		return nil, why
 	}
-	names, why := readNames(leaf)
+	id, why := Read(leaf)
 	if why != None {
 		return nil, why
 	}
@@ -64,13 +70,24 @@ func (t *Trust) judge(shown []*x509.Certificate, staple []byte, as Role, now tim
 			}
 			continue
 		}
-		return &Identity{
-			ID: certID(leaf), Realms: names.realms, Hosts: names.hosts, Addrs: names.addrs,
-			Operator: operator(leaf), Policies: held, NotAfter: ends(chain), Leaf: leaf,
-			shown: shown, staple: staple, as: as,
-		}, None
+		id.Policies, id.NotAfter = held, ends(chain)
+		id.shown, id.staple, id.as = shown, staple, as
+		return id, None
 	}
 	return nil, first
+}
+
+// Read gives what a certificate says of its holder, whoever issued it: its
+// Policies are its own, and its NotAfter too.
+func Read(c *x509.Certificate) (*Identity, Cause) {
+	n, why := readNames(c)
+	if why != None {
+		return nil, why
+	}
+	return &Identity{
+		ID: certID(c), Realms: n.realms, Hosts: n.hosts, Addrs: n.addrs, Operator: operator(c),
+		Policies: policies([]*x509.Certificate{c}), NotAfter: c.NotAfter, Leaf: c,
+	}, None
 }
 
 // bounded keeps what follows cheap, whatever was shown.

@@ -108,8 +108,6 @@ func TestCauses(t *testing.T) {
 	expired := below(t, ca, issue.Profile{Names: issue.Names{Common: "expired"}, NotAfter: now.Add(-time.Minute)})
 	small, err := rsa.GenerateKey(rand.Reader, 1024)
 	require.NoError(t, err)
-	fake, err := asAuthority(good)
-	require.NoError(t, err)
 	onlyRealms, err := issue.AltName(issue.Names{Realms: []string{"a.example"}})
 	require.NoError(t, err)
 	forged := *good.Cert
@@ -148,7 +146,7 @@ func TestCauses(t *testing.T) {
 		{"a client's alone shown by a server", shown(issue.Profile{Names: names, Usages: client}), pki.Server, pki.WrongUsage},
 		{"an authority for clients alone", leaf(t, clientsOnly, issue.Profile{Names: names}).Chain(), pki.Server, pki.WrongUsage},
 		{"for encryption alone", edited(func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyEncipherment }), pki.Client, pki.WrongUsage},
-		{"issued by a leaf", []*x509.Certificate{leaf(t, fake, issue.Profile{Names: names}).Cert, good.Cert, sub.Cert}, pki.Client, pki.UnknownIssuer},
+		{"issued by a leaf", []*x509.Certificate{leaf(t, asAuthority(good), issue.Profile{Names: names}).Cert, good.Cert, sub.Cert}, pki.Client, pki.UnknownIssuer},
 		{"never parsed", []*x509.Certificate{{}}, pki.Client, pki.Broken},
 		{"a name that its authority may not issue", leaf(t, constrained, issue.Profile{Names: names}).Chain(), pki.Client, pki.NotAllowed},
 		{"an unknown critical extension", extra(asn1.ObjectIdentifier{1, 2, 3}, true, []byte{5, 0}), pki.Client, pki.UnknownCritical},
@@ -164,10 +162,10 @@ func TestCauses(t *testing.T) {
 }
 
 // asAuthority signs with a certificate that may not.
-func asAuthority(p *issue.Pair) (*issue.Authority, error) {
+func asAuthority(p *issue.Pair) *issue.Authority {
 	fake := *p.Cert
 	fake.IsCA = true
-	return issue.Open(&fake, p.Key)
+	return &issue.Authority{Pair: issue.Pair{Cert: &fake, Key: p.Key}}
 }
 
 // badRealm is an otherName of the right kind with an INTEGER in it.

@@ -76,16 +76,25 @@ func NewAuthority(p Profile) (*Authority, error) {
 	return &Authority{Pair: *pair, root: true}, nil
 }
 
-// Open makes an authority of its certificate and key.
-func Open(cert *x509.Certificate, key crypto.Signer) (*Authority, error) {
-	public, ok := cert.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
-	if !ok || !public.Equal(key.Public()) {
+// Open makes an authority of its certificate and its key (PKCS #8), in DER.
+func Open(cert, key []byte) (*Authority, error) {
+	c, err := x509.ParseCertificate(cert)
+	if err != nil {
+		return nil, err
+	}
+	private, err := x509.ParsePKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	signer, ok := private.(crypto.Signer)
+	public, known := c.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
+	if !ok || !known || !public.Equal(signer.Public()) {
 		return nil, errors.New("the key is not that of the authority")
 	}
-	if !cert.IsCA {
+	if !c.IsCA {
 		return nil, errors.New("the certificate is not that of an authority")
 	}
-	return &Authority{Pair: Pair{Cert: cert, Key: key}, root: true}, nil
+	return &Authority{Pair: Pair{Cert: c, Key: signer}, root: true}, nil
 }
 
 // Authority makes an intermediate authority.
