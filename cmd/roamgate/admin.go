@@ -29,6 +29,7 @@ func (s *server) adminHandler() http.Handler {
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.HandleFunc("GET /status", s.statusJSON)
 	mux.HandleFunc("GET /explain", s.explainJSON)
+	mux.HandleFunc("GET /catalogue", s.catalogueJSON)
 	mux.HandleFunc("GET /records", s.recordsJSON)
 	if s.clearing != nil {
 		recordPort{storeBook{s.clearing}}.handle(mux)
