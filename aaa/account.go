@@ -77,7 +77,7 @@ func (s *Shard) routeAccounting(ex *Exchange, p *radius.Packet, e *accounting.Ev
 	s.remember(ex, taken)
 	if d.why != OK {
 		s.alarmOf(ex, d)
-		ex.pool = nil
+		ex.pool, ex.seeks = nil, false
 		s.quarantine(e, d.why.quarantines())
 	}
 	s.settled(ex, taken)
@@ -97,8 +97,11 @@ func (s *Shard) quarantine(e *accounting.Event, why accounting.Reason) {
 // durable says whether the client is answered as soon as the record is on
 // disk.
 func (ex *Exchange) durable() bool {
-	return ex.pool == nil || ex.route.Acknowledge == realm.AcknowledgeDurable && !ex.viaHome
+	return !ex.forwards() || ex.route.Acknowledge == realm.AcknowledgeDurable && !ex.viaHome
 }
+
+// forwards says whether there is a home for the record, or may be one.
+func (ex *Exchange) forwards() bool { return ex.pool != nil || ex.seeks }
 
 // record stores the record once, whatever number of times the client sends
 // it, and starts the way to the home.
@@ -160,7 +163,7 @@ func (s *Shard) waited(slot uint32, ex *Exchange) {
 // store appends the record to the shard's batch.
 func (s *Shard) store(slot uint32, ex *Exchange) {
 	s.header.Key = ex.event
-	owed := ex.pool != nil && ex.durable()
+	owed := ex.forwards() && ex.durable()
 	if owed {
 		s.header.Flags |= accounting.FlagForward
 		later := s.hub.later
@@ -193,12 +196,18 @@ func (s *Shard) gather() *spool.Batch {
 // be reached the record waits in the spool (durable), or the client is left
 // without an answer and asks again (home).
 func (s *Shard) forwardAccounting(slot uint32, ex *Exchange) {
-	if ex.pool == nil {
+	if !ex.forwards() {
 		ex.homeDone = true
 		return
 	}
 	if ex.entered && !ex.turn {
 		ex.homeDone, ex.failed = true, true // an earlier record of its session goes first
+		return
+	}
+	if ex.seeks {
+		if why := s.seek(slot, ex); why != OK {
+			s.homeFailed(slot, ex, why)
+		}
 		return
 	}
 	why := s.choose(slot, ex, s.parsed(ex))
@@ -258,12 +267,12 @@ func (ex *Exchange) fate() fate {
 		return fateTaken
 	}
 	switch ex.why {
-	case HomeBusy, NoIdentifier:
+	case HomeBusy, NoIdentifier, DiscoveryBusy:
 		return fateBusy
 	case HomesDown, NoPool, NoRoute:
 		return fateDown
-	case RealmSilent, OperatorNameMismatch:
-		return fateHeld
+	case RealmSilent, OperatorNameMismatch, NoPeer, DiscoveryFailed, Hairpin:
+		return fateHeld // it says nothing of other realms
 	}
 	if ex.why.ofName() {
 		return fateHeld // it was not sent, which says nothing of the homes
@@ -323,7 +332,7 @@ func (s *Shard) spooled(b *spool.Batch) {
 			continue
 		}
 		ex.onDisk, ex.seq = true, b.Seq(i)
-		ex.owed = ex.pool != nil && ex.durable()
+		ex.owed = ex.forwards() && ex.durable()
 		known := ex.seq
 		if ex.owed {
 			known |= accounting.Owed
@@ -424,7 +433,9 @@ func (s *Shard) replayRecord(r replayed) {
 	s.slab.keep(ex, rec.Raw)
 	if ex.route, ex.barred = ex.snap.wayOf(&rec); ex.route != nil {
 		ex.tried = ex.barred
-		ex.pool = ex.snap.Homes.Pool(ex.route.Acct, home.Acct)
+		if ex.seeks = ex.route.Acct < 0; !ex.seeks {
+			ex.pool = ex.snap.Homes.Pool(ex.route.Acct, home.Acct)
+		}
 		p, _ := s.accepted(ex, &s.again)
 		name, _ := p.First(radius.UserName)
 		ex.key = deviceHash(p, name)

@@ -45,6 +45,7 @@ type Exchange struct {
 	replay    bool   // comes from the spool, has no client
 	tallied   bool   // what its client's filter has done is counted
 	stateful  bool   // carries State: belongs to one home
+	seeks     bool   // its pool is being discovered, or has to be
 
 	settlement settlement
 

@@ -44,35 +44,37 @@ type Tried struct {
 
 // Explanation is the answer to a Question. Empty fields were not reached.
 type Explanation struct {
-	Generation  uint64      `json:"generation,omitempty"`
-	Client      string      `json:"client,omitempty"`
-	ClientAt    string      `json:"client_at,omitempty"`
-	ClientGroup string      `json:"client_group,omitempty"`
-	In          string      `json:"in,omitempty"` // filters of the client
-	Out         string      `json:"out,omitempty"`
-	Name        string      `json:"name,omitempty"` // by which it is routed, where it is another than asked for
-	Realm       string      `json:"realm,omitempty"`
-	Discovery   string      `json:"discovery,omitempty"` // the name of a 3GPP realm in public DNS
-	Routes      []Tried     `json:"routes,omitempty"`
-	Rule        string      `json:"rule,omitempty"`
-	RuleAt      string      `json:"rule_at,omitempty"`
-	Match       string      `json:"match,omitempty"` // the word of a realm.Tier
-	Pool        string      `json:"pool,omitempty"`
-	PoolAt      string      `json:"pool_at,omitempty"`
-	PoolGroup   string      `json:"pool_group,omitempty"`
-	Balance     string      `json:"balance,omitempty"`
-	Contract    string      `json:"contract,omitempty"` // that opens the way between two federations
-	ContractAt  string      `json:"contract_at,omitempty"`
-	Order       []Candidate `json:"order,omitempty"`
-	Barred      []Candidate `json:"barred,omitempty"`    // members that it must not be sent to
-	UserName    string      `json:"user_name,omitempty"` // toward the first home, where it is another
-	Policy      string      `json:"policy,omitempty"`
-	Profile     string      `json:"profile,omitempty"`
-	Ack         string      `json:"acknowledge,omitempty"`
-	Result      string      `json:"result"` // forward, reject, record or drop
-	Reason      string      `json:"reason,omitempty"`
-	Text        string      `json:"text,omitempty"`
-	Back        *WayBack    `json:"dynauth,omitempty"` // nil: no home sends CoA
+	Generation   uint64      `json:"generation,omitempty"`
+	Client       string      `json:"client,omitempty"`
+	ClientAt     string      `json:"client_at,omitempty"`
+	ClientGroup  string      `json:"client_group,omitempty"`
+	In           string      `json:"in,omitempty"` // filters of the client
+	Out          string      `json:"out,omitempty"`
+	Name         string      `json:"name,omitempty"` // by which it is routed, where it is another than asked for
+	Realm        string      `json:"realm,omitempty"`
+	Discovery    string      `json:"discovery,omitempty"`     // the name of a 3GPP realm in public DNS
+	DiscoveredBy string      `json:"discovered_by,omitempty"` // what finds the homes by DNS
+	Known        *Known      `json:"known,omitempty"`         // what DNS has said about the realm, nil: nothing yet
+	Routes       []Tried     `json:"routes,omitempty"`
+	Rule         string      `json:"rule,omitempty"`
+	RuleAt       string      `json:"rule_at,omitempty"`
+	Match        string      `json:"match,omitempty"` // the word of a realm.Tier
+	Pool         string      `json:"pool,omitempty"`
+	PoolAt       string      `json:"pool_at,omitempty"`
+	PoolGroup    string      `json:"pool_group,omitempty"`
+	Balance      string      `json:"balance,omitempty"`
+	Contract     string      `json:"contract,omitempty"` // that opens the way between two federations
+	ContractAt   string      `json:"contract_at,omitempty"`
+	Order        []Candidate `json:"order,omitempty"`
+	Barred       []Candidate `json:"barred,omitempty"`    // members that it must not be sent to
+	UserName     string      `json:"user_name,omitempty"` // toward the first home, where it is another
+	Policy       string      `json:"policy,omitempty"`
+	Profile      string      `json:"profile,omitempty"`
+	Ack          string      `json:"acknowledge,omitempty"`
+	Result       string      `json:"result"` // forward, discover, reject, record or drop
+	Reason       string      `json:"reason,omitempty"`
+	Text         string      `json:"text,omitempty"`
+	Back         *WayBack    `json:"dynauth,omitempty"` // nil: no home sends CoA
 }
 
 // Explainer answers Questions from a configuration. It has a Shard without
@@ -139,9 +141,17 @@ func (e *Explainer) Explain(q Question) (x Explanation) {
 		return unroutable(x, &q, d.why, d.why.Text())
 	case q.Accounting:
 		x.Ack = d.route.Acknowledge.String()
+		if d.seek {
+			x.Result = "discover"
+			return x
+		}
 		return accounted(e.renamed(x, &q, s, ex, p), d.pool)
 	}
 	x = e.renamed(e.permit(x, d, c, taken), &q, s, ex, p)
+	if x.Result == "forward" && d.seek {
+		x.Result = "discover"
+		return x
+	}
 	if x.Result == "forward" && len(x.Order) == 0 {
 		return refused(x, "reject", NoPool, NoPool.Text())
 	}
@@ -195,6 +205,7 @@ func (e *Explainer) routed(x Explanation, q *Question, s *Shard, d *direction, p
 		return x
 	}
 	x.Rule, x.RuleAt, x.Match = d.route.Label(), d.route.Pos.String(), d.route.Tier().String()
+	e.discovered(&x, s, d)
 	if d.pool == nil {
 		return x
 	}

@@ -14,6 +14,12 @@ const noSocket = int32(-1)
 
 // forwardAuth sends an Access-Request to a home of its pool.
 func (s *Shard) forwardAuth(slot uint32, ex *Exchange, p *radius.Packet) {
+	if ex.seeks {
+		if why := s.seek(slot, ex); why != OK {
+			s.refuse(slot, ex, why)
+		}
+		return
+	}
 	why := s.choose(slot, ex, p)
 	if why == OK && ex.sock != noSocket {
 		why = s.transmit(slot, ex)

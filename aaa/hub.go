@@ -155,7 +155,9 @@ type Hub struct {
 	sealer  *dynauth.Sealer // for marks; guarded by applying
 
 	names      *resolve.Resolver
-	written    *realm.Set // as the files have it; guarded by applying
+	peers      *peers       // of realms that are discovered
+	selfQuiet  atomic.Int64 // until when it is not logged again that a realm is our own, monotonic ns
+	written    *realm.Set   // as the files have it; guarded by applying
 	snap       atomic.Pointer[Snapshot]
 	applying   sync.Mutex // guards generation and the order of snapshots
 	generation uint64
@@ -175,6 +177,7 @@ func New(conf Config, set *realm.Set, rooms Rooms) (*Hub, error) {
 	}
 	h.homes.Share(conf.Shards)
 	h.names = h.newNames()
+	h.peers = h.newPeers()
 	h.ctr = newHubStats(h)
 	h.sealer, h.dynauth = dynauth.NewSealer(h.identity), h.newDynAuth()
 	if err := h.Apply(set); err != nil {
@@ -220,6 +223,7 @@ func New(conf Config, set *realm.Set, rooms Rooms) (*Hub, error) {
 	h.levelSeries()
 	h.homesSeries()
 	h.nameSeries()
+	h.peerSeries()
 	h.tickSeries()
 	return h, nil
 }
@@ -268,6 +272,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	others.Go(func() { h.governHomes(background) })
 	others.Go(func() { h.judgeConnections(background) })
 	others.Go(func() { _ = h.names.Run(background) })
+	others.Go(func() { h.peers.Run(background) })
 	if h.fticks != nil {
 		others.Go(func() { h.fticks.Run(background) })
 	}
@@ -332,6 +337,7 @@ func (h *Hub) apply(set *realm.Set) error {
 		return err
 	}
 	old := h.snap.Swap(snap)
+	h.peers.Adopt(set.Discoveries, home.SameDiscovery)
 	h.healthSeries(set, snap.Homes)
 	if old != nil {
 		h.retire(old.Set, set)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/roamgate/roamgate/accounting"
 	"github.com/roamgate/roamgate/accounting/spool"
+	"github.com/roamgate/roamgate/realm"
 )
 
 const (
@@ -327,7 +328,8 @@ func (h *Hub) look(snap *Snapshot, seq uint64, b []byte, now int64) (stop bool) 
 	on, route := none, int32(-1)
 	if ok {
 		if r, _ := snap.wayOf(&rec); r != nil {
-			on, route = l.lanes[r.Acct], r.Acct
+			route = snap.laneOf(r)
+			on = l.lanes[route]
 		}
 	}
 	if on.served != l.turn || on.full || seq < on.next {
@@ -365,6 +367,15 @@ func (h *Hub) look(snap *Snapshot, seq uint64, b []byte, now int64) (stop bool) 
 	return false
 }
 
+// laneOf is the lane of a route's records: that of its pool, or of what discovers
+// its homes.
+func (snap *Snapshot) laneOf(r *realm.Route) int32 {
+	if r.Acct >= 0 {
+		return r.Acct
+	}
+	return int32(len(snap.Set.Pools) + slices.Index(snap.Set.Discoveries, r.Discover))
+}
+
 // lost is what a record is forwarded by, where that leads nowhere.
 type lost struct{ route, realm, client string }
 
@@ -389,6 +400,9 @@ func (l *later) adopt(snap *Snapshot) {
 	names := make([]string, 0, len(snap.Set.Pools)+1)
 	for i := range snap.Set.Pools {
 		names = append(names, snap.Set.Pools[i].Name)
+	}
+	for _, d := range snap.Set.Discoveries {
+		names = append(names, "discovery "+d.Name) // no pool has a space in its name
 	}
 	for _, name := range append(names, "") {
 		on := old[name]

@@ -64,7 +64,7 @@ func (s *Shard) alarmOf(ex *Exchange, d *direction) {
 		return
 	}
 	next := int32(-1)
-	if d.pool.Len() > 0 {
+	if d.pool != nil && d.pool.Len() > 0 {
 		next = d.pool.Member(0)
 	}
 	s.alarm(ex, d.why, next)

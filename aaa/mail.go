@@ -11,6 +11,7 @@ import (
 type mail struct {
 	mu      sync.Mutex // guards the in side of the boxes, and stop
 	policy  box[uint64]
+	peers   box[uint64]
 	spooled box[*spool.Batch]
 	replay  box[replayed]
 	traffic box[chan<- *traffic.Sample]
@@ -87,6 +88,7 @@ func (s *Shard) readMail() bool {
 	m := &s.mail
 	m.mu.Lock()
 	m.policy.collect()
+	m.peers.collect()
 	m.spooled.collect()
 	m.replay.collect()
 	m.traffic.collect()
@@ -100,6 +102,11 @@ func (s *Shard) readMail() bool {
 	for t, ok := m.policy.next(); ok; t, ok = m.policy.next() {
 		if slot, ex := s.slab.resolve(t); ex != nil && ex.stage == stageParked {
 			s.resume(slot, ex)
+		}
+	}
+	for t, ok := m.peers.next(); ok; t, ok = m.peers.next() {
+		if slot, ex := s.slab.resolve(t); ex != nil && ex.seeks {
+			s.found(slot, ex)
 		}
 	}
 	for r, ok := m.replay.next(); ok; r, ok = m.replay.next() {

@@ -78,6 +78,13 @@ const (
 	// HomeBusy: the home is given no more than it answers, and there was no
 	// turn for this request in time.
 	HomeBusy
+	// NoPeer: DNS names no home for the realm that may be used.
+	NoPeer
+	// DiscoveryFailed: no DNS server could say in time.
+	DiscoveryFailed
+	// DiscoveryBusy: the client has caused too many look-ups, all have, or as
+	// many homes are connected as may be.
+	DiscoveryBusy
 	ReplyTooLong
 	// Reasons for replies of homes.
 	UnknownHome
@@ -141,6 +148,9 @@ var ownReasons = [numOwn]string{
 	RealmSilent:                       "realm_silent",
 	NoIdentifier:                      "no_identifier",
 	HomeBusy:                          "home_busy",
+	NoPeer:                            "no_peer",
+	DiscoveryFailed:                   "discovery_failed",
+	DiscoveryBusy:                     "discovery_busy",
 	ReplyTooLong:                      "reply_too_long",
 	UnknownHome:                       "unknown_home",
 	LateReply:                         "late_reply",
@@ -213,7 +223,9 @@ func (r Reason) Text() string {
 		return "no roaming agreement for this realm"
 	case NoPool, HomesDown, HomeTimeout, RealmSilent, NoIdentifier:
 		return "the home network does not answer"
-	case Overload, HomeBusy, SpoolUnavailable:
+	case NoPeer:
+		return "the home network of this realm cannot be found"
+	case Overload, HomeBusy, SpoolUnavailable, DiscoveryFailed, DiscoveryBusy:
 		return "try again later"
 	case OperatorNameMismatch:
 		return "the operator is not known at this network"
@@ -240,7 +252,7 @@ func (r Reason) Text() string {
 func (r Reason) ErrorCause() uint32 {
 	switch r {
 	case NoRoute, ScopeDenied, RealmNotAllowed, TransitDenied, Hairpin, NoPool, HomesDown, HomeTimeout, RealmSilent, NoIdentifier,
-		Loop, LoopFingerprint, ManyProxyStates, HopsSpent:
+		NoPeer, DiscoveryFailed, DiscoveryBusy, Loop, LoopFingerprint, ManyProxyStates, HopsSpent:
 		return 502 // Request Not Routable (Proxy)
 	case OperatorNameMismatch:
 		return 407 // Invalid Attribute Value

@@ -59,7 +59,7 @@ func provocations() (all []provocation) {
 	for _, list := range [][]provocation{
 		malformedRequests(), unauthenticRequests(), statusRequests(), repeatedRequests(),
 		refusedNames(), refusedRequests(), routedNowhere(), refusedOperators(), refusedSettlements(), loops(), refusedByHomes(), oversized(),
-		badReplies(), malformedReplies(), refusedDevices(), refusedByStore(), accountingTrouble(),
+		badReplies(), malformedReplies(), refusedDevices(), refusedByStore(), accountingTrouble(), undiscovered(),
 	} {
 		all = append(all, list...)
 	}

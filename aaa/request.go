@@ -371,7 +371,7 @@ func (s *Shard) route(slot uint32, ex *Exchange, p *radius.Packet) {
 // follow takes a direction over.
 func (ex *Exchange) follow(d *direction) {
 	ex.route, ex.pool, ex.key, ex.shifts = d.route, d.pool, d.key, d.shifts
-	ex.barred, ex.tried = d.barred, d.barred
+	ex.barred, ex.tried, ex.seeks = d.barred, d.barred, d.seek
 }
 
 // subscriber reads who asks: the one User-Name.

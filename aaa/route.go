@@ -36,6 +36,7 @@ type direction struct {
 	pool     *home.Pool
 	contract *realm.Contract // that opens the way between two federations
 	barred   uint64          // members of the pool that the request must not be sent to
+	seek     bool            // the pool has to be discovered
 }
 
 // asking is a request to be routed.
@@ -44,8 +45,10 @@ type asking struct {
 	client *client.Client // nil: anybody
 	from   netip.Addr     // not valid: anywhere
 	kind   home.Kind
-	states int   // Proxy-States
-	wall   int64 // unix seconds
+	states int    // Proxy-States
+	wall   int64  // unix seconds
+	now    int64  // monotonic ns
+	peers  *peers // discovered, nil: nothing is known
 }
 
 // decide routes a request by its name. The order is a contract: the name, what
@@ -106,26 +109,40 @@ func (o *router) place(a *asking, group *realm.Group) {
 	if a.kind == home.Acct {
 		pool = d.route.Acct
 	}
-	if pool < 0 {
-		if a.kind == home.Auth {
-			d.why = NoPool
+	found := d.route.Discover
+	var to *realm.Group
+	switch {
+	case pool >= 0:
+		d.pool = a.snap.Homes.Pool(pool, a.kind)
+		to = d.pool.Spec.Group
+	case found != nil && (a.kind == home.Auth || len(found.Acct) > 0):
+		to = found.Group
+		if found.Realms != nil && !found.Realms.Allow(d.folded) {
+			d.why = RealmNotAllowed // before DNS is asked
+			return
 		}
+	case a.kind == home.Auth:
+		d.why = NoPool
+		return
+	default:
 		return
 	}
-	d.pool = a.snap.Homes.Pool(pool, a.kind)
-	if d.folded == nil && d.pool.Spec.Group.In(realm.OpenRoaming) {
+	if d.folded == nil && to.In(realm.OpenRoaming) {
 		d.why = RealmNotAllowed // a name without a realm is of nobody there
 		return
 	}
 	needed := false
-	if d.contract, needed = a.snap.Set.Transit(group, d.pool.Spec.Group, d.folded); needed && d.contract == nil {
+	if d.contract, needed = a.snap.Set.Transit(group, to, d.folded); needed && d.contract == nil {
 		d.why = TransitDenied
 		return
 	}
-	if a.snap.fence.applies(pool, a.client) {
-		if d.barred, d.why = barred(a.snap.Homes, d.pool, d.folded, a.from); d.why != OK {
-			return
-		}
+	if pool < 0 {
+		o.peers(a)
+	} else if a.snap.fence.applies(pool, a.client) {
+		d.barred, d.why = barred(a.snap.Homes, d.pool, d.folded, a.from)
+	}
+	if d.why != OK {
+		return
 	}
 	if to := d.route.Rewrite; to != nil && d.name != nil {
 		if _, d.why = renamed(&o.sent, d.name, to); d.why != OK {
@@ -302,7 +319,10 @@ func (s *Shard) routedName(ex *Exchange, name []byte) []byte {
 
 // asks describes the Exchange's request to the router.
 func (s *Shard) asks(ex *Exchange) *asking {
-	s.asking = asking{snap: ex.snap, client: ex.client, from: ex.from.Addr(), kind: ex.kind, states: int(ex.states), wall: s.wall / 1e9}
+	s.asking = asking{snap: ex.snap, client: ex.client, from: ex.from.Addr(), kind: ex.kind, states: int(ex.states), wall: s.wall / 1e9, now: s.now}
+	if s.hub != nil {
+		s.asking.peers = s.hub.peers
+	}
 	return &s.asking
 }
 
@@ -337,15 +357,15 @@ func (snap *Snapshot) wayOf(rec *accounting.Record) (r *realm.Route, bar uint64)
 		folded = []byte(rec.Realm)
 	}
 	set := snap.Set
-	if r = set.Table.Labelled(rec.Route); r == nil || r.Acct < 0 {
+	if r = set.Table.Labelled(rec.Route); r == nil || !takesAccounting(r) {
 		if r = set.Table.None(); folded != nil {
 			r = set.Table.Lookup(folded)
 		}
-		if r == nil || r.Acct < 0 || !snap.open(r, rec.Client, folded) {
+		if r == nil || !takesAccounting(r) || !snap.open(r, rec.Client, folded) {
 			return nil, 0
 		}
 	}
-	if snap.fence.pools[r.Acct] {
+	if r.Acct >= 0 && snap.fence.pools[r.Acct] {
 		var why Reason
 		if bar, why = barred(snap.Homes, snap.Homes.Pool(r.Acct, home.Acct), folded, netip.Addr{}); why != OK {
 			return nil, 0
@@ -363,6 +383,11 @@ func (snap *Snapshot) open(r *realm.Route, name string, folded []byte) bool {
 	}
 	if !r.For.Has(group) {
 		return false
+	}
+	to := r.Discover
+	if r.Acct < 0 {
+		c, needed := snap.Set.Transit(group, to.Group, folded)
+		return (c != nil || !needed) && folded != nil && (to.Realms == nil || to.Realms.Allow(folded))
 	}
 	c, needed := snap.Set.Transit(group, snap.Set.Pools[r.Acct].Group, folded)
 	return c != nil || !needed

@@ -175,7 +175,9 @@ func (c *counting) way(o *router, snap *Snapshot, from netip.Addr, kind home.Kin
 	}
 	if why == OK {
 		d := o.decide(&asking{snap: snap, client: who, from: from, kind: kind, wall: c.wall}, p, name)
-		if why = d.why; why == OK && d.pool != nil {
+		if why = d.why; why == OK && d.seek {
+			return d.route.Discover.Name
+		} else if why == OK && d.pool != nil {
 			return d.pool.Spec.Name
 		}
 	}

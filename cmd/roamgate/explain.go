@@ -108,7 +108,7 @@ func writeExplanation(w io.Writer, x *aaa.Explanation) {
 	line("filters", filters(x.In, x.Out), "")
 	line("name", x.Name, "")
 	line("realm", x.Realm, "")
-	line("discovery", x.Discovery, "")
+	line("discovery", strings.TrimSuffix(x.Discovery+" by "+x.DiscoveredBy, " by "), "")
 	if x.Rule != "" {
 		line("rule", x.Rule+", "+x.Match+" match", x.RuleAt)
 	}
@@ -121,6 +121,7 @@ func writeExplanation(w io.Writer, x *aaa.Explanation) {
 			line(mark, fmt.Sprintf("%s (%s) %s", t.Rule, t.Match, t.Why), t.At)
 		}
 	}
+	writeKnown(line, x.Known)
 	line("pool", x.Pool, x.PoolAt)
 	line("group", x.PoolGroup, "")
 	line("contract", x.Contract, x.ContractAt)
@@ -143,6 +144,24 @@ func writeExplanation(w io.Writer, x *aaa.Explanation) {
 			line("coa from", h.String(), "")
 		}
 		line("coa to", b.To(), "")
+	}
+}
+
+// writeKnown tells what DNS has said about the realm.
+func writeKnown(line func(what, value, at string), k *aaa.Known) {
+	if k == nil {
+		return
+	}
+	text := fmt.Sprintf("%s, for %s more", k.Result, time.Duration(k.Seconds)*time.Second)
+	if k.Text != "" {
+		text += ": " + k.Text
+	}
+	if k.Why != "" {
+		text += " (" + k.Why + ")"
+	}
+	line("known", text, "")
+	for _, to := range k.Targets {
+		line("  -", fmt.Sprintf("%s %s priority %d weight %d", to.Address, to.Host, to.Priority, to.Weight), "")
 	}
 }
 

@@ -157,6 +157,14 @@ func (t *Table[V]) Lookup(of *realm.Discovery, s Service, name []byte, now int64
 	return e
 }
 
+// Peek is Lookup for people: it is no use of what it gives.
+func (t *Table[V]) Peek(of *realm.Discovery, s Service, name []byte, now int64) *Entry[V] {
+	if e := t.find(of.Name, s, name); e != nil && now < e.Until {
+		return e
+	}
+	return nil
+}
+
 func (t *Table[V]) find(profile string, s Service, name []byte) *Entry[V] {
 	h := t.hash(profile, s, name)
 	for i := range ways {
