@@ -45,6 +45,10 @@ type HubConfig struct {
 	Redis        *Redis
 	Name         string // toward the clearing side, default Node
 	DynAuth      bool   // listens to CoA and Disconnect
+	RadSec       bool   // listens to clients over TLS
+	Routes       string // the whole routing file, where the realm and its pool are not enough
+	DNS          netip.AddrPort
+	More         string // YAML appended to roamgate.yaml
 	IdentityKey  string // of event keys and hashes, the same for all hubs of one store; default: the hub makes one
 }
 
@@ -62,10 +66,11 @@ type Hub struct {
 	*Process
 	Server // for its clients
 	Admin  netip.AddrPort
-	// DynAuth is where homes send CoA and Disconnect, if it listens to them.
-	DynAuth netip.AddrPort
-	Dir     string // holds roamgate.yaml and everything it names
-	Config  HubConfig
+	// DynAuth is where homes send CoA and Disconnect, and RadSec where clients
+	// connect, if it listens to them.
+	DynAuth, RadSec netip.AddrPort
+	Dir             string // holds roamgate.yaml and everything it names
+	Config          HubConfig
 
 	t   testing.TB
 	bin string
@@ -78,6 +83,9 @@ func StartHub(t testing.TB, c HubConfig) *Hub {
 	if c.DynAuth {
 		h.DynAuth = Port(t)
 	}
+	if c.RadSec {
+		h.RadSec = Port(t)
+	}
 	h.file("roamgate.yaml", h.mainConfig())
 	h.file("client.secret", c.Secret)
 	for _, home := range c.Homes {
@@ -89,7 +97,7 @@ func StartHub(t testing.TB, c HubConfig) *Hub {
 	if c.IdentityKey != "" {
 		h.file("identity.key", c.IdentityKey)
 	}
-	h.Route(c.Routing())
+	h.Route(cmp.Or(c.Routes, c.Routing()))
 	h.Restart()
 	return h
 }
@@ -108,6 +116,9 @@ func (h *Hub) mainConfig() string {
 	if h.Config.DynAuth {
 		fmt.Fprintf(&b, ", dynauth: [%q]", h.DynAuth)
 	}
+	if h.RadSec.IsValid() {
+		fmt.Fprintf(&b, ", radsec: [%q]", h.RadSec)
+	}
 	fmt.Fprintf(&b, "}\n")
 	fmt.Fprintf(&b, "admin: {listen: %q}\n", h.Admin)
 	fmt.Fprintf(&b, "routing: {directory: realms, poll: 100ms}\n")
@@ -125,6 +136,10 @@ func (h *Hub) mainConfig() string {
 	if h.Config.Devices != "" {
 		fmt.Fprintf(&b, "policy: {file: devices.yaml}\n")
 	}
+	if h.Config.DNS.IsValid() {
+		fmt.Fprintf(&b, "dns: {servers: [%q]}\n", h.Config.DNS)
+	}
+	b.WriteString(h.Config.More)
 	return b.String()
 }
 

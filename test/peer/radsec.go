@@ -68,7 +68,7 @@ func (l *Lab) Revoke(number int64, keys ...*Keys) string {
 	}
 	b, err := l.CA.Revoke(number, pairs...)
 	require.NoError(l.t, err)
-	path := filepath.Join(l.dir, "revoked.pem")
+	path := filepath.Join(l.dir, "revocations.crl")
 	require.NoError(l.t, os.WriteFile(path+".next", b, 0o600))
 	require.NoError(l.t, os.Rename(path+".next", path))
 	return path

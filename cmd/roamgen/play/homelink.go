@@ -17,6 +17,7 @@ type homeDoor struct {
 	listen net.Listener
 	wait   sync.WaitGroup
 	ctx    context.Context // of the handshakes
+	gate   sync.RWMutex    // held by Stall
 	cancel context.CancelFunc
 
 	mu      sync.Mutex // guards what follows
@@ -53,6 +54,16 @@ func (h *Home) Disconnect() {
 	for l := range h.door.links {
 		l.close()
 	}
+}
+
+// Stall works and reads nothing more from any connection, until the function is
+// called that it returns.
+func (h *Home) Stall() (release func()) {
+	if h.door == nil {
+		return func() {}
+	}
+	h.door.gate.Lock()
+	return h.door.gate.Unlock
 }
 
 // Connections is how many there are now, and how many handshakes have failed.
@@ -104,7 +115,11 @@ func (d *homeDoor) serve(s *homeShard, c net.Conn) {
 		return
 	}
 	d.wait.Go(l.write)
-	_ = l.read(func(packets [][]byte) { s.arrive(l, packets) }) // why it ends is the peer's business
+	_ = l.read(func(packets [][]byte) { // why it ends is the peer's business
+		d.gate.RLock()
+		defer d.gate.RUnlock()
+		s.arrive(l, packets)
+	})
 	l.close()
 	d.mu.Lock()
 	delete(d.links, l)

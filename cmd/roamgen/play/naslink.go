@@ -95,11 +95,16 @@ func (w *worker) part(l *lane) bool {
 
 const rejoinPause = 100 * time.Millisecond
 
-// rejoin connects again; nil: the NAS was closed.
+// rejoin connects again, never at once: a peer that refuses us may do so after
+// the handshake. nil: the NAS was closed.
 func (w *worker) rejoin(l *lane) *link {
 	tick := time.NewTicker(rejoinPause)
 	defer tick.Stop()
-	for ; !w.closed(); <-tick.C {
+	for {
+		<-tick.C
+		if w.closed() {
+			return nil
+		}
 		over, err := w.nas.config.Stream.dial(w.nas.config.bind(l.to), l.to)
 		if err != nil {
 			continue
@@ -113,7 +118,6 @@ func (w *worker) rejoin(l *lane) *link {
 		w.join(l, over)
 		return over
 	}
-	return nil
 }
 
 func (w *worker) closed() bool {
