@@ -56,7 +56,7 @@ func (s *server) use(set *realm.Set, e *history.Entry) error {
 	if ps := compiles(set); ps.Failed() {
 		return ps
 	}
-	if err := s.hub.Apply(set); err != nil {
+	if err := s.takeCertificates(s.hub.Snapshot().Set, set, func() error { return s.hub.Apply(set) }); err != nil {
 		return err
 	}
 	s.log.Info("routing files taken over", zap.Uint64("generation", s.hub.Snapshot().Generation),

@@ -66,6 +66,7 @@ func (s *server) open(ctx context.Context, l *loaded) (err error) {
 	if err != nil {
 		return err
 	}
+	s.watchLists(set)
 	hub := c.hub()
 	hub.Seed = nodeSeed(c.Queue.Node)
 	s.hub, err = aaa.New(hub, set, aaa.Rooms{
@@ -82,6 +83,7 @@ func (s *server) open(ctx context.Context, l *loaded) (err error) {
 		Current: set, Running: s.control.Running, Found: s.found, Report: s.reported,
 	})
 	s.series()
+	s.certificateSeries(set)
 	return nil
 }
 

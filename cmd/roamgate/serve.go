@@ -74,6 +74,8 @@ type server struct {
 	notify   *notifier
 	hup      chan os.Signal
 
+	certificates certificates
+
 	tasks sync.WaitGroup
 	fail  chan error
 }
@@ -161,6 +163,8 @@ func (s *server) run(ctx context.Context) error {
 		s.start(background, "clearing", func(ctx context.Context) error { sweep(ctx, s.clearing, s.log); return nil })
 	}
 	s.start(background, "routing files", func(ctx context.Context) error { s.watch.Run(ctx); return nil })
+	s.start(background, "revocation lists", func(ctx context.Context) error { s.certificates.lists.Run(ctx); return nil })
+	s.start(background, "certificates", s.watchCertificates)
 	s.start(background, "administration", s.serveAdmin)
 	s.start(background, "reload signal", s.reloadOnSignal)
 	s.start(background, "watchdog", func(ctx context.Context) error {

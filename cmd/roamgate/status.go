@@ -131,6 +131,7 @@ func (s *server) parts(homes []aaa.HomeReport) []part {
 		s.filesPart(), homesPart(homes), s.queuePart(),
 	}
 	ps = append(ps, s.historyParts()...)
+	ps = append(ps, certificatesPart(s.hub.Snapshot().Set, time.Now())...)
 	if s.conf.Redis.Address != "" {
 		p := part{Name: "redis", OK: s.policy.RedisUp(), Text: "reached"}
 		if !p.OK {
