@@ -31,12 +31,7 @@ func (s *Shard) account(slot uint32, ex *Exchange, p *radius.Packet) {
 		s.learnAccounting(ex, p, e)
 	}
 	s.usage(ex, p, e)
-	spec := ex.client.Spec
-	visited := spec.Operator
-	if visited == "" {
-		visited = spec.Name
-	}
-	ex.event, ex.content = s.hasher.Key(e, visited), s.hasher.Content(p.Bytes())
+	ex.event, ex.content = s.hasher.Key(e, ex.visited()), s.hasher.Content(p.Bytes())
 	s.record(slot, ex)
 }
 
@@ -49,6 +44,9 @@ func (s *Shard) describe(ex *Exchange, p *radius.Packet) *accounting.Event {
 	s.header = accounting.Header{
 		Time: arrival, From: ex.from.AddrPort(), Client: spec.Name,
 		Operator: spec.Operator, Country: spec.Country,
+	}
+	if o := ex.ownOperator(); o != nil {
+		s.header.Operator = o.name
 	}
 	s.header.SetEvent(e)
 	s.routeAccounting(ex, p, e)
@@ -430,6 +428,9 @@ func (s *Shard) replayRecord(r replayed) {
 	ex.seq, ex.onDisk, ex.owed = r.seq, true, true
 	ex.session, ex.turn, ex.lane = r.session, true, r.lane
 	ex.visitor, ex.from = ex.snap.byName[rec.Client], udp.AddrFrom(rec.From)
+	if v := ex.visitor; v != nil && v.spec.Transport.Secured() {
+		ex.operator = &operator{name: rec.Operator, octets: []byte(rec.Operator)}
+	}
 	s.slab.keep(ex, rec.Raw)
 	if ex.route, ex.barred = ex.snap.wayOf(&rec); ex.route != nil {
 		ex.tried = ex.barred

@@ -26,6 +26,7 @@ type conn struct {
 	transport realm.Transport
 	clear     bool          // RADIUS/1.1
 	identity  *pki.Identity // what the peer's certificate says, nil: it has none
+	operator  *operator     // of a client's certificate, likewise
 	from      udp.Addr
 	peer      string // its name in the files
 	security  string // by which it was let in

@@ -105,6 +105,9 @@ func (s *Shard) issueCUI(ex *Exchange, p *radius.Packet, extra []byte) []byte {
 	}
 	v := ex.visitorOf()
 	visited := v.vars[realm.VarOperatorID]
+	if o := ex.ownOperator(); o != nil {
+		visited = o.octets
+	}
 	if len(visited) == 0 {
 		visited = v.vars[realm.VarClient]
 	}

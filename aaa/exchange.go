@@ -59,11 +59,12 @@ type Exchange struct {
 	states  uint8  // Proxy-States that it came with, as far as that counts
 	print   uint64 // under which a loop would be known, 0: none
 
-	door   door           // where it came in; none of a replay
-	secret *radius.Secret // of its request and its answer; nil of a replay, in which nothing is hidden (RFC 2866 section 4.1)
-	from   udp.Addr
-	local  udp.LocalInfo
-	entry  dedup.Entry
+	door     door           // where it came in; none of a replay
+	operator *operator      // of its connection's certificate, nil: it has none
+	secret   *radius.Secret // of its request and its answer; nil of a replay, in which nothing is hidden (RFC 2866 section 4.1)
+	from     udp.Addr
+	local    udp.LocalInfo
+	entry    dedup.Entry
 
 	auth     [16]byte // the client's Request Authenticator
 	homeAuth [16]byte // ours toward the home

@@ -190,7 +190,7 @@ func (s *Shard) accept(ex *Exchange, v *visitor) Reason {
 		}
 		ex.tallied = true
 	}
-	return s.operatorName(v)
+	return s.operatorName(ex, v)
 }
 
 // outgoing is a request as its home gets it, but for what every hop does
@@ -244,6 +244,9 @@ func (s *Shard) apply(p *rewrite.Program, ex *Exchange, v *visitor, hm *host, co
 	var vars rewrite.Vars
 	if v != nil {
 		vars = v.vars
+	}
+	if o := ex.ownOperator(); o != nil {
+		vars[realm.VarOperator], vars[realm.VarOperatorID] = o.octets[1:], o.octets
 	}
 	if hm != nil {
 		vars[realm.VarHome] = hm.name

@@ -226,6 +226,9 @@ func (s *Shard) claim(a *arrival) {
 	ex.stage, ex.kind, ex.id = stageWaiting, a.kind, a.id
 	s.held[a.kind]++
 	ex.door, ex.from, ex.local, ex.entry, ex.client, ex.secret = a.door, a.from, a.local, entry, c, a.secret
+	if a.door.conn != nil {
+		ex.operator = a.door.conn.operator
+	}
 	ex.auth = *p.Authenticator()
 	s.slab.keep(ex, p.Bytes())
 	if a.kind == home.Auth {

@@ -208,7 +208,7 @@ func (s *Shard) seals(ex *Exchange, p *radius.Packet, extra []byte, hm *host) []
 	}
 	var nonce [bondNonce]byte
 	s.crypt.Random(nonce[:])
-	return append(extra, s.bond.seal(ex.settlement, s.offer.agreed, nonce, ex.client.Spec.Name)...)
+	return append(extra, s.bond.seal(ex.settlement, s.offer.agreed, nonce, ex.bound())...)
 }
 
 // settled writes into the header of a record what was agreed on its session: as
@@ -235,13 +235,22 @@ func (s *Shard) settled(ex *Exchange, p *radius.Packet) {
 	}
 }
 
+// bound is whom a Class is sealed for: the client, or of many under one name the
+// one that its certificate tells.
+func (ex *Exchange) bound() string {
+	if o := ex.ownOperator(); o != nil {
+		return o.name
+	}
+	return ex.client.Spec.Name
+}
+
 // bonded finds the Class that was sealed here.
 func (s *Shard) bonded(ex *Exchange, p *radius.Packet) (how settlement, rate wba.Rate, ok bool) {
 	for a, off, more := p.Next(p.From(radius.Class)); more; a, off, more = p.Next(off) {
 		if a.Type != radius.Class {
 			continue
 		}
-		if how, rate, ok = s.bond.open(a.Value(), ex.client.Spec.Name); ok {
+		if how, rate, ok = s.bond.open(a.Value(), ex.bound()); ok {
 			return how, rate, true
 		}
 	}

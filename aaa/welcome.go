@@ -279,6 +279,7 @@ func (h *Hub) established(v *listen.Visitor, sc *stream.Conn) {
 		sc.Close()
 		return
 	}
+	c.operator = operatorOf(c.identity)
 	c.peer, c.ctr = c.client.Spec.Name, h.connSeries(c.client.Spec.Name, incoming, c.transport)
 	if cs := sc.TLS(); cs != nil {
 		c.clear = cs.NegotiatedProtocol == radius11
