@@ -11,7 +11,7 @@ import (
 	"github.com/roamgate/roamgate/pkg/pki/issue"
 )
 
-// TestC95NAIRealm: the rule of RFC 7585 section 2.2, and its neighbours.
+// TestC95NAIRealm proves C95: the rule of RFC 7585 section 2.2, and its neighbours.
 func TestC95NAIRealm(t *testing.T) {
 	for _, c := range []struct {
 		realm, pattern string
@@ -58,7 +58,7 @@ func fold(t *testing.T, realm string) string {
 	return id.Realms[0]
 }
 
-// TestC62NamesOfServers: NAIRealm, dNSName and iPAddress say who it is; a common
+// TestC62NamesOfServers proves C62: NAIRealm, dNSName and iPAddress say who it is; a common
 // name never does.
 func TestC62NamesOfServers(t *testing.T) {
 	ca := root(t, "root")

@@ -29,7 +29,7 @@ const (
 var names = issue.Names{Common: "radius", Realms: []string{"Home.Example", "*.sub.example"}, Hosts: []string{"radius.home.example"},
 	Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}, Operator: "SITE.HOME:US"}
 
-// TestC61PrivateTrustBase: who is believed is who was named, and nobody
+// TestC61PrivateTrustBase proves C61: who is believed is who was named, and nobody
 // without that.
 func TestC61PrivateTrustBase(t *testing.T) {
 	ours, theirs := root(t, "same name"), root(t, "same name")
@@ -52,7 +52,7 @@ func TestC61PrivateTrustBase(t *testing.T) {
 	assert.NotEmpty(t, wrong, "an empty trust base is a mistake")
 }
 
-// TestC61LivePeers: a peer is judged again by what it showed, under the trust
+// TestC61LivePeers proves C61: a peer is judged again by what it showed, under the trust
 // base of after a reload.
 func TestC61LivePeers(t *testing.T) {
 	ours, theirs := root(t, "ours"), root(t, "theirs")
@@ -171,7 +171,7 @@ func asAuthority(p *issue.Pair) *issue.Authority {
 // badRealm is an otherName of the right kind with an INTEGER in it.
 var badRealm = []byte{0x30, 0x11, 0xa0, 0x0f, 0x06, 0x08, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x08, 0x08, 0xa0, 0x03, 0x02, 0x01, 0x05}
 
-// TestC63Policies: a policy counts where the whole chain has it.
+// TestC63Policies proves C63: a policy counts where the whole chain has it.
 func TestC63Policies(t *testing.T) {
 	ca := root(t, "root")
 	named := func(policies ...string) issue.Profile {
@@ -219,7 +219,7 @@ func TestC63Policies(t *testing.T) {
 	}
 }
 
-// TestC66ResumedSessions: what a session ticket kept is judged again, under the
+// TestC66ResumedSessions proves C66: what a session ticket kept is judged again, under the
 // trust base of the moment.
 func TestC66ResumedSessions(t *testing.T) {
 	ours, theirs := root(t, "ours"), root(t, "theirs")
