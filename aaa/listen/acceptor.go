@@ -8,12 +8,12 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/roamgate/roamgate/pkg/stream"
+	"github.com/roamgate/roamgate/pkg/stream/dtls"
 	"github.com/roamgate/roamgate/realm"
 )
 
@@ -24,13 +24,6 @@ const (
 	unread     = 64 << 10
 )
 
-// noCertificate is crypto/tls's word for it: it has no error of its own.
-const noCertificate = "tls: client didn't provide a certificate"
-
-// disagreements are the alerts handshake_failure, protocol_version,
-// inappropriate_fallback and no_application_protocol.
-var disagreements = []uint8{40, 70, 86, 120}
-
 // keepAlive finds out within half a minute that a peer is gone that says so no
 // more.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}
@@ -40,8 +33,7 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interv
 type Acceptor struct {
 	hub     Hub
 	limits  Limits
-	doors   []net.Listener
-	addrs   []Address
+	doors   []door
 	secure  *tls.Config // the keys of session tickets are in it
 	ctx     context.Context
 	stop    context.CancelFunc
@@ -51,6 +43,22 @@ type Acceptor struct {
 	pauses  atomic.Uint64
 }
 
+// door is one address. Either of its two sockets is there.
+type door struct {
+	Address
+	tcp  net.Listener
+	dtls *dtls.Door
+}
+
+func (d *door) close() {
+	if d.tcp != nil {
+		_ = d.tcp.Close()
+	}
+	if d.dtls != nil {
+		_ = d.dtls.Close()
+	}
+}
+
 // Accept opens every address. Nobody else may share it.
 func Accept(addrs []Address, hub Hub, limits Limits) (*Acceptor, error) {
 	a := &Acceptor{hub: hub, limits: limits.complete()}
@@ -58,35 +66,54 @@ func Accept(addrs []Address, hub Hub, limits Limits) (*Acceptor, error) {
 	a.open.each = make(map[netip.Prefix]int)
 	a.secure = &tls.Config{GetConfigForClient: a.config}
 	for _, at := range addrs {
-		l, err := a.listen(at)
+		d, err := a.listen(at)
 		if err != nil {
 			a.Close()
 			return nil, fmt.Errorf("listening on %s for %s over %s: %w", at.Addr, at.Service, at.Transport, err)
 		}
-		at.Addr = netip.AddrPortFrom(at.Addr.Addr(), l.Addr().(*net.TCPAddr).AddrPort().Port())
-		a.doors, a.addrs = append(a.doors, l), append(a.addrs, at)
+		a.doors = append(a.doors, d)
 	}
 	for i := range a.doors {
-		a.wg.Go(func() { a.accept(i) })
+		if d := &a.doors[i]; d.dtls != nil {
+			a.wg.Go(func() { d.dtls.Serve(a.asked(d), a.met(i)) })
+		} else {
+			a.wg.Go(func() { a.accept(i) })
+		}
 	}
 	return a, nil
 }
 
-func (a *Acceptor) listen(at Address) (net.Listener, error) {
+func (a *Acceptor) listen(at Address) (d door, err error) {
 	network := "tcp6"
 	if at.Addr.Addr().Is4() {
 		network = "tcp4"
 	}
+	var bound netip.AddrPort
 	switch at.Transport {
 	case realm.TCP, realm.TLS:
 		lc := net.ListenConfig{KeepAliveConfig: keepAlive}
-		return lc.Listen(a.ctx, network, at.Addr.String())
+		if d.tcp, err = lc.Listen(a.ctx, network, at.Addr.String()); err == nil {
+			bound = addrPort(d.tcp.Addr())
+		}
+	case realm.DTLS:
+		if d.dtls, err = dtls.Listen(at.Addr, a.limits.Peers); err == nil {
+			bound = d.dtls.Addr()
+		}
+	default:
+		err = fmt.Errorf("no connections over %s", at.Transport)
 	}
-	return nil, fmt.Errorf("no connections over %s", at.Transport)
+	at.Addr = netip.AddrPortFrom(at.Addr.Addr(), bound.Port())
+	d.Address = at
+	return d, err
 }
 
 // Addrs are the doors, with the ports that the system chose.
-func (a *Acceptor) Addrs() []Address { return a.addrs }
+func (a *Acceptor) Addrs() (addrs []Address) {
+	for i := range a.doors {
+		addrs = append(addrs, a.doors[i].Address)
+	}
+	return addrs
+}
 
 // Count says how many visitors of a transport had a result.
 func (a *Acceptor) Count(t realm.Transport, r Result) uint64 { return a.results[t][r].Load() }
@@ -99,11 +126,12 @@ func (a *Acceptor) HalfOpen() int { return a.open.count() }
 func (a *Acceptor) Pauses() uint64 { return a.pauses.Load() }
 
 // Close closes the doors, ends the handshakes and waits for all goroutines.
-// Connections that were handed over stay.
+// Connections that were handed over stay, but for those of DTLS, which have the
+// socket of their door.
 func (a *Acceptor) Close() {
 	a.stop()
-	for _, l := range a.doors {
-		_ = l.Close()
+	for i := range a.doors {
+		a.doors[i].close()
 	}
 	a.wg.Wait()
 }
@@ -112,7 +140,7 @@ func (a *Acceptor) Close() {
 func (a *Acceptor) accept(i int) {
 	pause := shortPause
 	for {
-		c, err := a.doors[i].Accept()
+		c, err := a.doors[i].tcp.Accept()
 		if err == nil {
 			pause = shortPause
 			a.meet(i, c.(*net.TCPConn))
@@ -133,7 +161,7 @@ func (a *Acceptor) accept(i int) {
 
 // meet decides whether a visitor is worth a handshake.
 func (a *Acceptor) meet(i int, c *net.TCPConn) {
-	v := &Visitor{Door: a.addrs[i], Index: i, Remote: addrPort(c.RemoteAddr()), Local: addrPort(c.LocalAddr())}
+	v := &Visitor{Door: a.doors[i].Address, Index: i, Remote: addrPort(c.RemoteAddr()), Local: addrPort(c.LocalAddr())}
 	why := Accepted
 	if !v.Remote.IsValid() {
 		why = Gone
@@ -161,14 +189,6 @@ func (a *Acceptor) finish(v *Visitor, why Result, err error) {
 	}
 }
 
-// visit is a visitor on its way through the handshake.
-type visit struct {
-	*Visitor
-	refused, distrusted bool
-}
-
-type visitKey struct{}
-
 // greet does the handshake.
 func (a *Acceptor) greet(v *Visitor, c *net.TCPConn) {
 	if v.Door.Transport == realm.TCP {
@@ -182,17 +202,27 @@ func (a *Acceptor) greet(v *Visitor, c *net.TCPConn) {
 		a.hub.Established(v, conn)
 		return
 	}
+	in := a.shake(v, func(ctx context.Context, vi *visit) (*stream.Conn, error) {
+		return stream.Server(context.WithValue(ctx, visitKey{}, vi), c, a.secure)
+	})
+	if !in {
+		part(c)
+	}
+}
+
+// shake does a handshake by f and hands the connection over.
+func (a *Acceptor) shake(v *Visitor, f func(context.Context, *visit) (*stream.Conn, error)) bool {
 	vi := &visit{Visitor: v}
-	ctx, cancel := context.WithTimeout(context.WithValue(a.ctx, visitKey{}, vi), a.limits.Handshake)
+	ctx, cancel := context.WithTimeout(a.ctx, a.limits.Handshake)
 	defer cancel()
-	conn, err := stream.Server(ctx, c, a.secure)
+	conn, err := f(ctx, vi)
 	if err != nil {
 		a.finish(v, vi.why(err), err)
-		part(c)
-		return
+		return false
 	}
 	a.finish(v, Accepted, nil)
 	a.hub.Established(v, conn)
+	return true
 }
 
 // part closes so that the peer gets to read the alert: closing with octets
@@ -204,9 +234,13 @@ func part(c *net.TCPConn) {
 	_ = c.Close()
 }
 
-// config asks the hub, and sees to what all have in common.
+// config is for crypto/tls.
 func (a *Acceptor) config(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-	vi := hello.Context().Value(visitKey{}).(*visit)
+	return a.configure(hello.Context().Value(visitKey{}).(*visit), hello)
+}
+
+// configure asks the hub, and sees to what all have in common.
+func (a *Acceptor) configure(vi *visit, hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	conf, err := a.hub.Config(vi.Visitor, hello)
 	if err != nil {
 		vi.refused = true
@@ -224,83 +258,6 @@ func (a *Acceptor) config(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		}
 	}
 	return conf, nil
-}
-
-// why sorts the error of a handshake.
-func (vi *visit) why(err error) Result {
-	var cert *tls.CertificateVerificationError
-	var header tls.RecordHeaderError
-	var op *net.OpError
-	switch {
-	case vi.refused:
-		return Unwelcome
-	case vi.distrusted, errors.As(err, &cert):
-		return Distrusted
-	case errors.Is(err, stream.ErrNoCertificate), err.Error() == noCertificate:
-		return NoCertificate
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return TimedOut
-	case errors.As(err, &header):
-		return NotTLS
-	}
-	if _, alerted := stream.Alert(err); alerted {
-		return Alerted
-	}
-	if code, sent := stream.Sent(err); sent && slices.Contains(disagreements, code) {
-		return NoAgreement
-	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &op) && op.Op != "local error" {
-		return Gone
-	}
-	return Broken
-}
-
-// halfOpen counts the handshakes.
-type halfOpen struct {
-	mu   sync.Mutex // guards all below
-	all  int
-	each map[netip.Prefix]int
-}
-
-// network is what one party can easily have many addresses of.
-func network(a netip.Addr) netip.Prefix {
-	bits := 48
-	if a.Is4() {
-		bits = 24
-	}
-	p, _ := a.WithZone("").Prefix(bits)
-	return p
-}
-
-func (h *halfOpen) enter(a netip.Addr, l Limits) Result {
-	p := network(a)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	switch {
-	case h.all >= l.HalfOpen:
-		return TooMany
-	case h.each[p] >= l.HalfOpenEach:
-		return TooManyThere
-	}
-	h.all++
-	h.each[p]++
-	return Accepted
-}
-
-func (h *halfOpen) leave(a netip.Addr) {
-	p := network(a)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.all--
-	if h.each[p]--; h.each[p] == 0 {
-		delete(h.each, p)
-	}
-}
-
-func (h *halfOpen) count() int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.all
 }
 
 func addrPort(a net.Addr) netip.AddrPort {

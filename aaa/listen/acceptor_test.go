@@ -81,6 +81,7 @@ func open(t *testing.T, limits Limits, change func(*house, *Hub)) *house {
 	h.a, err = Accept([]Address{
 		{Service: Every, Addr: local, Transport: realm.TCP},
 		{Service: Every, Addr: local, Transport: realm.TLS},
+		{Service: Every, Addr: local, Transport: realm.DTLS},
 	}, hub, limits)
 	require.NoError(t, err)
 	t.Cleanup(func() {

@@ -6,7 +6,7 @@
 // the hub before the shard starts and after it has ended. Received bytes
 // live in the shard's batch until the next Recv.
 //
-// An Acceptor has the doors that connections come to, over TCP and TLS: who is
+// An Acceptor has the doors that connections come to, over TCP, TLS and DTLS: who is
 // known at no address is dropped before any handshake, handshakes are bounded
 // in number and time (draft-ietf-radext-radiusdtls-bis sections 3.10 and 7.4),
 // and what stands is handed over. Its goroutines end with Close; a connection

@@ -43,6 +43,7 @@ type Limits struct {
 	HalfOpen     int           // handshakes at a time, 4096
 	HalfOpenEach int           // of one /24 or /48, 256
 	Handshake    time.Duration // for one, 10 s
+	Peers        int           // of each door for DTLS, 4096
 }
 
 func (l Limits) complete() Limits {
@@ -51,6 +52,9 @@ func (l Limits) complete() Limits {
 	}
 	if l.HalfOpenEach == 0 {
 		l.HalfOpenEach = 256
+	}
+	if l.Peers == 0 {
+		l.Peers = 4096
 	}
 	if l.Handshake == 0 {
 		l.Handshake = 10 * time.Second

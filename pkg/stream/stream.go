@@ -52,6 +52,7 @@ var (
 	ErrFlood = errors.New("stream: too many TLS records without data")
 	// ErrNoCertificate is a client that has shown none.
 	ErrNoCertificate = errors.New("stream: the peer has no certificate")
+	errNoKeys        = errors.New("stream: a connection without TLS has no keys")
 )
 
 // Conn is one connection.
@@ -62,6 +63,7 @@ type Conn struct {
 	sec           *tls.Conn
 	wire          *wire
 	state         *tls.ConnectionState
+	export        func(label string, n int) ([]byte, error)
 	remote, local netip.AddrPort
 
 	in       inbox
@@ -117,6 +119,7 @@ func secure(ctx context.Context, c *net.TCPConn, w *wire, sec *tls.Conn) (*Conn,
 	}
 	state := sec.ConnectionState()
 	s.sec, s.wire, s.state = sec, w, &state
+	s.export = func(label string, n int) ([]byte, error) { return state.ExportKeyingMaterial(label, nil, n) }
 	return s, nil
 }
 
@@ -124,6 +127,14 @@ func secure(ctx context.Context, c *net.TCPConn, w *wire, sec *tls.Conn) (*Conn,
 // What follows the packet in its record is padding (RFC 7360 section 5.1).
 func Datagrams(c net.Conn) *Conn {
 	return &Conn{raw: c, framed: true, remote: addrPort(c.RemoteAddr()), local: addrPort(c.LocalAddr())}
+}
+
+// Secured is Datagrams of a connection whose handshake was done elsewhere: state
+// is what it found out, and export gives its keying material (RFC 5705).
+func Secured(c net.Conn, state *tls.ConnectionState, export func(label string, n int) ([]byte, error)) *Conn {
+	s := Datagrams(c)
+	s.state, s.export = state, export
+	return s
 }
 
 func newConn(c *net.TCPConn) (*Conn, error) {
@@ -147,6 +158,15 @@ func addrPort(a net.Addr) netip.AddrPort {
 
 // TLS is the state of the connection after its handshake, nil without TLS.
 func (c *Conn) TLS() *tls.ConnectionState { return c.state }
+
+// Export gives n octets of keying material for a label, the same at both ends of
+// a connection and at no other (RFC 5705, RFC 8446 section 7.5).
+func (c *Conn) Export(label string, n int) ([]byte, error) {
+	if c.export == nil {
+		return nil, errNoKeys
+	}
+	return c.export(label, n)
+}
 
 // Remote is the peer's address.
 func (c *Conn) Remote() netip.AddrPort { return c.remote }

@@ -41,6 +41,8 @@ var fences = []fence{
 		why: "names are found in the background, and nowhere else"},
 	{path: "golang.org/x/crypto", rooms: []string{"pkg/pki"}, tests: []string{"pkg/pki", "cmd"},
 		why: "what a certificate says is read in one place; hashes and ciphers are the standard library's"},
+	{path: "github.com/pion", rooms: []string{"pkg/stream/dtls"}, tests: []string{"pkg/stream/dtls"},
+		why: "it has goroutines and errors of its own, which pkg/stream/dtls puts right"},
 	{path: "github.com/spf13/cobra", rooms: []string{"cmd"}, why: "commands live in cmd"},
 	{path: "github.com/goccy/go-yaml", rooms: []string{"realm/file"}, tests: []string{"realm/file", "cmd", "test"},
 		why: "file.Decode gives the same strictness and the same messages to every file"},
