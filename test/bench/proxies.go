@@ -131,6 +131,9 @@ func (st *stage) startProxy(ctx context.Context, p *proxy) error {
 	}
 	c := pinned(st.proxyCPU, args[0], args[1:]...)
 	c.Stdout, c.Stderr = p.log, p.log
+	if p.collect != "" {
+		c.Env = append(os.Environ(), "GOGC="+p.collect)
+	}
 	if err := c.Start(); err != nil {
 		return fmt.Errorf("starting %s: %w", p.name, err)
 	}

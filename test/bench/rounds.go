@@ -60,6 +60,7 @@ type contender struct {
 	segment     bool    // the forwarder sends runs in one piece
 	clients     int     // networks with an address each, 0 for a single one
 	length      int     // of a measurement in turns, for cases with a long one
+	collect     string  // GOGC of roamgate, "" as it does
 }
 
 // stage is a case while it runs.
