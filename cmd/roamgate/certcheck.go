@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/ecdsa"
 	"crypto/rsa"
+	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"io"
@@ -30,6 +31,8 @@ type certCheck struct {
 
 	now   time.Time
 	roles []pki.Role
+	given *pki.Trust       // instead of trust and its like
+	shows *tls.Certificate // instead of cert and key
 }
 
 func certCheckCommand() *cobra.Command {
@@ -157,7 +160,7 @@ func (c *certCheck) judge(out io.Writer, chain []*x509.Certificate, staple []byt
 	if len(chain) == 0 {
 		return problem("%s", count(bad, "mistake"))
 	}
-	if len(c.trust) == 0 {
+	if len(c.trust) == 0 && c.given == nil {
 		last := chain[len(chain)-1]
 		fmt.Fprintf(out, "issued by %q: --trust with its certificate says whether a peer accepts the chain\n", last.Issuer.String())
 	} else {
@@ -178,6 +181,9 @@ func (c *certCheck) judge(out io.Writer, chain []*x509.Certificate, staple []byt
 
 // base is the trust base of the flags.
 func (c *certCheck) base(out io.Writer) (*pki.Trust, error) {
+	if c.given != nil {
+		return c.given, nil
+	}
 	b := pki.Base{Policies: c.policies}
 	if c.require {
 		b.Revocation = pki.RevocationRequire

@@ -75,6 +75,9 @@ func (c *certCheck) shownHint() string {
 
 // ours is what we show, nothing without --cert.
 func (c *certCheck) ours() (*tls.Certificate, error) {
+	if c.shows != nil {
+		return c.shows, nil
+	}
 	if c.cert == "" {
 		return &tls.Certificate{}, nil
 	}

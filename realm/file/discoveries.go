@@ -46,6 +46,12 @@ var tags = map[string]struct{ auth, acct []string }{
 	"eduroam":     {auth: []string{"x-eduroam:radius.tls"}},
 }
 
+// Tags are the service tags of a federation that a profile stands for.
+func Tags(profile string) (auth, acct []string, ok bool) {
+	t, ok := tags[profile]
+	return t.auth, t.acct, ok
+}
+
 const (
 	maxTags  = 8
 	maxPeers = 1024
