@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -21,6 +22,12 @@ func TestImportRadsecproxy(t *testing.T) {
 			r := command("import", "radsecproxy", importVectors+name+"/radsecproxy.conf", "--to", dir, "--resolve=false")
 			require.Zero(t, r.code, r.errs)
 			assert.Contains(t, r.out, "directives mapped (")
+			if name == "national" || name == "openroaming" {
+				r = command("check", "--config", filepath.Join(dir, "roamgate.yaml"))
+				assert.NotZero(t, r.code)
+				assert.Contains(t, r.out, "05-tls.yaml:6:18: error: certificate: reading the file: no such file or directory")
+				haveCertificates(t, dir)
+			}
 			r = command("check", "--config", filepath.Join(dir, "roamgate.yaml"))
 			assert.Zero(t, r.code, r.out+r.errs)
 
@@ -45,6 +52,20 @@ func TestImportRadsecproxy(t *testing.T) {
 			}
 		})
 	}
+}
+
+// haveCertificates makes the files that an imported configuration names.
+func haveCertificates(t *testing.T, dir string) {
+	t.Helper()
+	write(t, dir, material(t))
+	name := filepath.Join(dir, "realms", "05-tls.yaml")
+	text, err := os.ReadFile(name)
+	require.NoError(t, err)
+	out := string(text)
+	for expr, file := range map[string]string{`certificate: \S+`: "certificate: ../pki/hub.pem", `key: \S+`: "key: ../pki/hub.key", `- /\S+`: "- ../pki/roaming-ca.pem"} {
+		out = regexp.MustCompile(expr).ReplaceAllString(out, file)
+	}
+	require.NoError(t, os.WriteFile(name, []byte(out), 0o600))
 }
 
 func TestImportReports(t *testing.T) {

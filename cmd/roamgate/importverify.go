@@ -132,7 +132,10 @@ func (v *verification) load(path string) error {
 	v.theirFrom = v.from
 	for i := range l.set.Clients {
 		if c := &l.set.Clients[i]; c.Name == v.from {
-			v.theirFrom = c.Prefixes[0].Addr().String()
+			v.theirFrom = v.from
+			if len(c.Prefixes) > 0 {
+				v.theirFrom = c.Prefixes[0].Addr().String()
+			}
 		}
 	}
 	return nil
@@ -266,6 +269,9 @@ func (v *verification) decision(name string, x *aaa.Explanation) migrate.Ours {
 	}
 	o.Malformed = malformed[x.Reason]
 	v.homes(&o, x)
+	if route != nil && v.discovers(route) && x.Pool == "" && (x.Result == "forward" || x.Reason == "no_pool") {
+		o.Outcome, o.Homes, o.Ordered, o.Reason = migrate.Forwarded, []string{migrate.Discovered}, true, ""
+	}
 	if o.User = name; route != nil && route.Rewrite != nil {
 		at := strings.LastIndexByte(name, '@')
 		switch {
@@ -290,6 +296,17 @@ var malformed = func() map[string]bool {
 	}
 	return all
 }()
+
+// discovers reports whether the homes of a route are found by DNS.
+func (v *verification) discovers(r *realm.Route) bool {
+	switch {
+	case r.Discover == nil:
+		return false
+	case v.accounting:
+		return r.Acct < 0 && len(r.Discover.Acct) > 0
+	}
+	return r.Auth < 0 && len(r.Discover.Auth) > 0
+}
 
 func (v *verification) route(label string) *realm.Route {
 	for i := range v.set.Routes {

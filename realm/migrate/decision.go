@@ -25,6 +25,9 @@ var outcomeTexts = [...]string{Forwarded: "forward", Rejected: "reject", Silent:
 // String gives the word of reports.
 func (o Outcome) String() string { return outcomeTexts[o] }
 
+// Discovered stands for the homes that are found by DNS.
+const Discovered = "found by DNS"
+
 // Decision is what an original does with a request, while all of its home
 // servers are well.
 type Decision struct {

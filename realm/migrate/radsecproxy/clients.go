@@ -1,8 +1,8 @@
 package radsecproxy
 
 import (
-	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,13 +39,73 @@ func (c claims) cover(p netip.Prefix) (first claim, ok bool) {
 func (i *importer) writeClients() {
 	root := i.file("10-clients.yaml", "Clients")
 	list := root.List("clients")
-	claimed := make(claims)
+	claimed := map[string]claims{udp: {}, tcp: {}}
 	for _, p := range i.clients {
-		if p.transport != udp {
-			i.waitingPeer(p.block, p.transport, p.hosts)
+		if secured[p.transport] != "" {
+			i.writeSecured(list, p)
 			continue
 		}
-		i.writeClient(list, p, claimed)
+		i.writeClient(list, p, claimed[p.transport])
+	}
+}
+
+// writeSecured writes a client that a certificate proves.
+func (i *importer) writeSecured(list *migrate.Node, p *client) {
+	why := psk(p.block)
+	node := &migrate.Node{}
+	if why == "" && !i.holder(node, p.block, &p.hosts[0], false) {
+		why = "any certificate of the authorities would be this client's: give it certificate with a name, or policies to its tls"
+	}
+	if why != "" {
+		i.report.Leave(p.pos, "client "+p.name, "%s", why)
+		for n := range p.opts {
+			i.left(p.block, &p.opts[n], "%s", why)
+		}
+		return
+	}
+	name := i.names.client.Make(p.name)
+	i.called[p] = name
+	held := node.Items()
+	node = list.Item().Comment("client %s, %s", p.name, i.at(p.pos))
+	node.Set("name", name, i.origin(p.pos))
+	i.report.Map(p.pos, "client "+p.name, "clients: %s", name)
+	i.securedPeer(node, p.block, p.transport, p.secret)
+	for _, h := range held {
+		node.Take(h)
+	}
+	i.sources(node, p)
+	i.visited(node, p)
+	i.clientFilters(node, p)
+	p.each("addttl", func(o *option) {
+		i.left(p.block, o, "hops are counted in requests: in answers to a client nothing is added")
+	})
+	i.further(p.block)
+}
+
+// sources writes where a client with a certificate connects from, if that is
+// said by addresses.
+func (i *importer) sources(node *migrate.Node, p *client) {
+	prefixes, names := []placed(nil), false
+	for n := range p.hosts {
+		if prefix, ok := p.hosts[n].prefix(); ok {
+			prefixes = append(prefixes, placed{prefix, &p.hosts[n]})
+		} else {
+			names = true
+		}
+	}
+	anywhere := names || slices.ContainsFunc(prefixes, func(x placed) bool { return x.prefix.Bits() == 0 })
+	for n := range p.hosts {
+		if line := p.block.at(&p.hosts[n]); anywhere {
+			i.mapped(p.block, line, "its certificate says who it is, wherever it comes from")
+		} else {
+			i.mapped(p.block, line, "clients.address")
+		}
+	}
+	if anywhere {
+		return
+	}
+	for _, x := range prefixes {
+		node.List("address").Value(shortPrefix(x.prefix), i.origin(x.host.pos))
 	}
 }
 
@@ -63,7 +123,11 @@ func (i *importer) writeClient(list *migrate.Node, p *client, claimed claims) {
 	node := list.Item().Comment("client %s, %s", p.name, i.at(p.pos))
 	node.Set("name", name, i.origin(p.pos))
 	i.report.Map(p.pos, "client "+p.name, "clients: %s", name)
-	i.mapped(p.block, p.get("type"), "the hub takes requests over UDP")
+	if p.transport == udp {
+		i.mapped(p.block, p.get("type"), "the hub takes requests over UDP")
+	} else {
+		i.securedPeer(node, p.block, p.transport, p.secret)
+	}
 	addresses := node.List("address")
 	for _, x := range prefixes {
 		addresses.Value(shortPrefix(x.prefix), i.origin(x.host.pos))
@@ -200,6 +264,11 @@ func (i *importer) plainPeer(b *block) {
 		"certificatecncheck", "tcpkeepalive", "idletimeout", "sni", "sniservername", "dtlsforcemtu", "servername"} {
 		b.each(name, func(o *option) { i.mapped(b, o, "has no effect over UDP") })
 	}
+	i.further(b)
+}
+
+// further names what the hub finds out, and lines that do not count.
+func (i *importer) further(b *block) {
 	for _, name := range []string{"ipv4only", "ipv6only"} {
 		b.each(name, func(o *option) { i.mapped(b, o, "an address says its family; of a name both are used as they answer") })
 	}
@@ -207,45 +276,5 @@ func (i *importer) plainPeer(b *block) {
 		if o := &b.opts[n]; b.get(o.name) != o && options[b.kind][o.name] == toggle {
 			i.mapped(b, o, "a later line counts")
 		}
-	}
-}
-
-// waitingPeer writes a peer of another transport down as a comment.
-func (i *importer) waitingPeer(b *block, transport string, hosts []host) {
-	i.report.Wait(b.pos, b.kind+" "+b.name, "needs RadSec (%s)", transport)
-	i.report.Note(b.pos, RuleRadSec, "%s %s speaks %s, which this hub does not yet: it is written down at the head of realms/20-homes.yaml", b.kind, b.name, transport)
-	i.radsec = append(i.radsec, fmt.Sprintf("%s %s (%s)", b.kind, b.name, i.at(b.pos)))
-	i.waitingLines(b)
-}
-
-func (i *importer) waitingLines(b *block) {
-	for n := range b.opts {
-		o := &b.opts[n]
-		shown := o.val
-		if secretOptions[o.name] {
-			shown = "(a secret: see " + i.at(o.pos) + ")"
-		}
-		i.radsec = append(i.radsec, fmt.Sprintf("  %s %s", o.word, shown))
-		i.waits(b, o, "needs RadSec")
-	}
-}
-
-func (i *importer) writeTLS() {
-	for n := range i.blocks {
-		if b := &i.blocks[n]; b.kind == tlsBlock {
-			i.report.Wait(b.pos, "tls "+b.name, "needs RadSec")
-			i.radsec = append(i.radsec, fmt.Sprintf("tls %s (%s)", b.name, i.at(b.pos)))
-			i.waitingLines(b)
-		}
-	}
-}
-
-func (i *importer) writeWaiting() {
-	if len(i.radsec) == 0 {
-		return
-	}
-	root := i.out.Realm("20-homes.yaml").Comment("\nNot in force, since the hub speaks RADIUS over UDP only. As it was written:")
-	for _, line := range i.radsec {
-		root.Comment("%s", line)
 	}
 }

@@ -38,7 +38,11 @@ func (c *Config) decide(d *migrate.Decision, r *realmConf, from *client, account
 	case len(servers) > 0:
 		d.Outcome = migrate.Forwarded
 		for _, s := range servers {
-			d.Homes = append(d.Homes, s.hosts[0].String())
+			if s.found() {
+				d.Homes = append(d.Homes, migrate.Discovered)
+			} else {
+				d.Homes = append(d.Homes, s.hosts[0].String())
+			}
 		}
 	case !accounting && r.get("replymessage") != nil:
 		d.Outcome = migrate.Rejected

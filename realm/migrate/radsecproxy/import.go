@@ -2,7 +2,6 @@ package radsecproxy
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -24,7 +23,7 @@ const (
 	RuleResolved   = "name-resolved"     // a client's name was resolved once, as the original does at its start
 	RuleTimers     = "timers"            // of servers of one realm only those of the first count
 	RuleLonger     = "longest-prefix"    // clients are told apart by the longest prefix
-	RuleRadSec     = "needs-radsec"      // a peer over TLS, DTLS or TCP waits
+	RuleDiscovered = "discovered"        // a server that is found by DNS
 )
 
 // Resolve looks a name up, as the original does at its start.
@@ -37,13 +36,15 @@ type importer struct {
 	resolve Resolve
 	out     *migrate.Config
 	report  *migrate.Report
-	names   struct{ client, home, pool, filter, secret, route migrate.Names }
+	names   struct{ client, home, pool, filter, secret, route, tls, discovery migrate.Names }
 	done    map[*option]bool // lines that are in the report
 	homes   map[*server]*home
 	pools   map[string]string // name by what it holds
 	filters map[*rewrite]string
 	called  map[*client]string
-	radsec  []string // what waits, as lines of comment
+	trusts  map[*block]string // tls entry by its block
+
+	discoveries map[*server]string // by the servers that they stand for
 	// What need not sign, for one note each.
 	unsignedClients, unsignedServers []*block
 }
@@ -55,14 +56,15 @@ func Import(ctx context.Context, c *Config, resolve Resolve) (*migrate.Config, *
 		Config: c, ctx: ctx, resolve: resolve, out: migrate.NewConfig(), report: &migrate.Report{Source: c.path},
 		done: make(map[*option]bool), homes: make(map[*server]*home), pools: make(map[string]string),
 		filters: make(map[*rewrite]string), called: make(map[*client]string),
+		trusts: make(map[*block]string), discoveries: make(map[*server]string),
 	}
 	i.hub()
 	i.rewriteBlocks()
+	i.writeTLS()
 	i.writeClients()
 	i.writeServers()
+	i.writeDiscoveries()
 	i.writeRealms()
-	i.writeTLS()
-	i.writeWaiting()
 	i.rest()
 	i.notes()
 	return i.out, i.report
@@ -106,13 +108,6 @@ func (i *importer) left(b *block, o *option, why string, args ...any) {
 	if o != nil && !i.done[o] {
 		i.done[o] = true
 		i.report.Leave(o.pos, b.label(o), why, args...)
-	}
-}
-
-func (i *importer) waits(b *block, o *option, what string, args ...any) {
-	if o != nil && !i.done[o] {
-		i.done[o] = true
-		i.report.Wait(o.pos, b.label(o), what, args...)
 	}
 }
 
@@ -188,7 +183,7 @@ func (i *importer) hub() {
 		}
 	})
 	m.each("requiremessageauthenticator", func(o *option) { i.mapped(m, o, "require_message_authenticator of clients and homes") })
-	m.each("sni", func(o *option) { i.waits(m, o, "needs RadSec") })
+	m.each("sni", func(o *option) { i.mapped(m, o, "a home that is reached by its name is told that") })
 	m.each("loopprevention", func(o *option) {
 		i.mapped(m, o, "routes with when.client; and nothing goes back to the address it came from")
 	})
@@ -237,7 +232,7 @@ func (i *importer) listen(root *migrate.Node) {
 			doors = append(doors, door{a, o})
 		}
 	}
-	if len(lines) == 0 {
+	if len(lines) == 0 && i.visitedOver(udp) {
 		for _, a := range []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
 			doors = append(doors, door{netip.AddrPortFrom(a, authPort), nil})
 		}
@@ -278,12 +273,32 @@ func (i *importer) listen(root *migrate.Node) {
 			node.Value(d.at.String(), i.from(d.line))
 		}
 	}
-	for _, name := range []string{"listentcp", "listentls", "listendtls"} {
-		m.each(name, func(o *option) {
-			i.radsec = append(i.radsec, fmt.Sprintf("%s %s (%s)", o.word, o.val, i.at(o.pos)))
-			i.waits(m, o, "needs RadSec")
-		})
+	for _, kind := range []struct{ key, option, transport, port string }{
+		{"radsec", "listentls", tls, "2083"}, {"dtls", "listendtls", dtls, "2083"}, {"tcp", "listentcp", tcp, "1812"},
+	} {
+		lines := m.all(kind.option)
+		if len(lines) == 0 && i.visitedOver(kind.transport) {
+			lines = []*option{{val: "*", pos: realm.Pos{File: i.path, Line: 1}}} // the default
+		}
+		for _, o := range lines {
+			found := i.addresses(o, kind.port)
+			if len(found) == 0 {
+				i.left(m, o, "the address cannot be resolved")
+				continue
+			}
+			for _, a := range found {
+				section.List(kind.key).Value(a.String(), i.from(o))
+			}
+			if o.word != "" {
+				i.mapped(m, o, "listen.%s", kind.key)
+			}
+		}
 	}
+}
+
+// visitedOver reports whether a client comes by a transport.
+func (i *importer) visitedOver(transport string) bool {
+	return slices.ContainsFunc(i.clients, func(p *client) bool { return p.transport == transport })
 }
 
 // addresses reads address:port of a line, where * is any address and a name is
@@ -341,7 +356,13 @@ func (i *importer) source(root *migrate.Node) {
 		}
 	})
 	for _, name := range []string{"sourcetcp", "sourcetls", "sourcedtls"} {
-		m.each(name, func(o *option) { i.waits(m, o, "needs RadSec") })
+		m.each(name, func(o *option) {
+			if h, text := parseHost(o.val, "", false); text == "" && h.name == "*" {
+				i.mapped(m, o, "the default")
+				return
+			}
+			i.left(m, o, "the hub has one source address of each family: source in roamgate.yaml")
+		})
 	}
 }
 

@@ -5,12 +5,15 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/roamgate/roamgate/pkg/pki/issue"
 	"github.com/roamgate/roamgate/realm/file"
 	"github.com/roamgate/roamgate/realm/migrate"
 	"github.com/roamgate/roamgate/realm/migrate/radsecproxy"
@@ -52,6 +55,7 @@ func TestExamples(t *testing.T) {
 
 			dir := t.TempDir()
 			require.NoError(t, out.Write(dir))
+			certificates(t, dir)
 			set, ps := file.Load(filepath.Join(dir, "realms"), os.LookupEnv)
 			require.NotNil(t, set, "%v", ps)
 			assert.Zero(t, ps.Count(file.Error))
@@ -61,6 +65,39 @@ func TestExamples(t *testing.T) {
 			}
 		})
 	}
+}
+
+// certificates makes the files that tls entries name, below the directory.
+func certificates(t *testing.T, dir string) {
+	t.Helper()
+	name := filepath.Join(dir, "realms", "05-tls.yaml")
+	text, err := os.ReadFile(name)
+	if os.IsNotExist(err) {
+		return
+	}
+	require.NoError(t, err)
+	profile := issue.Profile{NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0), Names: issue.Names{Hosts: []string{"hub.example"}}}
+	ca, err := issue.NewAuthority(profile)
+	require.NoError(t, err)
+	root, _, err := ca.PEM()
+	require.NoError(t, err)
+	pair, err := ca.Issue(profile)
+	require.NoError(t, err)
+	chain, key, err := pair.PEM()
+	require.NoError(t, err)
+	for role, data := range map[string][]byte{"certificate": chain, "key": key, "authorities": root} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, role), data, 0o600))
+	}
+	path := regexp.MustCompile(`(?m)^(    (certificate|key): |      - )/\S+`)
+	out := path.ReplaceAllStringFunc(string(text), func(s string) string {
+		at := strings.LastIndexByte(s, '/')
+		role := strings.Trim(strings.TrimSpace(strings.SplitN(s[:at], "/", 2)[0]), ":-")
+		if role == "" {
+			role = "authorities"
+		}
+		return s[:strings.IndexByte(s, '/')] + filepath.Join(dir, role)
+	})
+	require.NoError(t, os.WriteFile(name, []byte(out), 0o600))
 }
 
 // oneFile is a file that includes nothing.

@@ -1,6 +1,7 @@
 package radsecproxy
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -208,9 +209,7 @@ func target(r *realmConf) string {
 // decision writes what becomes of a realm's requests.
 func (i *importer) decision(node *migrate.Node, r *realmConf) {
 	auth, acct := i.pool(r, r.servers), i.pool(r, r.acct)
-	if auth == "" && len(r.servers) > 0 {
-		i.report.Note(r.pos, RuleRadSec, "realm %s is rejected for now: none of its servers is in force", r.name)
-	}
+	found := i.discovery(r.servers)
 	message := r.get("replymessage")
 	switch {
 	case auth != "":
@@ -218,11 +217,16 @@ func (i *importer) decision(node *migrate.Node, r *realmConf) {
 		if message != nil {
 			i.mapped(r.block, message, "is sent only where a realm has no server; the hub says itself why it rejects")
 		}
+	case found != "":
+		node.Set("discover", found, i.from(r.get("server")))
+		if message != nil {
+			i.left(r.block, message, "the hub says itself why it rejects, also where it finds no server")
+		}
 	case message != nil && printable(message.val):
 		node.Set("reject", message.val, i.from(message))
 		i.mapped(r.block, message, "realms.reject")
 	case len(r.servers) > 0:
-		node.Set("reject", "the home network cannot be reached", "its servers are not in force: "+r.servers[0].usable())
+		node.Set("reject", "the home network cannot be reached", "its servers are left out: "+r.servers[0].usable())
 	default:
 		node.Set("reject", "no home server for this realm", "radsecproxy does not answer, "+i.origin(r.pos))
 		i.report.Note(r.pos, RuleSilence, "realm %s has no server and no usable ReplyMessage: the hub rejects, radsecproxy does not answer", r.name)
@@ -230,10 +234,26 @@ func (i *importer) decision(node *migrate.Node, r *realmConf) {
 	}
 	if acct != "" {
 		node.Set("accounting", acct, i.from(r.get("accountingserver")))
+	} else if found := i.discovery(r.acct); found != "" && auth != "" {
+		node.Set("discover", found, i.from(r.get("accountingserver")))
 	}
 	i.serverLines(r, "server", r.servers)
 	i.serverLines(r, "accountingserver", r.acct)
 	i.accounting(r, acct)
+}
+
+// discovery is the one that a realm's servers are found by, "" where one of them
+// is named.
+func (i *importer) discovery(servers []*server) string {
+	if len(servers) == 0 || slices.ContainsFunc(servers, func(s *server) bool { return i.homes[s] != nil }) {
+		return ""
+	}
+	for _, s := range servers {
+		if name := i.discoveries[s]; name != "" {
+			return name
+		}
+	}
+	return ""
 }
 
 func printable(s string) bool {
@@ -245,8 +265,10 @@ func (i *importer) serverLines(r *realmConf, name string, servers []*server) {
 		switch s := servers[n]; {
 		case i.homes[s] != nil:
 			i.mapped(r.block, o, "pools: %s", i.homes[s].name)
-		case s.usable() != "":
-			i.waits(r.block, o, "server %s %s", s.name, s.usable())
+		case i.discoveries[s] != "" && i.discovery(servers) == i.discoveries[s]:
+			i.mapped(r.block, o, "realms.discover: %s", i.discoveries[s])
+		case i.discoveries[s] != "":
+			i.left(r.block, o, "a realm has a pool or is discovered, not both")
 		default:
 			i.left(r.block, o, "server %s is left out", s.name)
 		}

@@ -20,11 +20,11 @@ type home struct {
 
 // usable says why a server cannot be a home, "" where it can.
 func (s *server) usable() string {
-	switch {
-	case s.transport != udp:
-		return "needs RadSec (" + s.transport + ")"
-	case s.get("dynamiclookupcommand") != nil:
-		return "needs discovery of servers"
+	if why := psk(s.block); why != "" || !s.found() {
+		return why
+	}
+	if profile, tag := s.lookup(); s.transport != tls || profile+tag == "" {
+		return "the hub finds servers by DNS itself, over TLS: what this command looks for is not known"
 	}
 	return ""
 }
@@ -39,7 +39,8 @@ func (i *importer) writeServers() {
 		h := i.homes[s]
 		switch {
 		case s.usable() != "":
-			i.waitingPeer(s.block, s.transport, s.hosts)
+			i.lose(s, s.usable())
+		case s.found(): // is a discovery
 		case h == nil:
 			// said already
 		case written[h]:
@@ -55,7 +56,7 @@ func (i *importer) writeServers() {
 func (i *importer) findHomes() {
 	places := make(map[string]*home)
 	for _, s := range i.servers {
-		if s.usable() != "" {
+		if s.usable() != "" || s.found() {
 			continue
 		}
 		port := atoi(s.hosts[0].port)
@@ -63,7 +64,7 @@ func (i *importer) findHomes() {
 			i.lose(s, "the port "+s.hosts[0].port+" is no number")
 			continue
 		}
-		place := strconv.Itoa(port) + " " + strings.ToLower(s.hosts[0].name)
+		place := s.transport + " " + strconv.Itoa(port) + " " + strings.ToLower(s.hosts[0].name)
 		h := places[place]
 		if h != nil && !bytes.Equal(h.first.secret, s.secret) {
 			i.lose(s, "it has the address and port of server "+h.first.name+", but another secret: an answer would belong to either")
@@ -109,7 +110,9 @@ func (i *importer) writeHome(list *migrate.Node, s *server, h *home) {
 	node := list.Item().Comment("server %s, %s", s.name, i.at(s.pos))
 	node.Set("name", h.name, i.origin(s.pos))
 	i.report.Map(s.pos, "server "+s.name, "homes: %s", h.name)
-	i.mapped(s.block, s.get("type"), "the hub sends over UDP")
+	if s.transport == udp {
+		i.mapped(s.block, s.get("type"), "the hub sends over UDP")
+	}
 	where := s.hosts[0]
 	line := s.block.at(&where)
 	if where.addr.IsValid() {
@@ -119,9 +122,21 @@ func (i *importer) writeHome(list *migrate.Node, s *server, h *home) {
 		node.Set("host", where.name, i.origin(where.pos))
 		i.mapped(s.block, line, "homes.host, which is looked up by its TTL")
 	}
-	s.each("host", func(o *option) { i.left(s.block, o, "over UDP radsecproxy uses the first host only") })
-	i.ports(node, s, h)
-	i.secretFile(node, s.block, h.name, s.secret)
+	if s.transport == udp {
+		s.each("host", func(o *option) { i.left(s.block, o, "over UDP radsecproxy uses the first host only") })
+		i.ports(node, s, h)
+	} else {
+		s.each("host", func(o *option) {
+			i.left(s.block, o, "another host is another home: write it as one, and add it to the pool")
+		})
+		i.onePort(node, s, h)
+		i.securedPeer(node, s.block, s.transport, s.secret)
+	}
+	if secured[s.transport] != "" {
+		i.holder(node, s.block, &where, true)
+	} else {
+		i.secretFile(node, s.block, h.name, s.secret)
+	}
 	i.answers(node, s)
 	i.serverFilters(node, s)
 	s.each("source", func(o *option) {
@@ -155,9 +170,26 @@ func (i *importer) ports(node *migrate.Node, s *server, h *home) {
 	i.mapped(s.block, line, "homes.auth_port, homes.acct_port")
 }
 
+// onePort writes the port of both services over TCP and TLS.
+func (i *importer) onePort(node *migrate.Node, s *server, h *home) {
+	line := s.get("port")
+	origin := i.from(line)
+	if line == nil {
+		origin = "the default"
+	}
+	node.Set("port", h.port, origin)
+	if h.acct && !h.auth {
+		node.Set("auth_port", "none", "no realm has it as its server")
+	}
+	if !h.acct {
+		node.Set("acct_port", "none", "no realm has it as its accountingServer")
+	}
+	i.mapped(s.block, line, "homes.port")
+}
+
 func (i *importer) answers(node *migrate.Node, s *server) {
 	o, all := s.get("requiremessageauthenticator"), i.main.get("requiremessageauthenticator")
-	if required := o != nil && o.on || o == nil && all != nil && all.on; !required {
+	if required := o != nil && o.on || o == nil && all != nil && all.on; !required && secured[s.transport] == "" {
 		node.Set("require_message_authenticator", false, unsigned)
 		i.unsignedServers = append(i.unsignedServers, s.block)
 	}
