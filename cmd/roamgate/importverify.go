@@ -269,7 +269,7 @@ func (v *verification) decision(name string, x *aaa.Explanation) migrate.Ours {
 	}
 	o.Malformed = malformed[x.Reason]
 	v.homes(&o, x)
-	if route != nil && v.discovers(route) && x.Pool == "" && (x.Result == "forward" || x.Reason == "no_pool") {
+	if x.Result == "discover" {
 		o.Outcome, o.Homes, o.Ordered, o.Reason = migrate.Forwarded, []string{migrate.Discovered}, true, ""
 	}
 	if o.User = name; route != nil && route.Rewrite != nil {
@@ -296,17 +296,6 @@ var malformed = func() map[string]bool {
 	}
 	return all
 }()
-
-// discovers reports whether the homes of a route are found by DNS.
-func (v *verification) discovers(r *realm.Route) bool {
-	switch {
-	case r.Discover == nil:
-		return false
-	case v.accounting:
-		return r.Acct < 0 && len(r.Discover.Acct) > 0
-	}
-	return r.Auth < 0 && len(r.Discover.Auth) > 0
-}
 
 func (v *verification) route(label string) *realm.Route {
 	for i := range v.set.Routes {

@@ -430,7 +430,7 @@ func (tw *twins) compare(names []string, secret string, from int) map[string]int
 		require.NoError(tw.t, err)
 		want[i] = d
 		all = append(all, i)
-		if !tw.radsec(d) {
+		if !tw.discovered(d) {
 			udp = append(udp, i)
 		}
 	}
@@ -445,9 +445,9 @@ func (tw *twins) compare(names []string, secret string, from int) map[string]int
 			tw.ticks++
 		}
 		rejected := our == outcome{code: radius.CodeAccessReject}
-		if tw.radsec(d) {
+		if tw.discovered(d) { // nobody is found here, by neither
 			assert.True(tw.t, rejected, "%q: the hub %v", n, our)
-			rules[radsecproxy.RuleRadSec]++
+			rules[radsecproxy.RuleDiscovered]++
 			continue
 		}
 		tw.holds(n, d, their)
@@ -465,9 +465,9 @@ func (tw *twins) compare(names []string, secret string, from int) map[string]int
 	return rules
 }
 
-// radsec says that the original would send a request over TLS.
-func (tw *twins) radsec(d migrate.Decision) bool {
-	return d.Outcome == migrate.Forwarded && !strings.HasPrefix(d.Homes[0], tw.net+".10")
+// discovered says that the original would look for a server in the DNS.
+func (tw *twins) discovered(d migrate.Decision) bool {
+	return d.Outcome == migrate.Forwarded && d.Homes[0] == migrate.Discovered
 }
 
 func (tw *twins) port() int {
@@ -507,7 +507,7 @@ func (tw *twins) account(names []string, secret string, from int) {
 		require.NoError(tw.t, err)
 		want[i] = d
 		switch {
-		case malformed(n) || d.Outcome == migrate.Forwarded && tw.radsec(d):
+		case malformed(n) || d.Outcome == migrate.Forwarded && tw.discovered(d):
 		case d.Outcome == migrate.Silent && len(silent) < 40:
 			silent = append(silent, i)
 		case d.Outcome != migrate.Silent && len(ask) < 200:
