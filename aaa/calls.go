@@ -20,10 +20,8 @@ const markLabel = "EXPERIMENTAL roamgate connection"
 // markOf makes the mark of a connection, by its addresses where TLS gives
 // nothing. calling: we have opened it.
 func markOf(c *stream.Conn, calling bool) callMark {
-	if cs := c.TLS(); cs != nil {
-		if made, err := cs.ExportKeyingMaterial(markLabel, nil, len(callMark{})); err == nil {
-			return callMark(made)
-		}
+	if made, err := c.Export(markLabel, len(callMark{})); err == nil {
+		return callMark(made)
 	}
 	from, to := c.Remote(), c.Local()
 	if calling {
