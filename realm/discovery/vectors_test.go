@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -49,33 +48,9 @@ func resolving(z *zone.Zone, own ...netip.AddrPort) *Resolver {
 
 // profileOf reads the profile line of a case.
 func profileOf(t testing.TB, words []string) *realm.Discovery {
-	of := &realm.Discovery{Name: "test"}
-	for _, w := range words {
-		key, value, _ := strings.Cut(w, "=")
-		values := strings.Split(value, ",")
-		switch key {
-		case "auth":
-			of.Auth = values
-		case "acct":
-			of.Acct = values
-		case "srv":
-			of.SRV = true
-		case "public":
-			of.Public = true
-		case "private":
-			for _, v := range values {
-				of.Private = append(of.Private, netip.MustParsePrefix(v))
-			}
-		case "ports":
-			for _, v := range values {
-				n, err := strconv.ParseUint(v, 10, 16)
-				require.NoError(t, err)
-				of.Ports = append(of.Ports, uint16(n))
-			}
-		default:
-			t.Fatalf("profile: %q", w)
-		}
-	}
+	t.Helper()
+	of, err := (&zone.Case{Profile: words}).Discovery()
+	require.NoError(t, err)
 	return of
 }
 

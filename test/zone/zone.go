@@ -30,10 +30,13 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/miekg/dns"
+
+	"github.com/roamgate/roamgate/realm"
 )
 
 // Case is one case.
@@ -105,6 +108,44 @@ func (c *Case) add(word, rest string) error {
 		return fmt.Errorf("what is %q", word)
 	}
 	return nil
+}
+
+// Discovery is the profile of the case.
+func (c *Case) Discovery() (*realm.Discovery, error) {
+	of := &realm.Discovery{Name: "test"}
+	for _, w := range c.Profile {
+		key, value, _ := strings.Cut(w, "=")
+		values := strings.Split(value, ",")
+		switch key {
+		case "auth":
+			of.Auth = values
+		case "acct":
+			of.Acct = values
+		case "srv":
+			of.SRV = true
+		case "public":
+			of.Public = true
+		case "private":
+			for _, v := range values {
+				p, err := netip.ParsePrefix(v)
+				if err != nil {
+					return nil, err
+				}
+				of.Private = append(of.Private, p)
+			}
+		case "ports":
+			for _, v := range values {
+				n, err := strconv.ParseUint(v, 10, 16)
+				if err != nil {
+					return nil, err
+				}
+				of.Ports = append(of.Ports, uint16(n))
+			}
+		default:
+			return nil, fmt.Errorf("what is %q in a profile", w)
+		}
+	}
+	return of, nil
 }
 
 // unquoted lets a case have octets that no text file should have.
