@@ -71,7 +71,7 @@ func newDiscovering(t tester, d *dnsOf) *rig {
 	return r
 }
 
-// TestC96Parked: a request whose realm is not known waits for DNS, and no other
+// C96: a request whose realm is not known waits for DNS, and no other
 // waits with it; then it goes to what was found, and the next one at once.
 func TestC96Parked(t *testing.T) {
 	d := &dnsOf{hold: make(chan struct{})}
@@ -148,7 +148,7 @@ func TestNoPeerIsRejected(t *testing.T) {
 	}
 }
 
-// TestC97Flood: a client that asks for ever new realms is told to stop, and what
+// C97: a client that asks for ever new realms is told to stop, and what
 // waits for it is bounded; another client's realm is looked up as ever.
 func TestC97Flood(t *testing.T) {
 	d := &dnsOf{hold: make(chan struct{})}
@@ -165,7 +165,7 @@ func TestC97Flood(t *testing.T) {
 	r.quietHome(0)
 }
 
-// TestC97AllowList: what the client, the routes or the profile do not allow is
+// C97: what the client, the routes or the profile do not allow is
 // refused before DNS is asked.
 func TestC97AllowList(t *testing.T) {
 	for _, tt := range []struct {
@@ -288,7 +288,7 @@ func TestC94BuildPeers(t *testing.T) {
 	assert.False(t, ok, "nothing that we can reach")
 }
 
-// TestC92Self: a realm that DNS says is our own is rejected, and an operator is
+// C92: a realm that DNS says is our own is rejected, and an operator is
 // told once.
 func TestC92Self(t *testing.T) {
 	r := newRig(t, 1, discovers)

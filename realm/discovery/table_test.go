@@ -88,7 +88,7 @@ func pass(d time.Duration) {
 	synctest.Wait()
 }
 
-// TestC96Asked: one look-up serves all that wait for it, and then it is there.
+// C96: one look-up serves all that wait for it, and then it is there.
 func TestC96Asked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newTableRig(t, there)
@@ -112,7 +112,7 @@ func TestC96Asked(t *testing.T) {
 	})
 }
 
-// TestC93Refresh: what is in use is looked up again before its TTL ends, and
+// C93: what is in use is looked up again before its TTL ends, and
 // what is not in use ends with it.
 func TestC93Refresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -137,7 +137,7 @@ func TestC93Refresh(t *testing.T) {
 	})
 }
 
-// TestC97Negative: that there is nothing is remembered for the back-off time.
+// C97: that there is nothing is remembered for the back-off time.
 func TestC97Negative(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newTableRig(t, nothing)
@@ -154,7 +154,7 @@ func TestC97Negative(t *testing.T) {
 	})
 }
 
-// TestC97Quotas: one client causes as many look-ups a second as it may, all of
+// C97: one client causes as many look-ups a second as it may, all of
 // them as many as there are; joining costs nothing, and who is over is told.
 func TestC97Quotas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

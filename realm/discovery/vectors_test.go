@@ -62,8 +62,8 @@ func told(res *Result) (lines []string) {
 }
 
 // TestC90C91Zones: the zones of test/vectors/discovery give the expected targets
-// and timings, and hostile ones are refused with their reason (also C88, C89
-// and C92).
+// and timings, and hostile ones are refused with their reason: C88, C89, C90,
+// C91 and C92.
 func TestC90C91Zones(t *testing.T) {
 	for _, file := range []string{"zones.txt", "hostile.txt"} {
 		cases, err := zone.Read("../../test/vectors/discovery/" + file)
@@ -118,7 +118,7 @@ func check(t *testing.T, c *zone.Case) {
 	}
 }
 
-// TestC88Question: what DNS is asked for, and what it is never asked.
+// C88: what DNS is asked for, and what it is never asked.
 func TestC88Question(t *testing.T) {
 	tests := []struct {
 		name, realm string

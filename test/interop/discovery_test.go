@@ -44,7 +44,7 @@ func zoneCases(t *testing.T) (cases []*zone.Case, zones map[string]string) {
 	return cases, zones
 }
 
-// TestC90ZonesOfNSD: the zones of the vectors, good and hostile, lead to the same
+// C90 and C91: the zones of the vectors, good and hostile, lead to the same
 // targets where nsd serves them, signed, and where unbound has validated them; a
 // zone whose signatures are wrong leads nowhere.
 func TestC90ZonesOfNSD(t *testing.T) {
