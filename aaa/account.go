@@ -1,8 +1,6 @@
 package aaa
 
 import (
-	"encoding/binary"
-
 	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/accounting"
 	"github.com/roamgate/roamgate/accounting/spool"
@@ -265,7 +263,7 @@ func (ex *Exchange) fate() fate {
 		return fateTaken
 	}
 	switch ex.why {
-	case HomeBusy, NoIdentifier, DiscoveryBusy:
+	case HomeBusy, NoIdentifier, DiscoveryBusy, HomeStalled:
 		return fateBusy
 	case HomesDown, NoPool, NoRoute:
 		return fateDown
@@ -307,15 +305,15 @@ func (s *Shard) accounted(slot uint32, ex *Exchange, p *radius.Packet, hm *home.
 // protested takes a Protocol-Error (RFC 7930 section 4): the home will not
 // take the record however often it is sent, unless it only has no room now.
 func (s *Shard) protested(slot uint32, ex *Exchange, p *radius.Packet) {
+	if tryElsewhere(p) && s.another(slot, ex) {
+		return
+	}
 	ex.homeDone, ex.failed, ex.why = true, true, HomeBusy
-	if cause, ok := p.First(radius.ErrorCause); !ok || len(cause) != 4 || binary.BigEndian.Uint32(cause) != resourcesUnavailable {
+	if cause, _ := p.Uint32(radius.ErrorCause); cause != resourcesUnavailable {
 		ex.letter = DeadProtocolError
 	}
 	s.settle(slot, ex)
 }
-
-// resourcesUnavailable is an Error-Cause (RFC 5176 section 3.5).
-const resourcesUnavailable = 506
 
 // spooled takes a batch back from the committer.
 func (s *Shard) spooled(b *spool.Batch) {

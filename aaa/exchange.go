@@ -48,6 +48,9 @@ type Exchange struct {
 	seeks     bool   // its pool is being discovered, or has to be
 
 	settlement settlement
+	link       *link          // of its home, where sock is onLink
+	number     uint32         // under which it is under way there
+	homeSecret *radius.Secret // that its home answers with
 
 	sent    uint8 // transmissions to the present home
 	homeID  uint8

@@ -73,8 +73,17 @@ func (s *Shard) choose(slot uint32, ex *Exchange, p *radius.Packet) Reason {
 		ex.tried |= ex.pool.Bit(idx)
 		switch s.pace.Ask(idx, ex.kind, ex.stateful || ex.kind == home.Acct, s.now) {
 		case home.Go:
-			if s.engage(slot, ex, idx) {
+			switch {
+			case s.engage(slot, ex, idx):
 				return OK
+			case !ex.snap.Homes.Home(idx).Stream():
+			case ex.replay:
+				busy = true
+			case idx == sticky || s.hopeful(idx, ex.kind):
+				s.await(slot, ex, idx)
+				return OK
+			case wait < 0:
+				wait = idx
 			}
 		case home.Wait:
 			switch {
@@ -95,6 +104,21 @@ func (s *Shard) choose(slot uint32, ex *Exchange, p *radius.Packet) Reason {
 // engage takes an identifier of a home for the Exchange.
 func (s *Shard) engage(slot uint32, ex *Exchange, idx int32) bool {
 	hm := ex.snap.Homes.Home(idx)
+	if hm.Stream() {
+		if !s.engageLink(slot, ex, hm) {
+			return false
+		}
+	} else if !s.engageSocket(slot, ex, hm) {
+		return false
+	}
+	ex.homeIdx, ex.sent, ex.rt = idx, 0, 0
+	ex.nonce = s.nonceFor(idx)
+	s.stats.Add(ex.snap.homeStats[idx].requests[ex.kind], 1)
+	return true
+}
+
+// engageSocket takes an identifier under one of the shard's sockets.
+func (s *Shard) engageSocket(slot uint32, ex *Exchange, hm *home.Home) bool {
 	line := hm.Line[ex.kind]
 	sock, id, ok := s.ids.Acquire(line, hm.Addr[ex.kind].V4, slot, s.now)
 	if !ok {
@@ -103,17 +127,14 @@ func (s *Shard) engage(slot uint32, ex *Exchange, idx int32) bool {
 		return false
 	}
 	hm.Load[ex.kind].Set(s.index, s.ids.Outstanding(line))
-	ex.homeIdx, ex.sock, ex.homeID = idx, int32(sock), id
-	ex.sent, ex.rt = 0, 0
+	ex.link, ex.sock, ex.homeID, ex.homeSecret = nil, int32(sock), id, hm.Secret
 	s.crypt.Random(ex.homeAuth[:])
-	ex.nonce = s.nonceFor(idx)
-	s.stats.Add(ex.snap.homeStats[idx].requests[ex.kind], 1)
 	return true
 }
 
 // await lets the Exchange wait for its turn at a home.
 func (s *Shard) await(slot uint32, ex *Exchange, idx int32) {
-	ex.homeIdx, ex.sock, ex.sent, ex.rt = idx, noSocket, 0, 0
+	ex.homeIdx, ex.link, ex.sock, ex.sent, ex.rt = idx, nil, noSocket, 0, 0
 	if oldest, full := s.pace.Enqueue(slot, idx, ex.kind, s.now); full {
 		s.discard(oldest, s.slab.at(oldest))
 	}
@@ -148,7 +169,13 @@ func (s *Shard) turns(idx int32, kind home.Kind) {
 			continue
 		case ex.sock != noSocket:
 			s.stats.Add(ex.snap.homeStats[idx].retransmits[kind], 1)
-		case !s.engage(slot, ex, idx):
+		case s.engage(slot, ex, idx):
+		case s.astray(idx, kind) && s.failOver(slot, ex):
+			continue
+		case ex.snap.Homes.Home(idx).Stream():
+			s.hold(slot, ex)
+			return
+		default:
 			s.await(slot, ex, idx) // nor is there an identifier for the next
 			return
 		}
@@ -202,12 +229,16 @@ func (s *Shard) discard(slot uint32, ex *Exchange) {
 // section 2.5), so nothing but the client's request is kept.
 func (s *Shard) transmit(slot uint32, ex *Exchange) Reason {
 	hm := ex.snap.Homes.Home(ex.homeIdx)
-	sock := &s.homes[ex.sock]
 	p, why := s.outgoing(ex, s.parsed(ex), ex.homeIdx)
 	if why != OK {
 		return why
 	}
-	bad := s.crypt.ForwardRequest(&s.w, s.room(sock.queue), p, ex.homeID, &ex.homeAuth, ex.secret, hm.Secret, s.seal(ex.nonce))
+	room := s.roomAtHome(ex)
+	if room == nil {
+		s.leaveHome(slot, ex, false)
+		return HomeStalled
+	}
+	bad := s.crypt.ForwardRequest(&s.w, room, p, ex.homeID, &ex.homeAuth, ex.secret, ex.homeSecret, s.seal(ex.nonce))
 	if bad != radius.OK {
 		return ofRadius(bad)
 	}
@@ -215,13 +246,18 @@ func (s *Shard) transmit(slot uint32, ex *Exchange) Reason {
 	if ex.kind == home.Acct {
 		// Its authenticator is a hash of the packet, and the answer is
 		// verified with it (RFC 2866 section 3).
-		out = s.signatures.Accounting(&s.w, hm.Secret)
+		out = s.signatures.Accounting(&s.w, ex.homeSecret)
 		s.unsigned = append(s.unsigned, unsigned{b: out, token: s.slab.token(slot)})
 	} else {
-		out = s.signatures.Request(&s.w, hm.Secret)
+		out = s.signatures.Request(&s.w, ex.homeSecret)
 	}
-	sock.queue.Commit(len(out), hm.Addr[ex.kind], udp.LocalInfo{})
-	sock.dirty = true
+	if ex.link != nil {
+		s.commitTo(ex.link.conn, len(out))
+	} else {
+		sock := &s.homes[ex.sock]
+		sock.queue.Commit(len(out), hm.Addr[ex.kind], udp.LocalInfo{})
+		sock.dirty = true
+	}
 	if ex.sent == 0 {
 		ex.firstAt = s.now
 		s.track(ex, out)
@@ -236,11 +272,20 @@ func (s *Shard) transmit(slot uint32, ex *Exchange) Reason {
 	return OK
 }
 
+// roomAtHome lends room to build the request of an Exchange in, nil: its
+// connection takes no more, or has ended by what stood before it.
+func (s *Shard) roomAtHome(ex *Exchange) []byte {
+	if ex.link != nil {
+		return s.roomOf(ex.link.conn)
+	}
+	return s.room(s.homes[ex.sock].queue)
+}
+
 // arm sets the timer of the next transmission, or of giving up.
 func (s *Shard) arm(slot uint32, ex *Exchange) {
 	t := &ex.pool.Timers
 	end := ex.began + int64(t.MRD)
-	if ex.clientRepeats() {
+	if ex.link == nil && ex.clientRepeats() {
 		s.wheel.Set(slot, end)
 		return
 	}
@@ -280,7 +325,7 @@ func (s *Shard) waitedLong(slot uint32, ex *Exchange) {
 	health, _ := ex.snap.Homes.Home(ex.homeIdx).State[ex.kind].Health()
 	switch {
 	case health != home.Up && s.failOver(slot, ex):
-	case s.now-ex.began >= int64(ex.pool.Timers.MRD):
+	case s.now-ex.began >= int64(ex.pool.Timers.MRD), s.astray(ex.homeIdx, ex.kind):
 		s.giveUp(slot, ex, HomeTimeout)
 	default:
 		s.discard(slot, ex)
@@ -292,7 +337,7 @@ func (s *Shard) unanswered(slot uint32, ex *Exchange) {
 	ctr := ex.snap.homeStats[ex.homeIdx]
 	silent := s.noteSilence(ex, hm)
 	s.stats.Add(ctr.timeouts[ex.kind], 1)
-	again := s.pace.Expired(slot, s.now)
+	again := ex.link == nil && s.pace.Expired(slot, s.now)
 	if ex.orphan() && ex.kind == home.Auth {
 		s.end(slot)
 		return
@@ -305,8 +350,16 @@ func (s *Shard) unanswered(slot uint32, ex *Exchange) {
 	if (silent || !s.well(ex)) && s.failOver(slot, ex) {
 		return
 	}
-	if int(ex.sent) >= t.MRC || ex.clientRepeats() {
+	if int(ex.sent) >= t.MRC || ex.link == nil && ex.clientRepeats() {
 		s.giveUp(slot, ex, HomeTimeout)
+		return
+	}
+	if ex.link != nil {
+		// It arrives, so it is sent once (draft-ietf-radext-radiusdtls-bis section
+		// 3.9.2): the timer goes on for the sake of another home.
+		s.pace.Overdue(slot, s.now)
+		ex.sent++
+		s.arm(slot, ex)
 		return
 	}
 	if !again {
@@ -369,6 +422,14 @@ func (s *Shard) leaveHome(slot uint32, ex *Exchange, answered bool) {
 }
 
 func (s *Shard) release(ex *Exchange, free bool) {
+	if l := ex.link; l != nil {
+		if !l.conn.closed {
+			l.Give(ex.number, free, s.now)
+			s.loadLink(l.trunk)
+		}
+		ex.link = nil
+		return
+	}
 	hm := ex.snap.Homes.Home(ex.homeIdx)
 	line := hm.Line[ex.kind]
 	s.ids.Release(int(ex.sock), line, ex.homeID, free, s.now)

@@ -150,6 +150,7 @@ type Hub struct {
 	calls       calls
 	reception   reception
 	rejudge     chan struct{} // the connections, by the present files
+	dialling    *dialling
 	// dynauth carries CoA back, nil: the hub listens to none.
 	dynauth *dynAuth
 	sealer  *dynauth.Sealer // for marks; guarded by applying
@@ -174,6 +175,7 @@ func New(conf Config, set *realm.Set, rooms Rooms) (*Hub, error) {
 		homes: home.NewRegistry(conf.Seed), sticky: home.NewSticky(stickyConversations, stickyTTL),
 		notes: make(chan note, 1024), later: newLater(rooms.Spool, conf.Shards*conf.InFlight), loops: loop.New(knownLoops),
 		connections: newConnections(), rejudge: make(chan struct{}, 1),
+		dialling: newDialling(),
 	}
 	h.homes.Share(conf.Shards)
 	h.names = h.newNames()
@@ -308,7 +310,9 @@ func (h *Hub) Run(ctx context.Context) error {
 	}
 	shards.Wait()
 	stop()
+	h.dialling.stop()
 	others.Wait()
+	h.dialling.running.Wait()
 	for _, s := range h.shards {
 		s.close()
 	}

@@ -17,7 +17,9 @@ type mail struct {
 	traffic box[chan<- *traffic.Sample]
 	conns   box[*conn]
 	doomed  box[doomed]
-	stop    bool
+	// undialled are attempts to connect to homes.
+	undialled box[undialled]
+	stop      bool
 }
 
 // replayed is an accounting record that still has to reach its home.
@@ -94,6 +96,7 @@ func (s *Shard) readMail() bool {
 	m.traffic.collect()
 	m.conns.collect()
 	m.doomed.collect()
+	m.undialled.collect()
 	stop := m.stop
 	m.mu.Unlock()
 	for b, ok := m.spooled.next(); ok; b, ok = m.spooled.next() {
@@ -120,6 +123,9 @@ func (s *Shard) readMail() bool {
 	}
 	for d, ok := m.doomed.next(); ok; d, ok = m.doomed.next() {
 		s.closeConn(d.conn, d.why)
+	}
+	for u, ok := m.undialled.next(); ok; u, ok = m.undialled.next() {
+		s.undialled(u)
 	}
 	return !stop
 }

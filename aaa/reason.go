@@ -37,6 +37,12 @@ const (
 	// PeerStalled: the answer does not leave, since the client takes too little
 	// of what is sent to it over its connection.
 	PeerStalled
+	// HomeStalled: the home takes too little of what is sent to it over its
+	// connection.
+	HomeStalled
+	// HomeProtests: the home answers that it cannot deal with the request
+	// (Protocol-Error, RFC 7930 section 4).
+	HomeProtests
 	NoUserName
 	SeveralUserNames
 	Loop
@@ -125,6 +131,8 @@ var ownReasons = [numOwn]string{
 	ClientShare:                       "client_share",
 	SpoolUnavailable:                  "spool_unavailable",
 	PeerStalled:                       "peer_stalled",
+	HomeStalled:                       "home_stalled",
+	HomeProtests:                      "home_protests",
 	NoUserName:                        "no_user_name",
 	SeveralUserNames:                  "several_user_names",
 	Loop:                              "loop",
@@ -221,7 +229,7 @@ func (r Reason) Text() string {
 	switch r {
 	case NoRoute, ScopeDenied, RealmNotAllowed, TransitDenied:
 		return "no roaming agreement for this realm"
-	case NoPool, HomesDown, HomeTimeout, RealmSilent, NoIdentifier:
+	case NoPool, HomesDown, HomeTimeout, RealmSilent, NoIdentifier, HomeStalled, HomeProtests:
 		return "the home network does not answer"
 	case NoPeer:
 		return "the home network of this realm cannot be found"
@@ -252,7 +260,7 @@ func (r Reason) Text() string {
 func (r Reason) ErrorCause() uint32 {
 	switch r {
 	case NoRoute, ScopeDenied, RealmNotAllowed, TransitDenied, Hairpin, NoPool, HomesDown, HomeTimeout, RealmSilent, NoIdentifier,
-		NoPeer, DiscoveryFailed, DiscoveryBusy, Loop, LoopFingerprint, ManyProxyStates, HopsSpent:
+		HomeStalled, HomeProtests, NoPeer, DiscoveryFailed, DiscoveryBusy, Loop, LoopFingerprint, ManyProxyStates, HopsSpent:
 		return 502 // Request Not Routable (Proxy)
 	case OperatorNameMismatch:
 		return 407 // Invalid Attribute Value

@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	layeh "layeh.com/radius"
 	"layeh.com/radius/rfc2865"
+	"layeh.com/radius/rfc3576"
 
 	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/realm"
@@ -74,11 +75,13 @@ func badReplies() []provocation {
 		{name: "zero, not required", why: ReplyBadMessageAuthenticator, place: byHome, setup: lenient, what: ignored(badMA)},
 		{name: "Accounting-Response", why: ReplyCode, place: byHome, what: ignored(func(h *heard) { h.answer(layeh.CodeAccountingResponse) })},
 		{name: "a request", why: ReplyCode, place: byHome, what: ignored(func(h *heard) { h.answer(layeh.CodeAccessRequest) })},
-		{name: "Protocol-Error", why: ReplyCode, place: byHome, what: ignored(func(h *heard) {
-			b := h.reply(layeh.CodeAccessAccept)
-			b[0] = 52
-			h.say(b)
-		})},
+		{name: "Protocol-Error", why: HomeProtests, place: local, what: func(r *rig) {
+			sent := r.ask(access(atHomeExa))
+			h := r.atHome(0)
+			h.say(recode(h.reply(layeh.CodeAccessAccept), 52, h.raw[4:20], homeSecret))
+			p := r.rejected(sent)
+			assert.EqualValues(r.t, 502, rfc3576.ErrorCause_Get(p))
+		}},
 		{name: "left out", why: MissingProxyState, place: byHome, what: noProxyState},
 	}
 }

@@ -96,9 +96,12 @@ func (s *Shard) replied(slot uint32, hm *home.Home, p *radius.Packet) {
 	s.pace.Answered(slot, s.now-ex.firstAt, s.now)
 	s.leaveHome(slot, ex, true)
 	s.wheel.Cancel(slot)
-	if kind == home.Acct {
+	switch {
+	case kind == home.Acct:
 		s.accounted(slot, ex, p, hm)
-	} else {
+	case p.Code() == radius.ProtocolError:
+		s.spurned(slot, ex, p)
+	default:
 		s.authenticated(slot, ex, p, hm)
 	}
 	s.turns(idx, kind)
@@ -117,6 +120,52 @@ func (s *Shard) authenticated(slot uint32, ex *Exchange, p *radius.Packet, hm *h
 		s.learnAccept(ex, s.parsed(ex), p)
 	}
 	s.deliver(slot, ex, p, hm)
+}
+
+// spurned takes a Protocol-Error for an Access-Request (RFC 7930 section 4): it
+// is between the home and us, and the client gets an answer that it knows. Where
+// the home cannot reach who should answer, another one may.
+func (s *Shard) spurned(slot uint32, ex *Exchange, p *radius.Packet) {
+	switch {
+	case ex.orphan():
+		s.end(slot)
+	case tryElsewhere(p) && !ex.stateful && s.another(slot, ex):
+	default:
+		s.refuse(slot, ex, HomeProtests)
+	}
+}
+
+// Error-Causes of a home that cannot pass a request on (RFC 9765 section 6.1,
+// RFC 5176 section 3.5).
+const (
+	notRoutable          = 502
+	proxyProcessing      = 505
+	resourcesUnavailable = 506
+)
+
+// tryElsewhere reports whether another home may do better.
+func tryElsewhere(p *radius.Packet) bool {
+	switch cause, _ := p.Uint32(radius.ErrorCause); cause {
+	case notRoutable, proxyProcessing, resourcesUnavailable:
+		return true
+	}
+	return false
+}
+
+// another sends a request that has left its home to another one of its pool, if
+// there is one.
+func (s *Shard) another(slot uint32, ex *Exchange) bool {
+	if s.choose(slot, ex, s.parsed(ex)) != OK {
+		return false
+	}
+	s.stats.Add(s.ctr.failovers, 1)
+	if ex.sock == noSocket {
+		return true
+	}
+	if why := s.transmit(slot, ex); why != OK {
+		s.giveUp(slot, ex, why)
+	}
+	return true
 }
 
 // whose finds the home of a reply's source, also one that is gone.
@@ -148,16 +197,15 @@ func shapeOfReply(ex *Exchange, hm *home.Home, p *radius.Packet) Reason {
 		access = true
 	case radius.AccountingResponse:
 	case radius.ProtocolError:
-		if ex.kind != home.Acct {
-			return ReplyCode
-		}
+		access = ex.kind == home.Auth
 	default:
 		return ReplyCode
 	}
 	if access != (ex.kind == home.Auth) {
 		return ReplyCode
 	}
-	if !p.Has(radius.MessageAuthenticator) && access && (hm.Spec.RequireMessageAuthenticator || p.Has(radius.EAPMessage)) {
+	if !p.Has(radius.MessageAuthenticator) && access && !ex.homeSecret.IsClear() &&
+		(hm.Spec.RequireMessageAuthenticator && !hm.Spec.Transport.Secured() || p.Has(radius.EAPMessage)) {
 		return ReplyMissingMessageAuthenticator
 	}
 	return OK
@@ -194,7 +242,7 @@ func (s *Shard) deliver(slot uint32, ex *Exchange, p *radius.Packet, hm *home.Ho
 	}
 	req := s.parsed(ex)
 	why := s.crypt.ForwardResponse(&s.w, s.lend(ex.door), p, ex.id, &ex.homeAuth, &ex.auth,
-		hm.Secret, ex.secret, s.proxyStates(req), extra, drop)
+		ex.homeSecret, ex.secret, s.proxyStates(req), extra, drop)
 	if why != radius.OK {
 		// What the client must get back does not fit: better a clear no.
 		s.refuse(slot, ex, ReplyTooLong)

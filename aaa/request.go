@@ -309,7 +309,7 @@ func (s *Shard) passOn(slot uint32, ex *Exchange) {
 	case s.pace.Queued(slot):
 		s.turns(ex.homeIdx, ex.kind)
 		return
-	case !ex.clientRepeats():
+	case ex.link != nil || !ex.clientRepeats():
 		return
 	}
 	// The client's timer is the only one there is here. A hasty one says nothing

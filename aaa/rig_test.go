@@ -132,6 +132,8 @@ func (r *rig) open(o setup) {
 	t.Cleanup(func() {
 		r.hub.reception.close()
 		_ = sp.Close() // fails where a test has broken the disk
+		r.hub.dialling.stop()
+		r.hub.dialling.running.Wait()
 		r.shard.close()
 	})
 }

@@ -46,6 +46,7 @@ type Shard struct {
 	fronts []*listen.Front
 	homes  []homeSocket
 	conns  conns
+	links  links
 
 	snap     *Snapshot
 	draining []*Snapshot // older ones whose Exchanges still run
@@ -238,6 +239,7 @@ func (s *Shard) step(tags []uint32) bool {
 	s.share.Turn(s.now, waiting)
 	s.thin()
 	s.shorten(waiting)
+	s.tendLinks()
 	s.moreTurns()
 	s.wheel.Advance(s.now, s.expire)
 	s.dups.Expire(s.now)
@@ -260,6 +262,7 @@ func (s *Shard) adopt() {
 	s.probes = make([]probeBudget, len(next.Set.Clients))
 	s.share.Resize(len(next.Set.Clients))
 	s.adoptConns()
+	s.adoptLinks()
 }
 
 // readFront reports whether it left something to read. Packets of a client

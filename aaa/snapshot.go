@@ -93,6 +93,8 @@ type homeStats struct {
 	// grant more than was offered.
 	rejects      *[mostRejects]stat.ID
 	tierExceeded stat.ID
+	conns        *connStats             // nil: it is reached by datagrams
+	unreached    map[home.Cause]stat.ID // nil: it is reached by datagrams
 }
 
 type realmStats struct {
@@ -143,9 +145,13 @@ func (h *Hub) compile(set *realm.Set) (*Snapshot, error) {
 			s.homeStats = append(s.homeStats, nil)
 		}
 		s.homeStats[hm.Index] = h.homeSeries(hm.Spec.Name)
+		if hm.Stream() {
+			h.linkSeries(s.homeStats[hm.Index], hm.Spec.Transport)
+		}
 	}
 	if first, n := view.Slots(); n > 0 {
 		found := h.homeSeries(home.Dynamic)
+		h.linkSeries(found, realm.TLS)
 		s.homeStats = append(s.homeStats, make([]*homeStats, max(int(first)+n-len(s.homeStats), 0))...)
 		for i := range n {
 			s.homeStats[int(first)+i] = found
@@ -215,6 +221,16 @@ func (h *Hub) homeSeries(name string) *homeStats {
 	c.tierExceeded = reg.CounterSparse("roamgate_home_tier_exceeded_total", "Access-Accepts of a home that grant a better tier of service than the visited network has offered.", "home", name)
 	c.filtered = reg.CounterSparse("roamgate_home_attributes_filtered_total", "Attributes of a home's answer that were left out or bounded.", "home", name)
 	return c
+}
+
+// linkSeries are the figures of a home that is reached by connections.
+func (h *Hub) linkSeries(c *homeStats, transport realm.Transport) {
+	c.conns = h.connSeries(c.name, outgoing, transport)
+	c.unreached = make(map[home.Cause]stat.ID)
+	for _, why := range []home.Cause{home.Refused, home.Unreachable, home.Insecure} {
+		c.unreached[why] = h.stats.CounterSparse("roamgate_home_unreached_total", "Connections to a home server that could not be made, by cause: refused, nothing answers (unreachable), or the handshake failed (tls).",
+			"home", c.name, "cause", why.String())
+	}
 }
 
 func (h *Hub) realmSeries(name string) (c realmStats) {

@@ -25,6 +25,7 @@ type hubStats struct {
 	unknownHome   stat.ID
 	socketErrors  stat.ID
 	failovers     stat.ID
+	moved         stat.ID
 	logSuppressed stat.ID
 	forwarded     stat.ID
 	panics        stat.ID
@@ -43,6 +44,7 @@ func newHubStats(h *Hub) *hubStats {
 	c.socketErrors = reg.Counter("roamgate_udp_socket_errors_total", "Errors of receiving or of opening home-side sockets.")
 	c.failovers = reg.Counter("roamgate_failovers_total", "Requests in flight that were moved to another home of their pool.")
 	c.logSuppressed = reg.Counter("roamgate_log_suppressed_total", "Log lines about single packets that were left out: one a second and reason is written.")
+	c.moved = reg.Counter("roamgate_moved_total", "Requests in flight whose connection to a home has ended, and that had their turn again at another connection or home.")
 	c.forwarded = reg.Counter("roamgate_acct_forwarded_later_total", "Acknowledged accounting records that reached their home from the spool.")
 	reg.GaugeFunc("roamgate_acct_owed_oldest_seconds", "How long ago the oldest acknowledged record came that its home has not taken; 0: none is owed.", h.owedAge)
 	for l := DeadNoRoute; l <= DeadDropped; l++ {

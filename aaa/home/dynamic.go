@@ -129,6 +129,7 @@ func (r *Registry) Discover(t Target, until int64) (*Home, error) {
 	for k := range h.State {
 		h.State[k] = new(State)
 	}
+	h.secure(nil)
 	s.info[free] = slotInfo{target: t, until: until}
 	s.at[free].Store(h)
 	return h, nil
@@ -252,6 +253,7 @@ func (r *Registry) rediscover(set *realm.Set, wall int64) {
 		at.target.By = set.Discoveries[n]
 		next := found(&at.target, h.Index)
 		next.State, next.slot = h.State, h.slot
+		next.secure(h)
 		r.slots.at[i].Store(next)
 	}
 }

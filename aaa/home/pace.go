@@ -176,7 +176,34 @@ func (p *Pace) Expired(slot uint32, now int64) (again bool) {
 	if at.state != there {
 		return at.state == nowhere
 	}
-	l := &p.lines[at.line]
+	if p.missed(&p.lines[at.line], now); p.lines[at.line].span == 0 {
+		return true
+	}
+	p.Leave(slot)
+	p.push(slot, int(at.line), late)
+	return false
+}
+
+// Overdue is Expired for what is not sent again, as it travels by a connection:
+// it stays where it is.
+// hot: 0 allocs
+func (p *Pace) Overdue(slot uint32, now int64) {
+	if at := p.places[slot]; at.state == there {
+		p.missed(&p.lines[at.line], now)
+	}
+}
+
+// Back lets a slot wait for its turn behind those that are new: it was at the
+// home, and the connection has ended that it was sent by.
+// hot: 0 allocs unless the home is new
+func (p *Pace) Back(slot uint32, home int32, kind Kind) {
+	p.Leave(slot)
+	p.line(home, kind)
+	p.push(slot, lineOf(home, kind), late)
+}
+
+// missed counts a transmission that was not answered in time.
+func (p *Pace) missed(l *paced, now int64) {
 	l.rotate(now)
 	l.expired[l.bucket%buckets]++
 	l.timeouts++
@@ -186,12 +213,6 @@ func (p *Pace) Expired(slot uint32, now int64) (again bool) {
 		l.judged, l.lowered, l.hold, l.best = now, now, holdFirst, l.rate
 	}
 	l.judge(now)
-	if l.span == 0 {
-		return true
-	}
-	p.Leave(slot)
-	p.push(slot, int(at.line), late)
-	return false
 }
 
 // Next takes the first that waits for its turn at the home, if the home may

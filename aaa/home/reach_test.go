@@ -64,7 +64,7 @@ func TestReachWaitsForTheWatchdog(t *testing.T) {
 	assert.Equal(t, Up, health)
 }
 
-// TestC45SilenceDegrades: behind a connection that stands somebody else may be
+// C45: behind a connection that stands somebody else may be
 // silent.
 func TestC45SilenceDegrades(t *testing.T) {
 	s := streamState()

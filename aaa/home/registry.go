@@ -2,6 +2,7 @@ package home
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -33,6 +34,9 @@ type Home struct {
 	Load   [kinds]*Load  // nil where no balance asks for it
 	Line   [kinds]int32  // of the address, for IDs
 	Index  int32
+	// TLS is what handshakes with the home are made with, nil: it has none. Verify
+	// is to be asked in each.
+	TLS *tls.Config
 	// By has found the home, nil: it is one of the files.
 	By *realm.Discovery
 	// Idle is after how long a connection that carried nothing is closed, 0:
@@ -269,6 +273,7 @@ func (r *Registry) home(spec *realm.Home) *Home {
 			}
 		}
 	}
+	h.secure(r.homes[i])
 	r.homes[i] = h
 	return h
 }

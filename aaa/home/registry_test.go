@@ -347,7 +347,7 @@ func TestNames(t *testing.T) {
 	}{
 		{Auth, "auth"}, {Acct, "acct"}, {Kind(2), "unknown_2"},
 		{Up, "up"}, {Degraded, "degraded"}, {Down, "down"}, {Health(3), "unknown_3"},
-		{Well, "well"}, {Timeout, "timeout"}, {Probe, "probe"}, {BadSecret, "bad_secret"}, {Disabled, "disabled"}, {Unresolved, "unresolved"}, {DNSError, "dns_error"}, {Cause(7), "unknown_7"},
+		{Well, "well"}, {Timeout, "timeout"}, {Probe, "probe"}, {BadSecret, "bad_secret"}, {Disabled, "disabled"}, {Unresolved, "unresolved"}, {DNSError, "dns_error"}, {Refused, "refused"}, {Unreachable, "unreachable"}, {Insecure, "tls"}, {Cause(10), "unknown_10"},
 		{OK, "ok"}, {NoMember, "no_member"}, {AllDown, "all_down"}, {Silent, "silent"}, {Reason(4), "unknown_4"},
 	} {
 		assert.Equal(t, tt.want, tt.got.String())

@@ -132,7 +132,7 @@ func (t *Trunk) Acquire(slot uint32, now int64) (l *Link, number uint32) {
 			if l.stale == stale && l.draining == 0 && !l.Wire.Full() {
 				if number, ok := l.Take(slot, now); ok {
 					l.used = now
-					if l.asked <= l.heard {
+					if l.asked < l.heard {
 						l.asked = now
 					}
 					return l, number
@@ -208,6 +208,13 @@ func (t *Trunk) Failed(serial uint32, now int64) {
 	}
 }
 
+// Postpone takes an attempt back that could not be begun.
+func (t *Trunk) Postpone(serial uint32, now int64) {
+	if t.trying && serial == t.serial {
+		t.trying, t.retry = false, now+reconnectFloor
+	}
+}
+
 // back makes the next attempt wait, twice as long as the last one, or as short
 // as it may be.
 func (t *Trunk) back(now int64) {
@@ -262,6 +269,9 @@ func (t *Trunk) Close(now int64) {
 	}
 }
 
+// Closing reports whether the Trunk was closed.
+func (t *Trunk) Closing() bool { return t.closing }
+
 // Over reports whether nothing of a Trunk that was closed is left.
 func (t *Trunk) Over() bool { return t.closing && len(t.links) == 0 && !t.trying }
 
@@ -289,9 +299,7 @@ func (t *Trunk) Step(now int64, do func(*Link, Need)) {
 }
 
 func (t *Trunk) need(l *Link, now int64) Need {
-	if in, out := l.Wire.Records(); in >= worn || out >= worn {
-		l.stale = true
-	}
+	l.stale = l.stale || l.Worn()
 	switch {
 	case l.draining != 0 && (l.Len() == 0 || now-l.draining >= drainTime):
 		return NeedRelease
@@ -322,7 +330,7 @@ func (t *Trunk) watches(l *Link, now int64) bool {
 		return true
 	case now-l.probe.sent < watchFloor:
 		return false
-	case l.Len() > 0 && l.asked > l.heard && now-l.asked >= watchBusy:
+	case l.Len() > 0 && quiet >= watchBusy && now-l.asked >= watchBusy:
 		return true
 	}
 	return quiet >= watchIdle+20*tenth(second, l.probe.jitter)
@@ -339,6 +347,12 @@ func (t *Trunk) Probing(l *Link, now int64) (number uint32, auth *[16]byte) {
 // gives its authenticator.
 func (l *Link) Probed(number uint32) (auth *[16]byte, ok bool) {
 	return &l.probe.auth, l.probe.out && l.probe.number == number
+}
+
+// Worn reports whether the connection has carried so much that it needs new keys.
+func (l *Link) Worn() bool {
+	in, out := l.Wire.Records()
+	return in >= worn || out >= worn
 }
 
 // Age is how long the connection has stood.

@@ -18,6 +18,7 @@ type cable struct {
 func (c *cable) Full() bool                { return c.full }
 func (c *cable) Records() (in, out uint64) { return 0, c.records }
 
+// C69: 255 for requests, 0 for Status-Server.
 func TestC69Numbers(t *testing.T) {
 	n := NewNumbers(false)
 	seen := map[uint32]bool{}
@@ -146,8 +147,7 @@ func (m *model) lose(l *Link, idle bool) {
 	}
 }
 
-// TestC70Trunk drives a Trunk by chance and checks after each step what must
-// always hold.
+// C70: a Trunk driven by chance; after each step what must always hold is checked.
 func TestC70Trunk(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		most := rapid.IntRange(1, 4).Draw(rt, "links")
@@ -275,6 +275,7 @@ func needsAt(tr *Trunk, now int64) (all []Need) {
 	return all
 }
 
+// C70: how long after a failure another attempt is made.
 func TestC70Reconnect(t *testing.T) {
 	tr := NewTrunk(TrunkConfig{Links: 8, Eager: true, Seed: 1})
 	var pauses []int64
@@ -299,6 +300,7 @@ func TestC70Reconnect(t *testing.T) {
 	}
 }
 
+// C70: who ends an idle connection has done nothing wrong.
 func TestC70IdleClosesAreNoFailures(t *testing.T) {
 	tr, l, _ := standing(t, TrunkConfig{Links: 1, Eager: true})
 	tr.Lost(l, true, 100*second)
@@ -339,6 +341,7 @@ func TestRenew(t *testing.T) {
 	assert.Equal(t, []Need{NeedRelease}, needsAt(tr, 16*second))
 }
 
+// C79: a connection that has carried much is replaced.
 func TestC79Worn(t *testing.T) {
 	tr, old, c := standing(t, TrunkConfig{Links: 1})
 	c.records = worn - 1
