@@ -189,7 +189,7 @@ func TestAccepts(t *testing.T) {
 	assert.EqualValues(t, 1, h.a.Count(realm.TLS, Accepted))
 }
 
-// Certificates of both sides, versions and ciphers are of the first handshake,
+// C60: certificates of both sides, versions and ciphers are of the first handshake,
 // and each way to fail has its name, for us and for the peer.
 func TestC60Handshakes(t *testing.T) {
 	wrong := errors.New("not one of ours")
@@ -272,7 +272,7 @@ func TestPeerGoes(t *testing.T) {
 	assert.Equal(t, Gone, h.failed().why)
 }
 
-// Who is known at no address gets no handshake.
+// C72: who is known at no address gets no handshake.
 func TestC72UnknownSource(t *testing.T) {
 	h := open(t, Limits{}, func(_ *house, hub *Hub) {
 		hub.Allow = func(Address, netip.Addr) bool { return false }
@@ -286,7 +286,7 @@ func TestC72UnknownSource(t *testing.T) {
 	}
 }
 
-// Half-open connections are bounded for one network and in all, and in time;
+// C72: half-open connections are bounded for one network and in all, and in time;
 // then their places are free again.
 func TestC72HalfOpen(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"syscall"
 	"testing"
 	"time"
 
@@ -62,6 +63,41 @@ func TestDTLS(t *testing.T) {
 	assert.EqualValues(t, 1, h.a.Count(realm.DTLS, Accepted))
 }
 
+// C59: TLS and DTLS are served side by side on one port, usually 2083, each with
+// its secret.
+func TestC59OnePort(t *testing.T) {
+	h := open(t, Limits{}, func(h *house, _ *Hub) { h.conf.VerifyConnection = yes })
+	at := h.a.Addrs()[2].Addr
+	both, err := Accept([]Address{{Service: Every, Addr: at, Transport: realm.TLS}}, h.a.hub, Limits{})
+	if err != nil { // somebody else has that port of TCP
+		require.ErrorIs(t, err, syscall.EADDRINUSE)
+		both, err = Accept([]Address{{Service: Every, Addr: h.a.Addrs()[1].Addr, Transport: realm.DTLS}}, h.a.hub, Limits{})
+		at = h.a.Addrs()[1].Addr
+	}
+	require.NoError(t, err)
+	defer both.Close()
+
+	c, err := net.Dial("tcp4", at.String())
+	require.NoError(t, err)
+	defer func() { _ = c.Close() }()
+	require.NoError(t, tls.Client(c, client()).Handshake())
+	assert.Equal(t, at, h.guest().v.Local)
+	u, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(at))
+	require.NoError(t, err)
+	conf := client()
+	conf.VerifyConnection = yes
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	d, err := dtls.Client(ctx, u, conf)
+	require.NoError(t, err)
+	defer d.Close()
+	g := h.guest()
+	assert.Equal(t, at, g.v.Local)
+	assert.Equal(t, realm.DTLS, g.v.Door.Transport)
+	assert.Equal(t, "radsec", string(realm.TLS.Secret()))
+	assert.Equal(t, "radius/dtls", string(realm.DTLS.Secret()))
+}
+
 func TestDTLSDistrusted(t *testing.T) {
 	h := open(t, Limits{}, func(h *house, _ *Hub) {
 		h.conf.VerifyConnection = func(tls.ConnectionState) error { return errors.New("not one of ours") }
@@ -80,6 +116,7 @@ func TestDTLSUnwelcome(t *testing.T) {
 	assert.Equal(t, Unwelcome, h.failed().why)
 }
 
+// C72: a stranger's datagram makes no peer.
 func TestC72DTLSUnknownSource(t *testing.T) {
 	h := open(t, Limits{}, func(_ *house, hub *Hub) {
 		hub.Allow = func(Address, netip.Addr) bool { return false }
@@ -89,6 +126,7 @@ func TestC72DTLSUnknownSource(t *testing.T) {
 	assert.Zero(t, h.a.doors[2].dtls.Peers())
 }
 
+// C72: handshakes of datagrams have the bounds of all.
 func TestC72DTLSHalfOpen(t *testing.T) {
 	for name, c := range map[string]struct {
 		limits Limits

@@ -114,6 +114,7 @@ func vectors(t testing.TB) (list []vector) {
 	return list
 }
 
+// C75: the vectors, as they are cut and in one piece.
 func TestC75Vectors(t *testing.T) {
 	list := vectors(t)
 	require.Greater(t, len(list), 10)

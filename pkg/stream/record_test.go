@@ -159,6 +159,8 @@ func TestKeyUpdates(t *testing.T) {
 	assert.EqualValues(t, rounds/2, out)
 }
 
+// C60: what carries nothing, authentication after the handshake among it, ends
+// the connection.
 func TestUselessRecords(t *testing.T) {
 	for name, c := range map[string]struct {
 		typ  byte
@@ -264,7 +266,7 @@ func TestSlowHandshakes(t *testing.T) {
 	assert.Empty(t, turns)
 }
 
-// A certificate that nobody asked for is missed all the same.
+// C60: a certificate that nobody asked for is missed all the same.
 func TestC60NoCertificate(t *testing.T) {
 	ours, theirs := sockets(t)
 	defer func() { _ = ours.Close() }()
@@ -274,6 +276,7 @@ func TestC60NoCertificate(t *testing.T) {
 	assert.ErrorIs(t, err, ErrNoCertificate)
 }
 
+// C60: what is weak is not accepted from a server either.
 func TestC60Client(t *testing.T) {
 	for name, c := range map[string]struct {
 		server *tls.Config

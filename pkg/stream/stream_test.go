@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Framing is by Length only: packets come out whole however the peer cuts
+// C75: framing is by Length only: packets come out whole however the peer cuts
 // what it writes.
 func TestC75FramingByLength(t *testing.T) {
 	var all []byte
@@ -127,7 +127,7 @@ func TestReset(t *testing.T) {
 	})
 }
 
-// All that was committed since the last Flush arrives, in order and without
+// C75: all that was committed since the last Flush arrives, in order and without
 // padding, and what the system takes at once needs no second turn.
 func TestSends(t *testing.T) {
 	each(t, func(t *testing.T, e *end) {

@@ -36,7 +36,7 @@ const (
 )
 
 // further numbers have a row each behind those.
-var further = []int{57, 58, 88, 89, 90, 91, 92, 93, 96, 97, 98, 99, 100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111, 112, 113, 114}
+var further = []int{57, 58, 59, 60, 72, 75, 76, 88, 89, 90, 91, 92, 93, 96, 97, 98, 99, 100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111, 112, 113, 114}
 
 type row struct {
 	number, rfc, what, proof, peer string

@@ -166,6 +166,7 @@ func packet(id byte, n int) []byte {
 	return b
 }
 
+// C76: the largest packet fits.
 func TestThereAndBack(t *testing.T) {
 	conf := config()
 	var seen tls.ConnectionState
@@ -196,7 +197,7 @@ func TestThereAndBack(t *testing.T) {
 
 	ours, theirs := attach(t, r.c), attach(t, client)
 	assert.Equal(t, 1, d.Peers())
-	for _, n := range []int{20, 4096} { // C76: the largest packet in one record
+	for _, n := range []int{20, 4096} {
 		theirs.send(packet(1, n))
 		got, err := ours.receive(1)
 		require.NoError(t, err)
@@ -223,7 +224,7 @@ func foreign(t *testing.T, d *Door, opts ...dtls.ClientOption) (*dtls.Conn, erro
 	return c, c.HandshakeContext(shortly(t))
 }
 
-// A record is one packet: what follows it is padding, and what is none is
+// C76: a record is one packet: what follows it is padding, and what is none is
 // dropped alone.
 func TestC76OnePacketARecord(t *testing.T) {
 	d, results := door(t, 4, config(), patience)
