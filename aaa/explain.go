@@ -13,6 +13,7 @@ import (
 	"github.com/roamgate/roamgate/pkg/radius"
 	"github.com/roamgate/roamgate/pkg/stat"
 	"github.com/roamgate/roamgate/pkg/udp"
+	"github.com/roamgate/roamgate/pkg/wba"
 	"github.com/roamgate/roamgate/realm"
 )
 
@@ -52,6 +53,8 @@ type Explanation struct {
 	Out          string      `json:"out,omitempty"`
 	Name         string      `json:"name,omitempty"` // by which it is routed, where it is another than asked for
 	Realm        string      `json:"realm,omitempty"`
+	Consortium   string      `json:"consortium,omitempty"`    // what the one means that the device has chosen
+	Settlement   string      `json:"settlement,omitempty"`    // whether the session is paid, in a consortium
 	Discovery    string      `json:"discovery,omitempty"`     // the name of a 3GPP realm in public DNS
 	DiscoveredBy string      `json:"discovered_by,omitempty"` // what finds the homes by DNS
 	Known        *Known      `json:"known,omitempty"`         // what DNS has said about the realm, nil: nothing yet
@@ -146,6 +149,17 @@ func (e *Explainer) Explain(q Question) (x Explanation) {
 			return x
 		}
 		return accounted(e.renamed(x, &q, s, ex, p), d.pool)
+	}
+	if v, ok := taken.Vendor(wba.VendorWFA, wba.RoamingConsortium); ok {
+		if r, ok := wba.ReadRCOI(v); ok {
+			x.Consortium = r.String()
+		}
+	}
+	if why = s.settles(ex, taken); ex.settlement != unsettled {
+		x.Settlement = settlementNames[ex.settlement]
+	}
+	if why != OK {
+		return unroutable(x, &q, why, why.Text())
 	}
 	x = e.renamed(e.permit(x, d, c, taken), &q, s, ex, p)
 	if x.Result == "forward" && d.seek {

@@ -266,3 +266,22 @@ func TestTierExceeded(t *testing.T) {
 		assert.Equal(t, tt.want, r.value("roamgate_home_tier_exceeded_total", "home", "a"), tt)
 	}
 }
+
+// What is explained is what would be done.
+func TestExplainSettlement(t *testing.T) {
+	r := newRig(t, 1, settling(realm.Terms{}))
+	ask := Question{NAI: "bob@home.example", Client: "visited", RCOI: "BA-A2-D0-20-00"}
+	x := r.hub.Explain(ask)
+	assert.Equal(t, "OpenRoaming settled, silver, any identity", x.Consortium)
+	assert.Equal(t, "settled", x.Settlement)
+	assert.Equal(t, "no_clearing_provider", x.Reason)
+	assert.Equal(t, "reject", x.Result)
+
+	ask.Attributes = []string{"Attr-26.14122.13=4CLEARER:US", "Attr-26.14122.15=0x4555520100000007"}
+	x = r.hub.Explain(ask)
+	assert.Equal(t, "forward", x.Result, x.Text)
+	x = r.hub.Explain(Question{NAI: "bob@home.example", Client: "visited"})
+	assert.Equal(t, "free", x.Settlement)
+	assert.Empty(t, x.Consortium)
+	assert.Equal(t, "forward", x.Result)
+}

@@ -108,6 +108,8 @@ func writeExplanation(w io.Writer, x *aaa.Explanation) {
 	line("filters", filters(x.In, x.Out), "")
 	line("name", x.Name, "")
 	line("realm", x.Realm, "")
+	line("consortium", x.Consortium, "")
+	line("settlement", x.Settlement, "")
 	line("discovery", strings.TrimSuffix(x.Discovery+" by "+x.DiscoveredBy, " by "), "")
 	if x.Rule != "" {
 		line("rule", x.Rule+", "+x.Match+" match", x.RuleAt)
