@@ -39,7 +39,7 @@ type conn struct {
 	shard *Shard
 	mark  callMark // of the call, see calls
 	ends  Closing  // before it has begun
-	met   bool     // its first packet has come
+	met   bool     // a packet has come
 
 	heard  int64 // monotonic ns, the last packet
 	moved  int64 // monotonic ns, when the peer last took something, or had nothing to take
@@ -145,13 +145,6 @@ func (s *Shard) readConns(side int) {
 func (s *Shard) readConn(c *conn) {
 	for range rounds {
 		more, err := c.Recv()
-		if c.link == nil && !c.met {
-			// Its mark may have come later than it did.
-			if c.met = true; s.hub.calls.has(c.mark) {
-				s.closeConn(c, ClosedSelf)
-				return
-			}
-		}
 		bad := s.hearAll(c)
 		switch {
 		case c.closed:
@@ -191,6 +184,9 @@ func (s *Shard) hearAll(c *conn) (bad error) {
 		}
 		if n > 0 {
 			c.heard = s.now
+			if s.meets(c); c.closed {
+				return nil
+			}
 		}
 		s.proofs.Run()
 		for i := 0; i < n && !c.closed; i++ {

@@ -33,7 +33,7 @@ func (s *Shard) refuse(slot uint32, ex *Exchange, why Reason) {
 	}
 	req := s.parsed(ex)
 	w := &s.w
-	w.Start(s.lend(ex.door), radius.AccessReject, ex.id, true)
+	w.Start(s.lend(ex.door), radius.AccessReject, ex.id, !ex.secret.IsClear())
 	states := s.proxyStates(req)
 	_, id, _, eap := req.EAP()
 	if eap {
@@ -97,7 +97,7 @@ func (s *Shard) eapStart(p *radius.Packet) bool {
 }
 
 func (s *Shard) askIdentity(slot uint32, ex *Exchange) {
-	s.w.Start(s.lend(ex.door), radius.AccessChallenge, ex.id, true)
+	s.w.Start(s.lend(ex.door), radius.AccessChallenge, ex.id, !ex.secret.IsClear())
 	s.w.Add(radius.EAPMessage, identityRequest[:])
 	if !s.w.Raw(s.proxyStates(s.parsed(ex))) {
 		s.tooMuch(slot, ex)
@@ -131,7 +131,7 @@ func (s *Shard) status(a *arrival) {
 		code, result = radius.AccountingResponse, resultAck
 	}
 	auth := *p.Authenticator()
-	s.w.Start(s.lend(a.door), code, a.id, true)
+	s.w.Start(s.lend(a.door), code, a.id, !a.secret.IsClear())
 	s.w.Raw(s.proxyStates(p)) // they fit: the request had as much beside them
 	if _, sent := s.commit(a.door, a.secret, &auth, from, a.local); !sent {
 		s.drop(c, PeerStalled, from)

@@ -76,7 +76,7 @@ func (s *Shard) turnAway(a *arrival) {
 		return
 	}
 	auth := *a.Authenticator()
-	s.w.Start(s.lend(a.door), radius.AccessReject, a.id, true)
+	s.w.Start(s.lend(a.door), radius.AccessReject, a.id, !a.secret.IsClear())
 	states := s.proxyStates(&a.Packet)
 	if _, id, _, ok := a.EAP(); ok {
 		s.w.AddEAPFailure(id)

@@ -200,7 +200,12 @@ func (p *peer) got(request []byte, secret string) *layeh.Packet {
 func (p *peer) ended(why Closing) (rest []byte) {
 	p.rig.t.Helper()
 	p.rig.until("the connection is closed for "+why.String(), func() bool {
-		return p.rig.value("roamgate_connections_closed_total", "reason", why.String()) > 0
+		for _, line := range p.rig.logs.FilterMessage("connection closed").All() {
+			if line.ContextMap()["reason"] == why.String() {
+				return true
+			}
+		}
+		return false
 	})
 	require.NoError(p.rig.t, p.SetReadDeadline(time.Now().Add(patience)))
 	rest, err := io.ReadAll(p)

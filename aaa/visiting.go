@@ -24,6 +24,15 @@ func (s *Shard) welcome(c *conn) {
 	}
 }
 
+// meets refuses a call of our own with its first packet: by then we know that we
+// have called.
+func (s *Shard) meets(c *conn) {
+	if c.link == nil && !c.met && s.hub.calls.has(c.mark) {
+		s.closeConn(c, ClosedSelf)
+	}
+	c.met = true
+}
+
 // follow gives a connection the client that has its name in the present files.
 // Whether it may be that one is found out beside the shard (see judgeConnections),
 // which takes a moment.

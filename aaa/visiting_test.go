@@ -79,7 +79,7 @@ func TestVisitTCP(t *testing.T) {
 	r.clean()
 }
 
-// Two tenants with two authorities and the same names are two clients.
+// C65: two tenants with two authorities and the same names are two clients.
 func TestC65TwoTenants(t *testing.T) {
 	a, b := newTenant(t, "same"), newTenant(t, "same")
 	o := a.overTLS(func(set *realm.Set) {
@@ -286,7 +286,7 @@ func TestC77Retransmission(t *testing.T) {
 	r.clean()
 }
 
-// An answer is kept for repetitions over UDP alone: what comes by a connection
+// C73: an answer is kept for repetitions over UDP alone: what comes by a connection
 // with an identifier that was answered is a new request.
 func TestC73NothingIsKept(t *testing.T) {
 	n := newTenant(t, "tenant")
