@@ -83,7 +83,11 @@ func expiries(set *realm.Set) (all []expiry) {
 			first.earlier(a.NotAfter)
 		}
 		list := expiry{role: crlRole, name: s.Name}
-		s.Trust.Expiries(func(_ string, next time.Time) { list.earlier(next) })
+		s.Trust.Expiries(func(_ string, next time.Time) {
+			if !next.IsZero() {
+				list.earlier(next)
+			}
+		})
 		for _, e := range []expiry{first, list} {
 			if !e.end.IsZero() {
 				all = append(all, e)
@@ -210,17 +214,31 @@ func (s *server) peerEnds() map[string]time.Time {
 	return c.peers
 }
 
+// unfetched are the lists of which there is none yet.
+func unfetched(set *realm.Set) (texts []string) {
+	for _, s := range set.Securities {
+		if s.Trust == nil {
+			continue
+		}
+		s.Trust.Expiries(func(address string, next time.Time) {
+			if next.IsZero() {
+				texts = append(texts, fmt.Sprintf("the list of what was revoked of %s could not be fetched: %s", s.Name, address))
+			}
+		})
+	}
+	return texts
+}
+
 // certificateWarn is when a status that is asked for shows what ends.
 const certificateWarn = 7
 
 // certificatesPart is none where nothing is shown to anybody.
 func certificatesPart(set *realm.Set, now time.Time) (ps []part) {
-	all := expiries(set)
+	all, late := expiries(set), unfetched(set)
 	if len(all) == 0 {
 		return nil
 	}
 	p := part{Name: "certificates", OK: true}
-	var late []string
 	first := -1
 	for i := range all {
 		e := &all[i]

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/pem"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -70,6 +71,20 @@ func TestCertificatesPart(t *testing.T) {
 		})
 	}
 	assert.Empty(t, certificatesPart(&realm.Set{}, now), "without TLS nothing is said")
+}
+
+// TestUnfetchedListIsShown: a list that cannot be had is somebody's business.
+func TestUnfetchedListIsShown(t *testing.T) {
+	now := time.Now()
+	set := &realm.Set{Securities: []*realm.Security{ending(t, now, 40, 400, 1)}}
+	b := pki.Base{Authorities: []pki.File{{Data: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: set.Securities[0].Trust.Authorities[0].Raw})}}, Points: []string{"http://crl.example/ca.crl"}}
+	set.Securities[0].Trust, _ = pki.NewTrust(b, now)
+	s := &server{log: zap.NewNop()}
+	s.watchLists(set)
+	ps := certificatesPart(set, now)
+	require.Len(t, ps, 1)
+	assert.False(t, ps[0].OK)
+	assert.Equal(t, "the list of what was revoked of roaming could not be fetched: http://crl.example/ca.crl", ps[0].Text)
 }
 
 // TestExpiryStages: the log speaks at 30, 14 and 7 days, then every day, and

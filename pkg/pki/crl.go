@@ -288,16 +288,21 @@ func (t *Trust) known(c *x509.Certificate) []*CRL {
 }
 
 // Expiries gives when each CRL of the trust base is to be renewed: the files by
-// their issuer, the others by their address.
+// their issuer, the others by their address, with the zero time where nothing
+// could be fetched yet.
 func (t *Trust) Expiries(each func(name string, next time.Time)) {
 	for _, l := range t.crls {
 		each(clean(l.Issuer), l.NextUpdate)
 	}
-	if lists := t.lists.Load(); lists != nil {
-		for _, p := range t.points {
-			if l := lists.get(p, t, true); len(l) > 0 {
-				each(p, l[0].NextUpdate)
-			}
+	lists := t.lists.Load()
+	if lists == nil {
+		return
+	}
+	for _, p := range t.points {
+		var next time.Time
+		if l := lists.get(p, t, true); len(l) > 0 {
+			next = l[0].NextUpdate
 		}
+		each(p, next)
 	}
 }

@@ -18,8 +18,9 @@ import (
 
 // Bounds on fetching.
 const (
-	maxPoints  = 4   // that are followed of one certificate
-	maxFetched = 256 // addresses in all
+	maxPoints  = 4              // that are followed of one certificate
+	maxFetched = 256            // addresses, beside those that operators wrote
+	unasked    = 48 * time.Hour // after which what a certificate named is forgotten
 	fetchTime  = 15 * time.Second
 	firstRetry = time.Minute
 	lastRetry  = time.Hour
@@ -49,6 +50,7 @@ type fetched struct {
 	crls    []*CRL         // the newest first; never changed in place
 	private []netip.Prefix // of the Trust that asked first
 	named   bool           // an operator wrote it
+	asked   time.Time      // by a Trust
 	next    time.Time      // when to ask, zero: at once
 	retry   time.Duration
 	err     error
@@ -90,14 +92,15 @@ func (l *Lists) Watch(trusts []*Trust) {
 func (l *Lists) get(address string, by *Trust, named bool) []*CRL {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	now := time.Now()
 	if f := l.fetched[address]; f != nil {
-		f.named = f.named || named
+		f.named, f.asked = f.named || named, now
 		return f.crls
 	}
-	if len(l.fetched) >= maxFetched || !fetchable(address, named) {
+	if !named && len(l.fetched) >= maxFetched || !fetchable(address, named) {
 		return nil
 	}
-	l.fetched[strings.Clone(address)] = &fetched{private: by.private, named: named}
+	l.fetched[strings.Clone(address)] = &fetched{private: by.private, named: named, asked: now}
 	select {
 	case l.wake <- struct{}{}:
 	default:
@@ -138,7 +141,10 @@ func (l *Lists) due(now time.Time) map[string][]netip.Prefix {
 	defer l.mu.Unlock()
 	due := make(map[string][]netip.Prefix)
 	for at, f := range l.fetched {
-		if !f.next.After(now) {
+		switch {
+		case !f.named && now.Sub(f.asked) > unasked:
+			delete(l.fetched, at)
+		case !f.next.After(now):
 			due[at] = f.private
 		}
 	}
@@ -249,8 +255,14 @@ func fetch(ctx context.Context, address string, private []netip.Prefix) ([]byte,
 
 // public reports whether an address is one of the open internet.
 func public(a netip.Addr) bool {
-	return a.IsGlobalUnicast() && !a.IsPrivate() && !shared.Contains(a)
+	return a.IsGlobalUnicast() && !a.IsPrivate() && !slices.ContainsFunc(reserved, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// shared is the address space of carriers' translators (RFC 6598).
-var shared = netip.MustParsePrefix("100.64.0.0/10")
+// reserved are no addresses of single hosts of the open internet (RFC 6890), or
+// lead to others, as those that translators and tunnels embed.
+var reserved = func() (all []netip.Prefix) {
+	for _, p := range []string{"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "198.18.0.0/15", "240.0.0.0/4", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"} {
+		all = append(all, netip.MustParsePrefix(p))
+	}
+	return all
+}()

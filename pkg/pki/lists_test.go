@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -211,6 +212,51 @@ func TestListsFollow(t *testing.T) {
 		stop()
 		synctest.Wait()
 	})
+}
+
+// TestListsForget: what a certificate named is forgotten when nobody asks for it
+// any more, and takes no room from what operators wrote.
+func TestListsForget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		l := s.lists()
+		s.publish(t, s.Authority, 1000*time.Hour, false)
+		trust := s.trust(func(t *Trust) { t.follow, t.points = true, []string{point} })
+		for i := range 2 * maxFetched {
+			l.get(fmt.Sprintf("http://crl.example/%d", i), trust, false)
+		}
+		assert.Len(t, l.fetched, maxFetched)
+		l.Watch([]*Trust{trust})
+		assert.Len(t, l.fetched, maxFetched+1)
+		ctx, stop := context.WithCancel(t.Context())
+		go l.Run(ctx)
+		synctest.Wait()
+		assert.EqualValues(t, maxFetched+1, s.asked.Load())
+		seen := 0
+		trust.Expiries(func(name string, next time.Time) {
+			seen++
+			assert.Equal(t, point, name)
+			assert.False(t, next.IsZero())
+		})
+		assert.Equal(t, 1, seen)
+		time.Sleep(unasked + longest)
+		synctest.Wait()
+		assert.Len(t, l.fetched, 1)
+		stop()
+		synctest.Wait()
+	})
+}
+
+// TestPublic: names in certificates lead into no network of ours.
+func TestPublic(t *testing.T) {
+	for address, want := range map[string]bool{
+		"198.51.100.1": true, "2001:db8::1": true, "9.9.9.9": true,
+		"10.0.0.1": false, "192.168.1.1": false, "172.16.0.1": false, "127.0.0.1": false, "169.254.169.254": false, "100.64.0.1": false,
+		"0.0.0.0": false, "0.1.2.3": false, "224.0.0.1": false, "255.255.255.255": false, "240.0.0.1": false, "198.18.0.1": false,
+		"::": false, "::1": false, "fe80::1": false, "fd00::1": false, "ff02::1": false, "64:ff9b::a00:1": false, "2002:a00:1::1": false,
+	} {
+		assert.Equal(t, want, public(netip.MustParseAddr(address)), address)
+	}
 }
 
 // TestFetch: bounds, redirections, and addresses that may not be asked.

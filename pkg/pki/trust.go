@@ -132,7 +132,7 @@ func (m *mistakes) crl(crl *CRL, file string, authorities []*x509.Certificate, n
 	case at < 0:
 		m.warn(file, fmt.Sprintf("the CRL is of %q, which is none of the authorities", clean(crl.Issuer)), "it counts for what an intermediate authority of that name has issued, and else for nothing")
 	case !crl.by(authorities[at]):
-		m.wrong(file, fmt.Sprintf("the CRL is not signed by the authority %q", clean(crl.Issuer)), "fetch it anew from that authority")
+		m.wrong(file, fmt.Sprintf("the CRL is not signed by the authority %q, or that may not sign lists", clean(crl.Issuer)), "fetch it anew from that authority; its key usage must have cRLSign")
 	}
 	if crl.Stale(now) {
 		m.warn(file, "the CRL was to be renewed at "+crl.NextUpdate.UTC().Format(time.RFC3339), "fetch it anew, or give its address instead of a file")
