@@ -212,7 +212,7 @@ func (s *Shard) seals(ex *Exchange, p *radius.Packet, extra []byte, hm *host) []
 }
 
 // settled writes into the header of a record what was agreed on its session: as
-// it was sealed, else as the packet says or the terms.
+// it was sealed, else as the terms say, or the packet where that is less.
 func (s *Shard) settled(ex *Exchange, p *radius.Packet) {
 	t := ex.terms()
 	if t == nil {
@@ -220,7 +220,10 @@ func (s *Shard) settled(ex *Exchange, p *radius.Packet) {
 	}
 	how, rate, sealed := s.bonded(ex, p)
 	if !sealed {
-		how = chosen(p, t)
+		// Who wants to be paid for more than the terms say shows the Class.
+		if how = free; t.Settled {
+			how = chosen(p, t)
+		}
 	}
 	if how != paid {
 		s.header.Flags |= accounting.FlagFree

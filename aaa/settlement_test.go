@@ -218,6 +218,21 @@ func TestSettlementRecords(t *testing.T) {
 	}
 }
 
+// Without the Class nobody is paid where the terms have it otherwise.
+func TestSettlementClaims(t *testing.T) {
+	r := newRig(t, 1, settling(realm.Terms{}))
+	sent := r.ask(access("@home.example", withRCOI(freeRCOI)))
+	r.atHome(0).answer(layeh.CodeAccessAccept)
+	class := with(rfc2865.Class_Type, bonds(r.got(sent))...)
+	for i, edits := range []edit{withRCOI(settledRCOI), all(class, withRCOI(settledRCOI), withRate("EUR", 1, 70)), all(clears(), withRate("EUR", 1, 70))} {
+		r.report(acctStop("@home.example", string(rune('a'+i)), edits))
+		r.recorded(i + 1)
+		rec := r.records()[i]
+		assert.Equal(t, accounting.FlagFree, rec.Flags&(accounting.FlagFree|accounting.FlagSettled), i)
+		assert.Zero(t, rec.Rate)
+	}
+}
+
 // WBA-Identity-Provider is added where the home is known and does not say it.
 func TestIdentityProvider(t *testing.T) {
 	for _, tt := range []struct {

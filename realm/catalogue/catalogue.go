@@ -74,13 +74,14 @@ func Of(set *realm.Set, clients []*realm.Client, methods []Method) *Catalogue {
 	}
 	b := builder{set: set, methods: methods, realms: make(map[string][]Method), consortia: make(map[string]bool),
 		networks: make(map[Network]bool), domains: make(map[string]bool), left: make(map[LeftOut]bool)}
+	named := conditioned(set)
 	c := &Catalogue{Clients: []string{}}
 	alike := make(map[kind]bool)
 	for _, client := range clients {
 		c.Clients = append(c.Clients, client.Name)
 		b.domain(client)
 		k := kind{group: client.Group, realms: client.Realms}
-		if b.named(client.Name) {
+		if named[client.Name] {
 			k.name = client.Name
 		}
 		if !alike[k] {
@@ -124,14 +125,17 @@ type builder struct {
 	left      map[LeftOut]bool
 }
 
-// named says whether a condition asks for the client.
-func (b *builder) named(client string) bool {
-	for i := range b.set.Routes {
-		if w := b.set.Routes[i].When; w != nil && slices.Contains(w.Clients, client) {
-			return true
+// conditioned are the clients that a condition asks for.
+func conditioned(set *realm.Set) map[string]bool {
+	named := make(map[string]bool)
+	for i := range set.Routes {
+		if w := set.Routes[i].When; w != nil {
+			for _, name := range w.Clients {
+				named[name] = true
+			}
 		}
 	}
-	return false
+	return named
 }
 
 // domain takes the domain names of the operator of the access points: a device
