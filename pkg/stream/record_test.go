@@ -266,6 +266,22 @@ func TestSlowHandshakes(t *testing.T) {
 	assert.Empty(t, turns)
 }
 
+// A chain that is too long costs no more than its octets.
+func TestLongHandshake(t *testing.T) {
+	ours, theirs := sockets(t)
+	defer func() { _ = ours.Close() }()
+	defer func() { _ = theirs.Close() }()
+	conf := clientConfig()
+	long := credential
+	for range 500 {
+		long.Certificate = append(long.Certificate, credential.Certificate[0])
+	}
+	conf.Certificates = []tls.Certificate{long}
+	go func() { _ = tls.Client(theirs, conf).Handshake() }()
+	_, err := Server(context.Background(), ours, serverConfig(tls.VersionTLS13))
+	assert.ErrorIs(t, err, ErrHandshake)
+}
+
 // C60: a certificate that nobody asked for is missed all the same.
 func TestC60NoCertificate(t *testing.T) {
 	ours, theirs := sockets(t)

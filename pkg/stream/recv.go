@@ -46,15 +46,6 @@ func (in *inbox) done() {
 	in.buf, in.start, in.end = nil, 0, 0
 }
 
-func (in *inbox) free() {
-	in.start, in.end = 0, 0
-	in.done()
-	if in.rest != nil {
-		rests.back(in.rest)
-		in.rest = nil
-	}
-}
-
 // partial reports whether the last packet is not whole.
 func (in *inbox) partial() bool {
 	if in.rest != nil || in.skip > 0 {

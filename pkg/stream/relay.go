@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	ringSize = 64 << 10
+	ringSize = 16 << 10    // each way
 	farewell = time.Second // for what is not written yet when a relay closes
 )
 
@@ -218,7 +218,10 @@ func (r *relay) write(p []byte) (int, error) {
 	if r.framed {
 		n = 0
 		for n < len(p) {
-			m := int(binary.BigEndian.Uint16(p[n+2:]))
+			m := len(onePacket(p[n:]))
+			if m == 0 {
+				return 0, ErrFraming // of ours
+			}
 			if n+m > r.out.room() {
 				break
 			}

@@ -1,5 +1,7 @@
 package stream
 
+import "net"
+
 // maxUnsent bounds what is kept for a peer.
 const maxUnsent = 1 << 20
 
@@ -66,7 +68,10 @@ func (c *Conn) Commit(n int) {
 // when it takes more. An error ends the connection.
 // hot: 0 allocs
 func (c *Conn) Flush() error {
-	if c.failed == nil && c.link != nil {
+	switch {
+	case c.closed:
+		return net.ErrClosed
+	case c.failed == nil && c.link != nil:
 		c.failed = c.flush()
 	}
 	return c.failed

@@ -50,6 +50,8 @@ var (
 	ErrTooLong = errors.New("stream: a packet of more than 4096 octets")
 	// ErrFlood is a peer that sends TLS records that carry nothing.
 	ErrFlood = errors.New("stream: too many TLS records without data")
+	// ErrHandshake is a peer whose handshake is longer than any need be.
+	ErrHandshake = errors.New("stream: a handshake of more than 64 KiB")
 	// ErrNoCertificate is a client that has shown none.
 	ErrNoCertificate = errors.New("stream: the peer has no certificate")
 	errNoKeys        = errors.New("stream: a connection without TLS has no keys")
@@ -229,14 +231,13 @@ func (c *Conn) Records() (in, out uint64) {
 }
 
 // Close ends the connection, with a word to the peer where that can be done
-// without waiting. What was not sent is lost. Nothing may be done with it
-// afterwards, but Close again does nothing.
+// without waiting. What was not sent is lost. Afterwards Recv and Flush fail,
+// Next and Room give nothing, and Close does nothing.
 func (c *Conn) Close() {
 	if c.closed {
 		return
 	}
 	c.closed = true
-	c.in.free()
 	switch {
 	case c.link == nil && c.sec != nil:
 		_ = c.sec.Close() // writes an alert: there is room for it, nothing else was written
@@ -249,8 +250,7 @@ func (c *Conn) Close() {
 		}
 		c.link.close()
 	}
-	c.out.free()
-	if c.wire != nil {
-		c.wire.free()
-	}
+	// What was borrowed is not given back: the caller may be in the middle of a
+	// packet, and others would write over it.
+	c.in, c.out, c.wire = inbox{err: net.ErrClosed}, outbox{}, nil
 }

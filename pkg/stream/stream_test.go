@@ -219,8 +219,17 @@ func TestCloseTwice(t *testing.T) {
 		e.conn.Close()
 		e.conn.Close()
 		assert.Nil(t, e.conn.Room())
+		b, err := e.conn.Next()
+		assert.NoError(t, err)
+		assert.Nil(t, b)
+		_, err = e.conn.Recv()
+		assert.ErrorIs(t, err, net.ErrClosed)
+		assert.ErrorIs(t, e.conn.Flush(), net.ErrClosed)
+		assert.Zero(t, e.conn.Queued())
+		assert.False(t, e.conn.Partial())
+		e.conn.Done()
 		assert.Equal(t, packet(1, 30), e.read(30))
-		_, err := e.peer.Read(make([]byte, 1))
+		_, err = e.peer.Read(make([]byte, 1))
 		assert.Equal(t, io.EOF, err, "the peer is told")
 		assert.ErrorIs(t, e.conn.Attach(e.loop, 1), net.ErrClosed)
 	})
@@ -239,4 +248,26 @@ func TestCloseUnattached(t *testing.T) {
 	_, err = theirs.Read(make([]byte, 1))
 	assert.Equal(t, io.EOF, err)
 	_ = theirs.Close()
+}
+
+// Who is in the middle of a packet when the connection is closed keeps it.
+func TestPacketOutlivesClose(t *testing.T) {
+	each(t, func(t *testing.T, e *end) {
+		e.write(packet(1, 50))
+		var b []byte
+		for stop := time.Now().Add(patience); b == nil && time.Now().Before(stop); {
+			_, _, err := e.loop.Wait(patience)
+			require.NoError(t, err)
+			_, err = e.conn.Recv()
+			require.NoError(t, err)
+			b, err = e.conn.Next()
+			require.NoError(t, err)
+		}
+		buf := e.conn.in.buf
+		e.conn.Close()
+		for range 8 {
+			assert.NotSame(t, buf, inBuffers.lend())
+		}
+		assert.Equal(t, packet(1, 50), b)
+	})
 }

@@ -21,6 +21,8 @@ const (
 	// more for each dataPerIdle with data: a KeyUpdate costs the making of keys.
 	idleRecords = 64
 	dataPerIdle = 256
+	// maxHandshake bounds what a peer can have us keep and verify.
+	maxHandshake = 64 << 10
 )
 
 // wire is the connection below TLS. During the handshake it is the socket with
@@ -35,6 +37,7 @@ type wire struct {
 	attached bool
 	alert    byte // what an alert in plain text is replaced by
 	said     byte // the alert that we sent in plain text
+	shaken   int  // octets of the handshake
 	in       []byte
 	end      error // what follows in
 
@@ -81,7 +84,11 @@ func (w *wire) read(p []byte, got int) (int, error) {
 		if got > 0 {
 			return 0, nil
 		}
-		return w.apart(w.Conn.Read, p)
+		n, err := w.apart(w.Conn.Read, p)
+		if w.shaken += n; w.shaken > maxHandshake {
+			return n, ErrHandshake
+		}
+		return n, err
 	}
 	if len(w.in) == 0 {
 		switch {
