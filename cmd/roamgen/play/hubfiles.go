@@ -27,6 +27,7 @@ type HubFiles struct {
 	Homes    []HubHome
 	Pools    []HubPool
 	Realms   []HubRealm
+	Routes   string // YAML of one more routing file
 	Profiles []HubProfile
 	Devices  []HubDevice // written where there is no Redis
 }
@@ -94,6 +95,9 @@ func (h *HubFiles) Write(dir string) (string, error) {
 		filepath.Join(dir, "realms", "clients.yaml"): h.clientsFile(),
 		filepath.Join(dir, "realms", "homes.yaml"):   h.homesFile(),
 		filepath.Join(dir, "realms", "realms.yaml"):  h.realmsFile(),
+	}
+	if h.Routes != "" {
+		files[filepath.Join(dir, "realms", "more.yaml")] = h.Routes
 	}
 	for name, secret := range h.secrets() {
 		files[filepath.Join(dir, "realms", name)] = secret + "\n"
