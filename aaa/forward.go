@@ -76,7 +76,7 @@ func (s *Shard) choose(slot uint32, ex *Exchange, p *radius.Packet) Reason {
 			switch {
 			case s.engage(slot, ex, idx):
 				return OK
-			case !ex.snap.Homes.Home(idx).Stream():
+			case !ex.snap.Homes.Home(idx).Stream(), s.trunkAt(idx, ex.kind) == nil:
 			case ex.replay:
 				busy = true
 			case idx == sticky || s.hopeful(idx, ex.kind):
@@ -170,7 +170,7 @@ func (s *Shard) turns(idx int32, kind home.Kind) {
 		case ex.sock != noSocket:
 			s.stats.Add(ex.snap.homeStats[idx].retransmits[kind], 1)
 		case s.engage(slot, ex, idx):
-		case s.astray(idx, kind) && s.failOver(slot, ex):
+		case ex.snap.Homes.Home(idx).Stream() && s.astray(idx, kind) && s.failOver(slot, ex):
 			continue
 		case ex.snap.Homes.Home(idx).Stream():
 			s.hold(slot, ex)
@@ -325,7 +325,7 @@ func (s *Shard) waitedLong(slot uint32, ex *Exchange) {
 	health, _ := ex.snap.Homes.Home(ex.homeIdx).State[ex.kind].Health()
 	switch {
 	case health != home.Up && s.failOver(slot, ex):
-	case s.now-ex.began >= int64(ex.pool.Timers.MRD), s.astray(ex.homeIdx, ex.kind):
+	case s.now-ex.began >= int64(ex.pool.Timers.MRD), ex.snap.Homes.Home(ex.homeIdx).Stream() && s.astray(ex.homeIdx, ex.kind):
 		s.giveUp(slot, ex, HomeTimeout)
 	default:
 		s.discard(slot, ex)

@@ -40,19 +40,22 @@ func (h *Hub) governHomes(ctx context.Context) {
 
 // HomeReport is one address of a home for one kind of request, for people.
 type HomeReport struct {
-	Name    string   `json:"name"`
-	Kind    string   `json:"kind"`
-	Host    string   `json:"host,omitempty"`
-	Address string   `json:"address,omitempty"`
-	State   string   `json:"state"`
-	Cause   string   `json:"cause,omitempty"`
-	Lookup  string   `json:"lookup,omitempty"` // why the name was not resolved lately
-	Use     string   `json:"use"`
-	By      string   `json:"by,omitempty"`    // who has said so
-	Since   int64    `json:"since,omitempty"` // Unix seconds
-	Until   int64    `json:"until,omitempty"` // likewise; absent: until told otherwise
-	Pools   []string `json:"pools,omitempty"`
-	At      string   `json:"at"`
+	Name    string `json:"name"`
+	Kind    string `json:"kind"`
+	Host    string `json:"host,omitempty"`
+	Address string `json:"address,omitempty"`
+	State   string `json:"state"`
+	Cause   string `json:"cause,omitempty"`
+	Because string `json:"because,omitempty"` // why no connection can be made
+	// Connections are those that stand, absent where it is reached by datagrams.
+	Connections *int     `json:"connections,omitempty"`
+	Lookup      string   `json:"lookup,omitempty"` // why the name was not resolved lately
+	Use         string   `json:"use"`
+	By          string   `json:"by,omitempty"`    // who has said so
+	Since       int64    `json:"since,omitempty"` // Unix seconds
+	Until       int64    `json:"until,omitempty"` // likewise; absent: until told otherwise
+	Pools       []string `json:"pools,omitempty"`
+	At          string   `json:"at"`
 }
 
 // HomeReports tells of all homes of the configuration.
@@ -87,6 +90,10 @@ func (h *Hub) reports(hm *home.Home, k home.Kind, pools []string) (all []HomeRep
 		r.State, r.Cause = health.String(), cause.String()
 		if leg.Has(k) {
 			r.Address = leg.Addr[k].AddrPort().String()
+		}
+		if leg.Stream() {
+			n := leg.State[k].Links()
+			r.Connections, r.Because = &n, leg.State[k].Said()
 		}
 		all = append(all, r)
 	}

@@ -47,9 +47,7 @@ type links struct {
 // tendEvery is how late a Trunk can be.
 const tendEvery = int64(100 * time.Millisecond)
 
-// trunkOf gives the trunk to a home, which is made when it is first used.
-//
-// hot: 0 allocs but for that
+// trunkOf gives the trunk to a home as the present configuration has it.
 func (s *Shard) trunkOf(hm *home.Home, kind home.Kind) *trunk {
 	for int(hm.Index) >= len(s.links.of) {
 		s.links.of = append(s.links.of, [2]*trunk{})
@@ -263,7 +261,13 @@ func (s *Shard) unlink(ex *Exchange) { ex.link, ex.sock = nil, noSocket }
 //
 // hot: 0 allocs
 func (s *Shard) engageLink(slot uint32, ex *Exchange, hm *home.Home) bool {
-	t := s.trunkOf(hm, ex.kind)
+	t := s.trunkAt(hm.Index, ex.kind)
+	if t == nil {
+		if hm = s.snap.Homes.Home(hm.Index); hm == nil || !hm.Found() {
+			return false // no configuration has it any more
+		}
+		t = s.trunkOf(hm, ex.kind)
+	}
 	at, number := t.Acquire(slot, s.now)
 	if at == nil {
 		s.dialTrunk(t)
@@ -295,8 +299,8 @@ func (s *Shard) loadLink(t *trunk) {
 	load.Set(s.index, n)
 }
 
-// hopeful reports whether a connection to the home can be expected at once, and
-// astray whether there is none and the last has failed.
+// hopeful reports whether a connection to the home can be expected at once, astray
+// whether there is none and the last has failed.
 func (s *Shard) hopeful(idx int32, kind home.Kind) bool {
 	t := s.trunkAt(idx, kind)
 	return t != nil && t.Hopeful(s.now)
@@ -304,7 +308,7 @@ func (s *Shard) hopeful(idx int32, kind home.Kind) bool {
 
 func (s *Shard) astray(idx int32, kind home.Kind) bool {
 	t := s.trunkAt(idx, kind)
-	return t != nil && t.Broken()
+	return t == nil || t.Broken()
 }
 
 // trunkAt gives a trunk that is there.

@@ -531,3 +531,101 @@ func TestC71MovedRequestsKeepTheirTime(t *testing.T) {
 	r.rejected(sent)
 	r.clean()
 }
+
+// TestOldRequestsRenewNothing: a request that began before a reload does not
+// bring the connections of before it back.
+func TestOldRequestsRenewNothing(t *testing.T) {
+	r, o, tr := newOffices(t, 1)
+	sent := r.asks(1)
+	l := r.arrives(o)
+	r.apply(func(s *realm.Set) { s.Homes[0].Security = tr.security() })
+	r.opened(o)
+	r.opened(o)
+	r.opened(o)
+	r.opened(o)
+	r.until("the new ones stand", func() bool { r.pass(100 * time.Millisecond); return r.links() == 3 })
+	l.desk.reset()
+	r.linked(2)
+	answerAll(r.arrive(o, 1))
+	r.acceptedAll(sent)
+	r.pass(time.Second)
+	assert.Equal(t, 2, r.links())
+	assert.Empty(t, o.desks, "no other connection was opened")
+	r.clean()
+}
+
+// TestRevokedHome: a home that a new list revokes is dropped live.
+func TestRevokedHome(t *testing.T) {
+	r, o, tr := newOffices(t, 2)
+	crl, err := tr.ca.Revoke(1, tr.server)
+	require.NoError(t, err)
+	sent := r.asks(1)
+	r.arrives(o)
+	r.apply(func(s *realm.Set) {
+		sec := *s.Homes[0].Security
+		sec.Trust = trusting(t, tr.ca.PEM(), crl)
+		s.Homes[0].Security = &sec
+	})
+	r.hub.judgeAll()
+	r.until("it is dropped", func() bool { return r.links() == 0 })
+	r.pass(time.Second)
+	r.until("it is not let in again", func() bool { r.pass(100 * time.Millisecond); return r.health(0, home.Auth) == home.Down })
+	assert.Contains(t, r.state(0, home.Auth).Said(), "revoked")
+	h := r.atHome(1)
+	h.answer(layeh.CodeAccessAccept)
+	r.acceptedAll(sent)
+}
+
+// TestC78CallsAreMarked: both ends of a connection that we open know it.
+func TestC78CallsAreMarked(t *testing.T) {
+	r, o, _ := newOffices(t, 1)
+	d := r.opened(o)
+	state := d.Conn.(*tls.Conn).ConnectionState()
+	mark, err := state.ExportKeyingMaterial(markLabel, nil, len(callMark{}))
+	require.NoError(t, err)
+	assert.True(t, r.hub.calls.has(callMark(mark)))
+	_ = d.Close()
+	r.linked(1)
+	assert.False(t, r.hub.calls.has(callMark(mark)))
+}
+
+// TestFoundHome: a home that DNS has found is used like any other, and its
+// connection ends with its time.
+func TestFoundHome(t *testing.T) {
+	tr := newTrust(t)
+	o := openOffice(t, tr.conf())
+	by := &realm.Discovery{Name: "roam", Security: tr.security(), Timers: realm.Timers{IRT: time.Second, MRD: 10 * time.Second, MRC: 5}}
+	r := newRigOf(t, setup{homes: 1, edit: func(s *realm.Set) { s.Discoveries = []*realm.Discovery{by} }})
+	hm, err := r.hub.homes.Discover(home.Target{Addr: o.addr(), By: by, Holder: &realm.Holder{Hosts: []string{"radius.home.example"}}}, time.Now().Unix()+60)
+	require.NoError(t, err)
+	pool := r.hub.homes.FoundPool(by, home.Auth, []home.FoundMember{{Home: hm}})
+	sent := r.ask(access("bob@home.example"))
+	h := r.atHome(0) // the answer of the other home is not waited for
+	slot := r.slotOf(r.inFlight())
+	ex := r.inFlight()
+	r.shard.leaveHome(slot, ex, false)
+	ex.pool, ex.tried = pool, 0
+	r.shard.forwardAuth(slot, ex, r.shard.parsed(ex))
+	answerAll(r.arrive(o, 1))
+	r.until("the answer", func() bool { return r.shard.slab.used == 0 })
+	assert.Equal(t, layeh.CodeAccessAccept, r.got(sent).Code)
+	assert.Equal(t, 1, r.value("roamgate_home_requests_total", "home", home.Dynamic, "kind", "auth"))
+	_ = h
+
+	gone := *r.set
+	gone.Discoveries = nil
+	require.NoError(t, r.hub.Apply(&gone))
+	r.turn(0)
+	r.pass(200 * time.Millisecond)
+	assert.Zero(t, r.links())
+}
+
+// slotOf finds the slot of an Exchange.
+func (r *rig) slotOf(ex *Exchange) uint32 {
+	for slot := range uint32(len(r.shard.slab.chunks) * slabChunk) {
+		if r.shard.slab.at(slot) == ex {
+			return slot
+		}
+	}
+	return noSlot
+}

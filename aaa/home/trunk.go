@@ -115,16 +115,17 @@ func (t *Trunk) Hopeful(now int64) bool {
 	return t.trying && !t.failed && now-t.began < second
 }
 
-// Broken reports whether there is no connection, and the last attempt or
-// connection has failed.
-func (t *Trunk) Broken() bool { return len(t.links) == 0 && t.failed }
+// Broken reports whether there is no connection, and either the last attempt or
+// connection has failed or there will be none.
+func (t *Trunk) Broken() bool { return len(t.links) == 0 && (t.failed || t.closing) }
 
 // Acquire gives the Exchange in slot a number on one of the connections; nil:
 // there is none now, and Dial may ask for another connection.
 // hot: 0 allocs
 func (t *Trunk) Acquire(slot uint32, now int64) (l *Link, number uint32) {
 	for _, stale := range [2]bool{false, true} {
-		for range t.links {
+		// To ask whether a connection is full may end it.
+		for n := len(t.links); n > 0 && len(t.links) > 0; n-- {
 			if t.next >= len(t.links) {
 				t.next = 0
 			}
@@ -291,6 +292,9 @@ const (
 // calls do for each of those that need something; do may call Lost.
 func (t *Trunk) Step(now int64, do func(*Link, Need)) {
 	for i := len(t.links) - 1; i >= 0; i-- {
+		if i >= len(t.links) {
+			continue
+		}
 		l := t.links[i]
 		if need := t.need(l, now); need != NeedNothing {
 			do(l, need)

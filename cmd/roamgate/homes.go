@@ -121,7 +121,10 @@ func writeHome(out io.Writer, legs []aaa.HomeReport) error {
 func homeState(h *aaa.HomeReport) string {
 	state := h.State
 	if h.Cause != home.Well.String() {
-		state += " (" + h.Cause + ")"
+		if state += " (" + h.Cause; h.Because != "" {
+			state += ": " + h.Because
+		}
+		state += ")"
 	}
 	if h.Use == home.InUse.String() {
 		return state
