@@ -119,6 +119,7 @@ func (h *Hub) shake(ctx context.Context, c *conn, hm *home.Home, raw *net.TCPCon
 	conf := hm.TLS.Clone()
 	conf.VerifyConnection = func(cs tls.ConnectionState) (err error) {
 		c.identity, err = hm.Verify(&cs, time.Now())
+		h.refusals.note(outgoing, err)
 		return err
 	}
 	if c.Conn, err = stream.Client(ctx, raw, conf); err != nil {

@@ -150,6 +150,7 @@ type Hub struct {
 	calls       calls
 	reception   reception
 	rejudge     chan struct{} // the connections, by the present files
+	refusals    refusals
 	dialling    *dialling
 	// dynauth carries CoA back, nil: the hub listens to none.
 	dynauth *dynAuth
@@ -177,6 +178,7 @@ func New(conf Config, set *realm.Set, rooms Rooms) (*Hub, error) {
 		connections: newConnections(), rejudge: make(chan struct{}, 1),
 		dialling: newDialling(),
 	}
+	h.refusals = newRefusals(h.stats)
 	h.homes.Share(conf.Shards)
 	h.names = h.newNames()
 	h.peers = h.newPeers()

@@ -105,7 +105,8 @@ func TestC65TwoTenants(t *testing.T) {
 	require.Error(t, r.refusedTLS(a.issue(issue.Names{Common: "nas.example"})), "a common name is nobody's")
 	require.Error(t, r.refusedTLS(nil))
 	r.until("the refusals are counted", func() bool {
-		return r.value("roamgate_tls_handshakes_total", "result", "distrusted") == 3 && r.value("roamgate_tls_handshakes_total", "result", "no_certificate") == 1
+		return r.value("roamgate_tls_handshakes_total", "result", "distrusted") == 3 && r.value("roamgate_tls_handshakes_total", "result", "no_certificate") == 1 &&
+			r.value("roamgate_tls_certificates_refused_total", "direction", "in") == 3
 	})
 	assert.Len(t, r.hub.connections.list(), 2)
 }

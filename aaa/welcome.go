@@ -145,6 +145,7 @@ func (h *Hub) recognise(v *listen.Visitor, cs *tls.ConnectionState) (who verdict
 	who.client, who.identity, why = h.Snapshot().Clients.Candidates(v.Door.Transport, v.Remote.Addr()).Identify(cs, time.Now())
 	switch {
 	case why != pki.None:
+		h.refusals.note(incoming, why.Err())
 		return verdict{}, why.Err()
 	case !speaks(who.client.Spec.Security, cs.NegotiatedProtocol):
 		return verdict{}, errUndecided
