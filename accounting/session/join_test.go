@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -64,6 +65,35 @@ func TestOneSession(t *testing.T) {
 	assert.Empty(t, r.Exceptions)
 	assert.True(t, r.Billable)
 	assert.Equal(t, map[TallyKey]int64{{Node: "hub1", Client: "cafe", Class: usage.Cleared}: 3}, m.Sums)
+}
+
+// A session that nobody pays for has its one record, and that is not billed,
+// whichever report says so; one report that was sealed as settled makes it paid.
+func TestSettlementOfSession(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		flags [3]accounting.Flags
+		bill  bool
+	}{
+		{"said by all", [3]accounting.Flags{accounting.FlagFree, accounting.FlagFree, accounting.FlagFree}, false},
+		{"said by the Start", [3]accounting.Flags{accounting.FlagFree, 0, 0}, false},
+		{"said by the Stop", [3]accounting.Flags{0, 0, accounting.FlagFree}, false},
+		{"the Class was lost on the way", [3]accounting.Flags{accounting.FlagSettled, accounting.FlagFree, accounting.FlagFree}, true},
+		{"settled", [3]accounting.Flags{accounting.FlagSettled, accounting.FlagSettled, accounting.FlagSettled}, true},
+		{"of no consortium", [3]accounting.Flags{}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var m Memory
+			reports := []usage.Report{report(accounting.Start, 0, 0, 0), report(accounting.Interim, 600, 10, 20), report(accounting.Stop, 1000, 30, 50)}
+			for i := range reports {
+				reports[i].Flags |= tt.flags[i]
+			}
+			records := joinAll(t, &m, reports...)
+			require.Len(t, records, 1)
+			assert.Equal(t, tt.bill, records[0].Billable)
+			assert.Equal(t, !tt.bill, slices.Contains(records[0].Exceptions, usage.SettlementFree))
+		})
+	}
 }
 
 func TestMissingStopThenLate(t *testing.T) {
