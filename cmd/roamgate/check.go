@@ -10,6 +10,7 @@ import (
 	"github.com/roamgate/roamgate/aaa/client"
 	"github.com/roamgate/roamgate/aaa/device"
 	"github.com/roamgate/roamgate/aaa/home"
+	"github.com/roamgate/roamgate/aaa/listen"
 	"github.com/roamgate/roamgate/realm"
 	"github.com/roamgate/roamgate/realm/file"
 	"github.com/roamgate/roamgate/realm/history"
@@ -79,6 +80,9 @@ func loadWith(path string, routes func(*config) (*realm.Set, file.Problems)) (*l
 	if set != nil {
 		l.set = set
 		ps = append(ps, compiles(set)...)
+		if !ps.Failed() {
+			ps = append(ps, conf.unheard(set)...)
+		}
 	}
 	if conf.Policy.File != "" {
 		l.policy, more = device.LoadFile(conf.path(conf.Policy.File))
@@ -103,6 +107,32 @@ func compiles(set *realm.Set) (ps file.Problems) {
 	}
 	if _, err := home.NewRegistry(0).Compile(set); err != nil {
 		ps = append(ps, file.Problem{Severity: file.Error, Text: err.Error()})
+	}
+	return ps
+}
+
+// unheard finds clients that nothing listens for, and doors that nobody may
+// come by.
+func (c *config) unheard(set *realm.Set) (ps file.Problems) {
+	open, come := map[realm.Transport]bool{}, map[realm.Transport]bool{}
+	for _, a := range c.listens() {
+		open[a.Transport] = open[a.Transport] || a.Service != listen.DynAuth
+	}
+	for i := range set.Clients {
+		client := &set.Clients[i]
+		if by := client.Transport; !come[by] && !open[by] {
+			key := map[realm.Transport]string{realm.UDP: "auth", realm.TCP: "tcp", realm.TLS: "radsec", realm.DTLS: "dtls"}[by]
+			ps = append(ps, file.Problem{Pos: client.Pos, Severity: file.Warning, Text: fmt.Sprintf("client %q comes by %s, and nothing listens for it", client.Name, by),
+				Hint: "add listen." + key + " to the main file"})
+		}
+		come[client.Transport] = true
+	}
+	for _, a := range c.listens() {
+		if a.Transport != realm.UDP && !come[a.Transport] {
+			come[a.Transport] = true
+			ps = append(ps, file.Problem{Pos: c.doc.Pos("listen." + doorOf(a)), Severity: file.Warning, Text: fmt.Sprintf("no client comes by %s: nobody may connect", a.Transport),
+				Hint: "add one with transport: " + a.Transport.String()})
+		}
 	}
 	return ps
 }

@@ -135,6 +135,10 @@ func TestCheck(t *testing.T) {
 		}},
 		{name: "no door", changed: map[string]string{"roamgate.yaml": "listen: {auth: [], acct: [], dynauth: [\"127.0.0.1:3799\"]}\n"}, code: 1,
 			want: []string{"roamgate.yaml:1:9: error: nothing listens for requests (add listen.auth, listen.radsec or another)"}},
+		{name: "doors for nobody", changed: map[string]string{"roamgate.yaml": "listen:\n  auth: []\n  dtls: [\"127.0.0.1:2083\"]\n"}, want: []string{
+			`realms/hub.yaml:2:5: warning: client "airport" comes by udp, and nothing listens for it (add listen.auth to the main file)`,
+			"roamgate.yaml:3:9: warning: no client comes by dtls: nobody may connect (add one with transport: dtls)",
+		}},
 		{name: "log", changed: main("log: {format: xml, level: loud}\n"), code: 1, want: []string{
 			`roamgate.yaml:4:15: error: log.format "xml" is not known (json or console)`,
 			`roamgate.yaml:4:27: error: log.level "loud" is not known (debug, info, warn or error)`,

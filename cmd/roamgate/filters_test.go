@@ -13,7 +13,7 @@ import (
 // What is shown can be copied: under another name it is a routing file.
 func TestFilters(t *testing.T) {
 	names := strings.Fields(ok(t, "filters"))
-	assert.Equal(t, []string{"eduroam", "privacy", "strip-tunnel", "wrix-i"}, names)
+	assert.Equal(t, []string{"eap-only", "eduroam", "privacy", "strip-tunnel", "wrix-i"}, names)
 	for _, name := range names {
 		dir := t.TempDir()
 		write(t, dir, map[string]string{"a.yaml": strings.Replace(ok(t, "filters", name), "- name: "+name, "- name: copy", 1)})
@@ -23,6 +23,6 @@ func TestFilters(t *testing.T) {
 	}
 	r := command("filters", "none")
 	assert.Equal(t, exitProblem, r.code)
-	assert.Contains(t, r.errs, "eduroam, privacy, strip-tunnel, wrix-i")
+	assert.Contains(t, r.errs, "eap-only, eduroam, privacy, strip-tunnel, wrix-i")
 	assert.Equal(t, exitUsage, command("filters", "one", "two").code)
 }

@@ -84,5 +84,5 @@ Five commands to begin with:
 	c.SetFlagErrorFunc(badFlag)
 	return group(c, serveCommand(), checkCommand(), explainCommand(), testCommand(), sendCommand(), accountingCommand(),
 		fmtCommand(), schemaCommand(), importCommand(), policyCommand(), recordsCommand(), spoolCommand(),
-		planCommand(), applyCommand(), confirmCommand(), rollbackCommand(), historyCommand(), diffCommand(), homesCommand(), catalogueCommand(), statusCommand(), filtersCommand(), certCommand(), discoverCommand(), versionCommand(), manCommand())
+		planCommand(), applyCommand(), confirmCommand(), rollbackCommand(), historyCommand(), diffCommand(), homesCommand(), catalogueCommand(), statusCommand(), filtersCommand(), certCommand(), secretCommand(), discoverCommand(), versionCommand(), manCommand())
 }

@@ -171,7 +171,7 @@ func TestLoadConnections(t *testing.T) {
 	}
 }
 
-// TestC67Versions: both versions of RADIUS are offered by ALPN unless the files
+// TestC67Versions (C67): both versions of RADIUS are offered by ALPN unless the files
 // say otherwise.
 func TestC67Versions(t *testing.T) {
 	set := connectedSet(t, connectedFiles(t))
@@ -260,4 +260,43 @@ func TestListsEndAnywhere(t *testing.T) {
 	put(t, filepath.Dir(name), map[string]string{"list": "der\r\n"})
 	assert.Equal(t, "der\r\n", string(readWhole(name, maxMaterial).secret))
 	assert.Equal(t, "der", string(readSecret(name).secret))
+}
+
+// TestC53Secrets (C53): secrets of 32 octets and more are good, short ones are warned
+// of, and none is refused.
+func TestC53Secrets(t *testing.T) {
+	for n, want := range map[int]string{
+		0: "error: the secret file is empty", 1: "has at most 12 octets", 12: "has at most 12 octets", 13: "fewer than 16 octets", 15: "fewer than 16 octets",
+		16: "", 32: "", 64: "", 253: "", 4096: "", 4097: "error: reading the secret file: it is too large",
+	} {
+		dir := write(t, map[string]string{
+			"a.yaml": "clients:\n  - {name: c, address: 192.0.2.1, secret_file: s}\nrealms:\n  - {realm: default, reject: no}\n",
+			"s":      strings.Repeat("x", n),
+		})
+		set, ps := Load(dir, noEnv)
+		assert.Contains(t, ps.Error(), want, "%d octets", n)
+		if want == "" {
+			assert.Empty(t, ps, "%d octets", n)
+			assert.Len(t, set.Clients[0].Secret, n)
+		}
+	}
+}
+
+// TestC55Protected (C55, C56): who is reached over the internet without protection is
+// said, unless it is declared to be protected. It starts nevertheless: hubs
+// that are updated go on.
+func TestC55Protected(t *testing.T) {
+	for prefix, want := range map[string]bool{
+		"8.8.8.8/32": true, "0.0.0.0/0": true, "::/0": true, "2600::/32": true, "10.0.0.0/7": true, "172.0.0.0/8": true,
+		"10.1.2.3/32": false, "172.31.0.0/16": false, "192.168.0.0/16": false, "fd12::/16": false, "127.0.0.1/32": false, "::1/128": false,
+		"169.254.1.1/32": false, "fe80::/64": false, "100.64.0.0/10": false, "192.0.2.0/24": false, "2001:db8::/32": false,
+	} {
+		assert.Equal(t, want, public(netip.MustParsePrefix(prefix)), prefix)
+	}
+	const client = "clients:\n  - {name: c, address: 8.8.8.8, secret_file: s%s}\nrealms:\n  - {realm: default, reject: no}\n"
+	for more, warned := range map[string]int{"": 1, ", transport: tcp": 1, ", protected: true": 0, ", transport: tcp, protected: true": 0} {
+		set, ps := Load(write(t, map[string]string{"a.yaml": strings.Replace(client, "%s", more, 1), "s": "hunter2-hunter2-hunter2"}), noEnv)
+		require.NotNil(t, set)
+		assert.Equal(t, warned, ps.Count(Warning), more)
+	}
 }
