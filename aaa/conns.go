@@ -33,6 +33,7 @@ type conn struct {
 	ctr       *connStats
 	secret    *radius.Secret
 
+	inner  *inner         // what CoA goes by, nil: the hub carries none
 	client *client.Client // of the Snapshot that the shard has; nil: a home's
 	link   *link          // to a home, nil: a client's
 
@@ -102,6 +103,9 @@ func (s *Shard) enter(c *conn) {
 		s.linkOpened(c)
 	} else {
 		s.welcome(c)
+	}
+	if !c.closed {
+		s.listenInside(c)
 	}
 	s.unread(c)
 }
@@ -279,6 +283,7 @@ func (s *Shard) closeConn(c *conn, why Closing) {
 	default:
 		s.stats.Add(s.ctr.logSuppressed, 1)
 	}
+	s.endInside(c)
 	if c.link != nil {
 		s.linkClosed(c, why)
 	}

@@ -44,6 +44,8 @@ type dynAuth struct {
 	fronts  []*listen.Front
 	sockets []*target
 	ways    map[way]*udpWay
+	inners  map[*inner]struct{} // of clients
+	insides insides
 
 	draft    rewrite.Draft
 	counters *dynAuthStats
@@ -90,10 +92,10 @@ func (w *udpWay) Peer() string { return w.peer }
 // newDynAuth makes the parts that a configuration is compiled with; nil where
 // the hub listens to no CoA.
 func (h *Hub) newDynAuth() *dynAuth {
-	if len(h.conf.doors(true)) == 0 {
+	if len(h.conf.doors(true)) == 0 && !h.conf.ReverseCoA {
 		return nil
 	}
-	return &dynAuth{hub: h, book: dynauth.NewBook(h.conf.DynAuthMem), ways: make(map[way]*udpWay)}
+	return &dynAuth{hub: h, book: dynauth.NewBook(h.conf.DynAuthMem), ways: make(map[way]*udpWay), inners: make(map[*inner]struct{})}
 }
 
 // compileReverse adds to a Snapshot what the way back is found by, and the
@@ -209,6 +211,7 @@ func (d *dynAuth) step(tags []uint32) (wait time.Duration) {
 		d.machine.Adopt(next.reverse)
 		d.adopted()
 	}
+	d.readInsides()
 	for _, t := range tags {
 		if t >= targetTag {
 			d.readTarget(int(t - targetTag))
@@ -320,6 +323,9 @@ func (d *dynAuth) adopted() {
 				d.ways[k] = w
 			}
 		}
+	}
+	for w := range d.inners {
+		d.right(w)
 	}
 	d.counters.adopt(d.hub.stats, d.snap)
 }

@@ -52,6 +52,7 @@ type Config struct {
 	RecvBuffer   int              // octets of a socket's receive buffer, default 4 MiB
 	DuplicateTTL time.Duration    // how long an answer is kept for repetitions, default 10 s
 	DuplicateMem int              // octets of kept answers of a shard, default 64 MiB
+	ReverseCoA   bool             // CoA and Disconnect also go by connections that peers have opened
 	DynAuthMem   int              // octets in which live sessions are remembered where CoA is listened to, default 64 MiB
 	RealmSeries  int              // realms with counters of their own, default 1000; the others share `other`
 	DNS          []netip.AddrPort // servers that know the names of homes, default those of the host

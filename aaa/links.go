@@ -353,6 +353,12 @@ func (s *Shard) hearLink(a *arrival, c *conn, data []byte, long bool) {
 		}
 		return
 	}
+	if asks, may := a.asksInside(c); asks {
+		if a.state, a.why = arrivalInside, OK; !may {
+			a.why = CodeNotServed
+		}
+		return
+	}
 	a.number = uint32(a.Identifier())
 	if c.clear {
 		a.number = radius.Token(a.Authenticator())
@@ -401,6 +407,13 @@ func (s *Shard) takeLink(a *arrival, c *conn) {
 	case a.state == arrivalBroken:
 		s.badReply(t.home.Index, why, a.from)
 		s.closeConn(c, ClosedMalformed)
+		return
+	case a.state == arrivalInside && why == OK:
+		s.passInside(a, c, toldRequest)
+		return
+	case a.state == arrivalInside:
+		s.badReply(t.home.Index, why, a.from)
+		s.protestAt(a, c)
 		return
 	case a.state == arrivalUseless:
 	case !s.proofs.OK(a.hash):

@@ -19,6 +19,7 @@ type mail struct {
 	doomed  box[doomed]
 	// undialled are attempts to connect to homes.
 	undialled box[undialled]
+	said      box[said]
 	stop      bool
 }
 
@@ -97,6 +98,7 @@ func (s *Shard) readMail() bool {
 	m.conns.collect()
 	m.doomed.collect()
 	m.undialled.collect()
+	m.said.collect()
 	stop := m.stop
 	m.mu.Unlock()
 	for b, ok := m.spooled.next(); ok; b, ok = m.spooled.next() {
@@ -126,6 +128,9 @@ func (s *Shard) readMail() bool {
 	}
 	for u, ok := m.undialled.next(); ok; u, ok = m.undialled.next() {
 		s.undialled(u)
+	}
+	for x, ok := m.said.next(); ok; x, ok = m.said.next() {
+		s.sayInside(x)
 	}
 	return !stop
 }

@@ -48,6 +48,7 @@ const (
 	arrivalUseless  // a reply to nothing that is asked, or of another kind
 	arrivalUnserved // by a connection: understood as far as its header
 	arrivalBroken   // by a connection: malformed
+	arrivalInside   // by a connection: CoA and Disconnect, the other way round
 )
 
 // hear takes one datagram of a front door up to its proofs. The order is a
@@ -129,6 +130,8 @@ func (s *Shard) take(a *arrival) {
 			return
 		}
 		s.claim(a)
+	case arrivalInside:
+		s.passInside(a, a.door.conn, toldAnswer)
 	case arrivalBroken, arrivalUnserved:
 		s.unproved(a, a.why)
 	}

@@ -101,7 +101,11 @@ func (s *Shard) hearConn(a *arrival, c *conn, data []byte, long bool) {
 	if c.clear {
 		a.id, a.number = 0, radius.Token(a.Authenticator())
 	}
-	if !s.recognise(a) {
+	switch {
+	case a.answersInside(c):
+		a.state = arrivalInside
+	case s.recognise(a):
+	default:
 		a.state, a.why = arrivalUnserved, CodeNotServed
 		a.head(data)
 	}

@@ -29,6 +29,9 @@ func (t Transport) String() string {
 // Secured reports whether a certificate says who the peer is.
 func (t Transport) Secured() bool { return t == TLS || t == DTLS }
 
+// Reliable reports whether what is sent arrives, or the connection ends.
+func (t Transport) Reliable() bool { return t == TCP || t == TLS }
+
 // Secret is the shared secret that a transport prescribes, nil: it is agreed
 // upon (draft-ietf-radext-radiusdtls-bis section 3.1).
 func (t Transport) Secret() Secret {
