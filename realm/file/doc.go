@@ -28,6 +28,13 @@
 // is named with what hides it; that follows the tiers of realm.Table, and a test
 // asks the table.
 //
+// Files of certificates, keys, authorities and revocation lists are named by the
+// files under tls, and read and watched with them, as those of secrets are: one
+// that is renewed is a new version, though the Hash of the Set is that of the
+// routing files alone. Of them pkg/pki judges what they hold; who a peer over TLS
+// may be, and what is reached over the internet without it, is judged here. No
+// message shows the name of a key's file.
+//
 // Format gives a file its canonical form without a change of its meaning or its
 // comments; Schema describes files to editors, from the structs that are read.
 // Details says what a new version changes in an object, secrets never.
