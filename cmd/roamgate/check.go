@@ -82,6 +82,7 @@ func loadWith(path string, routes func(*config) (*realm.Set, file.Problems)) (*l
 		ps = append(ps, compiles(set)...)
 		if !ps.Failed() {
 			ps = append(ps, conf.unheard(set)...)
+			ps = append(ps, conf.inside(set)...)
 		}
 	}
 	if conf.Policy.File != "" {
@@ -132,6 +133,29 @@ func (c *config) unheard(set *realm.Set) (ps file.Problems) {
 			come[a.Transport] = true
 			ps = append(ps, file.Problem{Pos: c.doc.Pos("listen." + doorOf(a)), Severity: file.Warning, Text: fmt.Sprintf("no client comes by %s: nobody may connect", a.Transport),
 				Hint: "add one with transport: " + a.Transport.String()})
+		}
+	}
+	return ps
+}
+
+// inside finds peers that count on CoA inside connections where the hub carries
+// none.
+func (c *config) inside(set *realm.Set) (ps file.Problems) {
+	if c.DynAuth.Connections {
+		return nil
+	}
+	warn := func(pos realm.Pos, text, name string) {
+		ps = append(ps, file.Problem{Pos: pos, Severity: file.Warning, Text: fmt.Sprintf(text, name),
+			Hint: "add dynauth: {connections: true} to the main file"})
+	}
+	for i := range set.Clients {
+		if client := &set.Clients[i]; client.ReverseCoA {
+			warn(client.Pos, "client %q is to get CoA by its connection, and the hub carries none there", client.Name)
+		}
+	}
+	for i := range set.Homes {
+		if h := &set.Homes[i]; h.ReverseCoA {
+			warn(h.Pos, "home %q is to send CoA by a connection, and the hub carries none there", h.Name)
 		}
 	}
 	return ps

@@ -43,7 +43,9 @@ type config struct {
 		Stalled   time.Duration `yaml:"stalled"`    // without progress of what is to be sent, default 30s
 	} `yaml:"connections"`
 	DynAuth struct {
-		Memory file.Size `yaml:"memory"` // in which live sessions are remembered
+		// Connections carry it too, of peers that the routing files let
+		Connections bool      `yaml:"connections"`
+		Memory      file.Size `yaml:"memory"` // in which live sessions are remembered
 	} `yaml:"dynauth"`
 	Source struct {
 		IPv4 netip.Addr `yaml:"ipv4"` // local address toward homes, default any
@@ -239,7 +241,7 @@ func (c *config) hub() aaa.Config {
 	return aaa.Config{
 		Listen: c.listens(), Source4: c.Source.IPv4, Source6: c.Source.IPv6, DNS: c.DNS.Servers,
 		Shards: c.Shards, InFlight: c.InFlight,
-		DuplicateTTL: c.Duplicates.Keep, DuplicateMem: int(c.Duplicates.Memory), DynAuthMem: int(c.DynAuth.Memory),
+		DuplicateTTL: c.Duplicates.Keep, DuplicateMem: int(c.Duplicates.Memory), DynAuthMem: int(c.DynAuth.Memory), ReverseCoA: c.DynAuth.Connections,
 		Connections: aaa.Connections{
 			Handshake: c.Connections.Handshake, HalfOpen: c.Connections.HalfOpen, PerSource: c.Connections.PerSource,
 			PerClient: c.Connections.PerClient, Most: c.Connections.Most, Idle: c.Connections.Idle, Stalled: c.Connections.Stalled,

@@ -90,8 +90,8 @@ func (c *config) checkAddresses(f *findings) {
 	if len(c.listens()) == len(c.Listen.DynAuth) {
 		f.bad("listen", "nothing listens for requests", "add listen.auth, listen.radsec or another")
 	}
-	if c.DynAuth.Memory != 0 && len(c.Listen.DynAuth) == 0 {
-		f.bad("dynauth.memory", "dynauth says more but nothing listens to CoA", "add listen.dynauth")
+	if c.DynAuth.Memory != 0 && len(c.Listen.DynAuth) == 0 && !c.DynAuth.Connections {
+		f.bad("dynauth.memory", "dynauth says more but nothing listens to CoA", "add listen.dynauth, or connections: true")
 	}
 	if m := c.DynAuth.Memory; m < 0 || m > 16<<30 {
 		f.bad("dynauth.memory", "dynauth.memory is out of range", "up to 16GiB; a session takes some 200 octets")

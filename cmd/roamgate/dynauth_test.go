@@ -77,6 +77,30 @@ func TestSendDynAuth(t *testing.T) {
 	assert.NotContains(t, h.Output(), "alice", "no identity in the log")
 }
 
+// TestCoAInsideIsOff: what peers count on and the hub does not do is said at once.
+func TestCoAInsideIsOff(t *testing.T) {
+	main := "listen: {tcp: [\"127.0.0.1:0\"]}\n"
+	realms := strings.NewReplacer("country: DE", "transport: tcp, dynauth: connection",
+		"198.51.100.10, secret", "198.51.100.10, transport: tcp, dynauth: [connection], secret").Replace(goodRealms)
+	said := []string{
+		"is to get CoA by its connection, and the hub carries none there",
+		"is to send CoA by a connection, and the hub carries none there",
+	}
+	_, path := configuration(t, map[string]string{"roamgate.yaml": main, "realms/hub.yaml": realms})
+	r := command("check", path)
+	assert.Zero(t, r.code, r.out+r.errs)
+	for _, want := range said {
+		assert.Contains(t, r.out, want)
+	}
+	main = "listen: {tcp: [\"127.0.0.1:0\"]}\ndynauth: {connections: true}\n"
+	_, path = configuration(t, map[string]string{"roamgate.yaml": main, "realms/hub.yaml": realms})
+	r = command("check", path)
+	assert.Zero(t, r.code, r.out+r.errs)
+	for _, no := range said {
+		assert.NotContains(t, r.out, no)
+	}
+}
+
 // TestDynAuthMistakes: what is configured and can have no effect is said.
 func TestDynAuthMistakes(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
