@@ -16,6 +16,7 @@ import (
 	"github.com/roamgate/roamgate/pkg/pki"
 	"github.com/roamgate/roamgate/pkg/radius"
 	"github.com/roamgate/roamgate/pkg/stream"
+	"github.com/roamgate/roamgate/pkg/stream/dtls"
 	"github.com/roamgate/roamgate/pkg/udp"
 	"github.com/roamgate/roamgate/realm"
 )
@@ -86,13 +87,17 @@ func (h *Hub) dial(s *Shard, t *trunk, serial uint32) bool {
 func (h *Hub) connect(ctx context.Context, hm *home.Home, kind home.Kind) (*conn, error) {
 	to := hm.Addr[kind].AddrPort()
 	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
-	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(h.source(to.Addr().Is4()))}
-	raw, err := d.DialContext(ctx, "tcp", to.String())
+	from := h.source(to.Addr().Is4())
+	d, network := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(from)}, "tcp"
+	if hm.Spec.Transport == realm.DTLS {
+		d, network = net.Dialer{LocalAddr: net.UDPAddrFromAddrPort(from)}, "udp"
+	}
+	raw, err := d.DialContext(ctx, network, to.String())
 	if err != nil {
 		return nil, fmt.Errorf("connecting: %w", err)
 	}
 	c := &conn{transport: hm.Spec.Transport, from: udp.AddrFrom(to), peer: hm.Spec.Name, secret: hm.Secret}
-	if err := h.shake(ctx, c, hm, raw.(*net.TCPConn)); err != nil {
+	if err := h.shake(ctx, c, hm, raw); err != nil {
 		_ = raw.Close()
 		return nil, err
 	}
@@ -106,15 +111,16 @@ type insecure struct{ error }
 func (i insecure) Unwrap() error { return i.error }
 
 // shake does the handshake where the home has one.
-func (h *Hub) shake(ctx context.Context, c *conn, hm *home.Home, raw *net.TCPConn) (err error) {
+func (h *Hub) shake(ctx context.Context, c *conn, hm *home.Home, raw net.Conn) (err error) {
+	tcp, _ := raw.(*net.TCPConn)
 	if hm.Spec.Transport == realm.TCP {
-		if c.Conn, err = stream.Plain(raw); err != nil {
+		if c.Conn, err = stream.Plain(tcp); err != nil {
 			return fmt.Errorf("taking the connection over: %w", err)
 		}
 		return nil
 	}
-	if hm.Spec.Transport != realm.TLS || hm.TLS == nil {
-		return insecure{fmt.Errorf("%s is not offered toward homes", hm.Spec.Transport)}
+	if hm.TLS == nil {
+		return insecure{errors.New("nothing says whose certificate is believed")}
 	}
 	conf := hm.TLS.Clone()
 	conf.VerifyConnection = func(cs tls.ConnectionState) (err error) {
@@ -122,7 +128,12 @@ func (h *Hub) shake(ctx context.Context, c *conn, hm *home.Home, raw *net.TCPCon
 		h.refusals.note(outgoing, err)
 		return err
 	}
-	if c.Conn, err = stream.Client(ctx, raw, conf); err != nil {
+	if tcp != nil {
+		c.Conn, err = stream.Client(ctx, tcp, conf)
+	} else {
+		c.Conn, err = dtls.Client(ctx, raw.(*net.UDPConn), conf)
+	}
+	if err != nil {
 		return insecure{err}
 	}
 	state := c.TLS()

@@ -103,6 +103,12 @@ func (ex *Exchange) orphan() bool {
 	return ex.displaced || ex.door.conn != nil && ex.door.conn.closed
 }
 
+// arrives reports whether what was sent to the home needs no repetition: it
+// went by a connection that loses nothing, which DTLS does.
+func (ex *Exchange) arrives() bool {
+	return ex.link != nil && ex.link.conn.transport != realm.DTLS
+}
+
 // clientRepeats reports whether the repetitions toward the home are the
 // client's own, as the pool may say. Over a connection a client has none
 // (draft-ietf-radext-radiusdtls-bis section 6.2.2).

@@ -337,7 +337,7 @@ func (s *Shard) unanswered(slot uint32, ex *Exchange) {
 	ctr := ex.snap.homeStats[ex.homeIdx]
 	silent := s.noteSilence(ex, hm)
 	s.stats.Add(ctr.timeouts[ex.kind], 1)
-	again := ex.link == nil && s.pace.Expired(slot, s.now)
+	again := !ex.arrives() && s.pace.Expired(slot, s.now)
 	if ex.orphan() && ex.kind == home.Auth {
 		s.end(slot)
 		return
@@ -354,7 +354,7 @@ func (s *Shard) unanswered(slot uint32, ex *Exchange) {
 		s.giveUp(slot, ex, HomeTimeout)
 		return
 	}
-	if ex.link != nil {
+	if ex.arrives() {
 		// It arrives, so it is sent once (draft-ietf-radext-radiusdtls-bis section
 		// 3.9.2): the timer goes on for the sake of another home.
 		s.pace.Overdue(slot, s.now)

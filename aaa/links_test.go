@@ -5,7 +5,9 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +21,8 @@ import (
 	"github.com/roamgate/roamgate/aaa/listen"
 	"github.com/roamgate/roamgate/cmd/roamgen/lab"
 	"github.com/roamgate/roamgate/pkg/radius"
+	"github.com/roamgate/roamgate/pkg/stream"
+	"github.com/roamgate/roamgate/pkg/stream/dtls"
 	"github.com/roamgate/roamgate/pkg/udp"
 	"github.com/roamgate/roamgate/realm"
 )
@@ -629,3 +633,59 @@ func (r *rig) slotOf(ex *Exchange) uint32 {
 	}
 	return noSlot
 }
+
+// TestHomeOverDTLS: datagrams that are lost are sent again, encrypted anew.
+func TestHomeOverDTLS(t *testing.T) {
+	tr := newTrust(t)
+	door, err := dtls.Listen(netip.MustParseAddrPort("127.0.0.1:0"), 4)
+	require.NoError(t, err)
+	peers, poller := make(chan *stream.Conn, 4), (*udp.Poller)(nil)
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		door.Serve(func(netip.AddrPort) bool { return true }, func(_ netip.AddrPort, p *dtls.Peer) {
+			serving.Go(func() {
+				conf := tr.conf("radius/1.0")
+				conf.VerifyConnection = func(tls.ConnectionState) error { return nil }
+				if c, err := dtls.Server(t.Context(), p, conf); err == nil {
+					peers <- c
+				}
+			})
+		})
+	})
+	poller, err = udp.NewPoller()
+	require.NoError(t, err)
+	defer poller.Close()
+	defer serving.Wait()
+	defer door.Close()
+	r := newRigOf(t, setup{homes: 1, edit: func(s *realm.Set) {
+		s.Homes[0].Auth, s.Homes[0].Acct = door.Addr(), netip.AddrPort{}
+		s.Homes[0].Transport, s.Homes[0].Security = realm.DTLS, tr.security("radius/1.1", "radius/1.0")
+	}})
+	r.linked(1)
+	far := <-peers
+	defer far.Close()
+	require.NoError(t, far.Attach(poller, 1))
+	receive := func() (b []byte) {
+		r.until("a request", func() bool {
+			_, _ = far.Recv()
+			b, _ = far.Next()
+			return b != nil
+		})
+		return bytes.Clone(b)
+	}
+	sent := r.ask(access("bob@home.example"))
+	first := receive()
+	r.pass(3 * time.Second)
+	assert.Equal(t, first, receive(), "the same request once more")
+	p, err := layeh.Parse(first, []byte("radius/dtls"))
+	require.NoError(t, err)
+	requireSigned(t, first, first[4:20], "radius/dtls")
+	copy(far.Room(), signReply(t, p.Response(layeh.CodeAccessAccept), true))
+	far.Commit(38)
+	require.NoError(t, far.Flush())
+	r.until("the answer", func() bool { return r.shard.slab.used == 0 })
+	assert.Equal(t, layeh.CodeAccessAccept, r.got(sent).Code)
+	r.clean()
+}
+
+func udpAddrOf(r *rig) udp.Addr { return udp.AddrFrom(addrOf(r.nas)) }

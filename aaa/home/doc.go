@@ -25,10 +25,17 @@
 // nothing about a home that answers requests but never answered a probe: its
 // status_server is set wrongly.
 //
-// IDs, Pace and Wheel belong to one shard. Registry, View, Pool, State and Sticky
+// IDs, Pace, Trunk and Wheel belong to one shard. Registry, View, Pool, State and Sticky
 // are safe for concurrent use, and what shards call of them takes no lock
 // and allocates nothing. Time is monotonic nanoseconds from one origin for
 // all shards and the Monitor.
+//
+// A home that is reached by TCP, TLS or DTLS has connections instead of sockets
+// and identifiers: a Trunk of each shard says which of them takes a request and
+// when one is opened, watched, replaced or closed, and Numbers tell the requests
+// on it apart. Whether connections can be had moves the health at once (reach);
+// silence over one that stands degrades a home and no more. Homes that DNS has
+// found stand in slots of the Registry (Discover, FoundPool).
 //
 // RFC 2865 section 2.5, RFC 3539 section 3.4.1, RFC 5080 sections 2.2.1 and
 // 2.2.2, RFC 5997. The package sends nothing but probes. Realms behind a live

@@ -40,6 +40,9 @@ func (h *Home) secure(old *Home) {
 		ClientSessionCache: tls.NewLRUClientSessionCache(sessions),
 		ServerName:         strings.TrimSuffix(h.Spec.Host, "."),
 	}
+	if h.Spec.Transport == realm.DTLS { // 1.1 needs version 1.3, which there is none of
+		c.NextProtos = slices.DeleteFunc(slices.Clone(sec.Versions), func(v string) bool { return v == version11 })
+	}
 	if len(sec.Versions) > 0 && !slices.Contains(sec.Versions, version10) {
 		c.MinVersion = tls.VersionTLS13
 	}

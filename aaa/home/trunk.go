@@ -2,7 +2,6 @@ package home
 
 import (
 	"slices"
-	"time"
 )
 
 // The times of a Trunk.
@@ -358,6 +357,3 @@ func (l *Link) Worn() bool {
 	in, out := l.Wire.Records()
 	return in >= worn || out >= worn
 }
-
-// Age is how long the connection has stood.
-func (l *Link) Age(now int64) time.Duration { return time.Duration(now - l.opened) }
