@@ -21,7 +21,7 @@ func publish(t *testing.T, z *zone.Zone, realm, host string, port uint16) {
 	for _, rr := range []string{
 		fmt.Sprintf(`%s. 600 IN NAPTR 10 10 "s" "aaa+auth:radius.tls.tcp" "" _radiustls._tcp.%[1]s.`, realm),
 		fmt.Sprintf(`%s. 600 IN NAPTR 10 20 "s" "aaa+acct:radius.tls.tcp" "" _radiustls._tcp.%[1]s.`, realm),
-		fmt.Sprintf("_radiustls._tcp.%s. 600 IN SRV 0 10 %d %s.", realm, port, host),
+		fmt.Sprintf("_radiustls._tcp.%s. 600 IN SRV 1 10 %d %s.", realm, port, host),
 	} {
 		require.NoError(t, z.Add(rr))
 	}
@@ -30,7 +30,7 @@ func publish(t *testing.T, z *zone.Zone, realm, host string, port uint16) {
 // TestDiscoveredHub: radsecproxy as the visited network over TLS, a hub that
 // finds the next one by DNS, and FreeRADIUS as the home: every conversation
 // comes out as without them, over RADIUS/1.1 and over RADIUS/TLS between the
-// hubs. A peer whose certificate does not name the realm gets
+// hubs. A target that takes no connection is passed over (C94), and a peer whose certificate does not name the realm gets
 // nothing, and the client is told.
 func TestDiscoveredHub(t *testing.T) {
 	for _, versions := range []string{"radius/1.1", "radius/1.0"} {
@@ -51,6 +51,8 @@ func discoveredHub(t *testing.T, versions string) {
 	publish(t, z, peer.Realm, secondHost, second.RadSec.Port())
 	publish(t, z, "other.example", secondHost, second.RadSec.Port())
 	require.NoError(t, z.Add(secondHost+". 600 IN A 127.0.0.1"))
+	// The target that comes first takes no connection.
+	require.NoError(t, z.Add(fmt.Sprintf("_radiustls._tcp.%s. 600 IN SRV 0 10 %d %s.", peer.Realm, peer.Port(t).Port(), secondHost)))
 	at, stop, err := z.Serve()
 	require.NoError(t, err)
 	defer stop()
