@@ -1,6 +1,8 @@
 package aaa
 
 import (
+	"cmp"
+	"crypto/tls"
 	"maps"
 	"slices"
 	"sync"
@@ -142,4 +144,38 @@ func (h *Hub) connSeries(peer, direction string, transport realm.Transport) *con
 	}
 	h.stats.GaugeFunc("roamgate_connections", "Connections that are open.", func() float64 { return float64(c.open.Load()) }, labels...)
 	return c
+}
+
+// ConnectionReport is one open connection, for people.
+type ConnectionReport struct {
+	Peer        string `json:"peer"`
+	Direction   string `json:"direction"`
+	Transport   string `json:"transport"`
+	Address     string `json:"address"` // the peer's
+	Version     string `json:"version"` // of RADIUS
+	TLS         string `json:"tls,omitempty"`
+	Certificate string `json:"certificate,omitempty"` // issuer and serial number
+	Until       int64  `json:"until,omitempty"`       // Unix seconds, when that ends
+}
+
+// ConnectionReports tells of all open connections, by peer.
+func (h *Hub) ConnectionReports() []ConnectionReport {
+	all := []ConnectionReport{}
+	for _, c := range h.connections.list() {
+		r := ConnectionReport{Peer: c.peer, Direction: c.direction(), Transport: c.transport.String(), Address: c.from.AddrPort().String(), Version: "1.0"}
+		if c.clear {
+			r.Version = "1.1"
+		}
+		if cs := c.TLS(); cs != nil {
+			r.TLS = tls.VersionName(cs.Version) + " " + tls.CipherSuiteName(cs.CipherSuite)
+		}
+		if c.identity != nil {
+			r.Certificate, r.Until = c.identity.ID, c.identity.NotAfter.Unix()
+		}
+		all = append(all, r)
+	}
+	slices.SortFunc(all, func(a, b ConnectionReport) int {
+		return cmp.Or(cmp.Compare(a.Peer, b.Peer), cmp.Compare(a.Direction, b.Direction), cmp.Compare(a.Address, b.Address))
+	})
+	return all
 }

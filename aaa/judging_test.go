@@ -250,3 +250,17 @@ func TestC72ConnectionsOfOneClient(t *testing.T) {
 	r.until("one has gone", func() bool { return len(r.hub.connections.list()) == 1 })
 	r.visit(n.nas()).answers()
 }
+
+// Who is connected is told without secrets.
+func TestConnectionReports(t *testing.T) {
+	n := newTenant(t, "tenant")
+	r := newRigOf(t, n.overTLS(nil, radius11, radius10))
+	nas := n.nas()
+	p := r.visit(nas, speaking(radius11))
+	assert.Equal(t, []ConnectionReport{{
+		Peer: "secured", Direction: "in", Transport: "tls", Address: p.LocalAddr().String(), Version: "1.1",
+		TLS: "TLS 1.3 TLS_AES_128_GCM_SHA256", Certificate: r.theConn().identity.ID, Until: nas.Cert.NotAfter.Unix(),
+	}}, r.hub.ConnectionReports())
+	require.NoError(t, p.Close())
+	r.until("it is gone", func() bool { return len(r.hub.ConnectionReports()) == 0 })
+}

@@ -35,6 +35,7 @@ func (s *server) adminHandler() http.Handler {
 		recordPort{storeBook{s.clearing}}.handle(mux)
 	}
 	mux.HandleFunc("GET /homes", s.homesJSON)
+	mux.HandleFunc("GET /connections", s.connectionsJSON)
 	mux.HandleFunc("POST /homes/drain", s.useHome(home.Draining))
 	mux.HandleFunc("POST /homes/disable", s.useHome(home.Off))
 	mux.HandleFunc("POST /homes/enable", s.useHome(home.InUse))
@@ -97,6 +98,10 @@ func (s *server) readyz(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) statusJSON(w http.ResponseWriter, _ *http.Request) { writeJSON(w, s.status()) }
+
+func (s *server) connectionsJSON(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, s.hub.ConnectionReports())
+}
 
 func (s *server) explainJSON(w http.ResponseWriter, r *http.Request) {
 	q, err := aaa.ParseQuestion(r.URL.Query())

@@ -174,10 +174,10 @@ func TestUnit(t *testing.T) {
 // families are the metrics of a hub with everything in it, and of a consumer.
 func families(t *testing.T) []stat.Family {
 	t.Helper()
-	_, path := configuration(t, map[string]string{"roamgate.yaml": "listen: {auth: [\"127.0.0.1:0\"], acct: [\"127.0.0.1:0\"], dynauth: [\"127.0.0.1:0\"]}\n" +
+	_, path := configuration(t, map[string]string{"roamgate.yaml": "listen: {auth: [\"127.0.0.1:0\"], acct: [\"127.0.0.1:0\"], dynauth: [\"127.0.0.1:0\"], radsec: [\"127.0.0.1:0\"]}\n" +
 		"admin: {listen: \"127.0.0.1:0\"}\nredis: {address: \"127.0.0.1:1\"}\nqueue: {to: clearing}\nfticks: {reporting: basic, mac: static, to: \"udp:127.0.0.1:9\"}\n",
 		"realms/hub.yaml": strings.NewReplacer("country: DE", "operator: 1airport.example, in: strip-tunnel, dynauth: \"192.0.2.1:3799\"",
-			"198.51.100.10, secret", "198.51.100.10, dynauth: [198.51.100.10], secret").Replace(goodRealms), "realms/tls.yaml": tlsEntry(labCA(t))})
+			"198.51.100.10, secret", "198.51.100.10, dynauth: [198.51.100.10], secret").Replace(goodRealms), "realms/tls.yaml": tlsEntry(labCA(t)) + "clients:\n  - {name: secured, transport: tls, tls: roaming, certificate: {hosts: [nas.example]}}\n"})
 	l, ps := loadAll(path)
 	require.NotNil(t, l, ps)
 	s := &server{conf: l.conf, log: zap.NewNop(), stats: stat.NewRegistry(), started: time.Now(), notify: &notifier{}}
