@@ -18,6 +18,7 @@ const (
 	stageFree    stage = iota
 	stageParked        // waits for the device policy
 	stageWaiting       // waits for a home, a spool commit or both
+	stageDelayed       // is refused, and is told so in a while
 )
 
 // Exchange is one request in flight. It lives in its shard's slab from the

@@ -307,7 +307,14 @@ func (s *Shard) random32() uint32 {
 // room for the request.
 func (s *Shard) expire(slot uint32) {
 	ex := s.slab.at(slot)
-	if ex.stage != stageWaiting || ex.homeIdx < 0 {
+	switch {
+	case ex.stage == stageDelayed && ex.orphan():
+		s.end(slot)
+		return
+	case ex.stage == stageDelayed:
+		s.reject(slot, ex, ex.why)
+		return
+	case ex.stage != stageWaiting || ex.homeIdx < 0:
 		return
 	}
 	idx, kind := ex.homeIdx, ex.kind

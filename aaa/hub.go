@@ -50,6 +50,7 @@ type Config struct {
 	InFlight     int              // Exchanges of a shard, default 65536
 	HomeSockets  int              // home-side source ports of a shard, default 256
 	RecvBuffer   int              // octets of a socket's receive buffer, default 4 MiB
+	RejectDelay  time.Duration    // how long an Access-Reject of our own is held back at least, and half as long more at most; 0: not
 	DuplicateTTL time.Duration    // how long an answer is kept for repetitions, default 10 s
 	DuplicateMem int              // octets of kept answers of a shard, default 64 MiB
 	ReverseCoA   bool             // CoA and Disconnect also go by connections that peers have opened

@@ -31,6 +31,29 @@ func (s *Shard) refuse(slot uint32, ex *Exchange, why Reason) {
 		s.end(slot)
 		return
 	}
+	if due := s.refusable(ex); due > s.now {
+		s.leaveHome(slot, ex, false)
+		ex.stage, ex.why = stageDelayed, why
+		s.wheel.Set(slot, due)
+		return
+	}
+	s.reject(slot, ex, why)
+}
+
+// refusable is when a request that came now may be refused by us: a device that
+// tries again as soon as it hears no would do nothing else
+// (draft-ietf-radext-deprecating-radius section 8.3). A home's own word is never
+// held back, and where many wait nobody does.
+func (s *Shard) refusable(ex *Exchange) int64 {
+	d := int64(s.hub.conf.RejectDelay)
+	if d == 0 || s.slab.used > s.slab.max/2 {
+		return 0
+	}
+	return ex.began + d + int64(s.random32())%(d/2+1)
+}
+
+// reject sends an Access-Reject of our own.
+func (s *Shard) reject(slot uint32, ex *Exchange, why Reason) {
 	req := s.parsed(ex)
 	w := &s.w
 	w.Start(s.lend(ex.door), radius.AccessReject, ex.id, !ex.secret.IsClear())

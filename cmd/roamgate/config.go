@@ -54,9 +54,10 @@ type config struct {
 	DNS struct {
 		Servers []netip.AddrPort `yaml:"servers"` // that know the names of homes; default those of the host
 	} `yaml:"dns"`
-	Shards     int `yaml:"shards"`    // event loops, default one for each processor
-	InFlight   int `yaml:"in_flight"` // requests in flight of a shard, default 65536
-	Duplicates struct {
+	Shards      int            `yaml:"shards"`       // event loops, default one for each processor
+	InFlight    int            `yaml:"in_flight"`    // requests in flight of a shard, default 65536
+	RejectDelay time.Duration `yaml:"reject_delay"` // of an Access-Reject of our own, 1s to 10s, 0s none; default 1s
+	Duplicates  struct {
 		Keep   time.Duration `yaml:"keep"`   // how long an answer is repeated, 5s to 30s
 		Memory file.Size     `yaml:"memory"` // of a shard
 	} `yaml:"duplicates"`
@@ -116,6 +117,9 @@ type config struct {
 	base string         // directory of the file
 	doc  *file.Document // where each key stands
 }
+
+// SetDefaults sets what 0 is a value of its own for.
+func (c *config) SetDefaults() { c.RejectDelay = time.Second }
 
 // The words of routing.apply.
 const (
@@ -241,7 +245,7 @@ func (c *config) hub() aaa.Config {
 	return aaa.Config{
 		Listen: c.listens(), Source4: c.Source.IPv4, Source6: c.Source.IPv6, DNS: c.DNS.Servers,
 		Shards: c.Shards, InFlight: c.InFlight,
-		DuplicateTTL: c.Duplicates.Keep, DuplicateMem: int(c.Duplicates.Memory), DynAuthMem: int(c.DynAuth.Memory), ReverseCoA: c.DynAuth.Connections,
+		RejectDelay: c.RejectDelay, DuplicateTTL: c.Duplicates.Keep, DuplicateMem: int(c.Duplicates.Memory), DynAuthMem: int(c.DynAuth.Memory), ReverseCoA: c.DynAuth.Connections,
 		Connections: aaa.Connections{
 			Handshake: c.Connections.Handshake, HalfOpen: c.Connections.HalfOpen, PerSource: c.Connections.PerSource,
 			PerClient: c.Connections.PerClient, Most: c.Connections.Most, Idle: c.Connections.Idle, Stalled: c.Connections.Stalled,

@@ -133,6 +133,9 @@ func (c *config) checkLimits(f *findings) {
 	between("connections.handshake", c.Connections.Handshake, time.Second, 2*time.Minute, "1s to 2m")
 	between("connections.idle", c.Connections.Idle, 10*time.Second, 24*time.Hour, "10s to 24h")
 	between("connections.stalled", c.Connections.Stalled, time.Second, 10*time.Minute, "1s to 10m")
+	if c.RejectDelay != 0 {
+		between("reject_delay", c.RejectDelay, time.Second, 10*time.Second, "1s to 10s, or 0s for none")
+	}
 	between("duplicates.keep", c.Duplicates.Keep, 5*time.Second, 30*time.Second, "5s to 30s (RFC 5080 section 2.2.2)")
 	between("routing.poll", c.Routing.Poll, 10*time.Millisecond, time.Hour, "10ms to 1h")
 	between("policy.budget", c.Policy.Budget, 100*time.Microsecond, time.Second, "100us to 1s: a parked request waits for it")

@@ -56,7 +56,7 @@ func prepare(t testing.TB, more string) *rig {
 	h := &rig{t: t, bin: program(t), dir: t.TempDir(), auth: peer.Port(t), acct: peer.Port(t), admin: peer.Port(t),
 		home: peer.ListenHome(t, homeSecret), acctHome: peer.ListenHome(t, homeSecret)}
 	write(t, h.dir, map[string]string{
-		"roamgate.yaml": fmt.Sprintf("listen: {auth: [%q], acct: [%q]}\nadmin: {listen: %q}\nspool: {min_free: 1MiB}\n"+
+		"roamgate.yaml": fmt.Sprintf("listen: {auth: [%q], acct: [%q]}\nadmin: {listen: %q}\nreject_delay: 0s\nspool: {min_free: 1MiB}\n"+
 			"routing: {poll: 50ms}\nqueue: {node: hub-1}\nshards: 1\n", h.auth, h.acct, h.admin) + more,
 		"client.secret":     clientSecret + "\n",
 		"home.secret":       homeSecret + "\n",

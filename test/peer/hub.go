@@ -120,7 +120,7 @@ func (h *Hub) mainConfig() string {
 		fmt.Fprintf(&b, ", radsec: [%q]", h.RadSec)
 	}
 	fmt.Fprintf(&b, "}\n")
-	fmt.Fprintf(&b, "admin: {listen: %q}\n", h.Admin)
+	fmt.Fprintf(&b, "reject_delay: 0s\nadmin: {listen: %q}\n", h.Admin)
 	fmt.Fprintf(&b, "routing: {directory: realms, poll: 100ms}\n")
 	fmt.Fprintf(&b, "spool: {directory: spool, min_free: 1MiB}\n")
 	fmt.Fprintf(&b, "queue: {node: %s}\n", cmp.Or(h.Config.Name, Node))
