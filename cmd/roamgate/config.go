@@ -54,8 +54,8 @@ type config struct {
 	DNS struct {
 		Servers []netip.AddrPort `yaml:"servers"` // that know the names of homes; default those of the host
 	} `yaml:"dns"`
-	Shards      int            `yaml:"shards"`       // event loops, default one for each processor
-	InFlight    int            `yaml:"in_flight"`    // requests in flight of a shard, default 65536
+	Shards      int           `yaml:"shards"`       // event loops, default one for each processor
+	InFlight    int           `yaml:"in_flight"`    // requests in flight of a shard, default 65536
 	RejectDelay time.Duration `yaml:"reject_delay"` // of an Access-Reject of our own, 1s to 10s, 0s none; default 1s
 	Duplicates  struct {
 		Keep   time.Duration `yaml:"keep"`   // how long an answer is repeated, 5s to 30s
