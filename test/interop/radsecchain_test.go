@@ -9,7 +9,6 @@ import (
 )
 
 const (
-	secondHost = "second.hub.example"
 	homeHost   = "radsec.home.example"
 )
 
