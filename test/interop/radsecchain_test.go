@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	homeHost   = "radsec.home.example"
+	homeHost = "radsec.home.example"
 )
 
 // tlsHome is a home, and its pool of the same name, on loopback.
