@@ -30,10 +30,10 @@ func (h *hot) over(request, said []byte) {
 func TestAllocsLinks(t *testing.T) {
 	for _, version := range []string{"radius/1.0", "radius/1.1"} {
 		t.Run(version, func(t *testing.T) {
-			tr := newTrust(t)
-			o := openOffice(t, tr.conf(version))
+			n := newTenant(t, "lab")
+			o := openOffice(t, n.conf(version))
 			o.deaf.Store(true) // or its reading would be counted
-			r := newRigOf(t, setup{homes: 1, edit: o.reach(tr.security(version), 0)})
+			r := newRigOf(t, setup{homes: 1, edit: o.reach(n.security("lab", version), 0)})
 			r.linked(2)
 			h := &hot{rig: r, crypt: radius.NewCrypt(), in: radius.NewSecret([]byte(visitedSecret)), from: udpAddrOf(r)}
 			h.shard.clock(h.now, h.wall)

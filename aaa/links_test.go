@@ -19,7 +19,7 @@ import (
 
 	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/aaa/listen"
-	"github.com/roamgate/roamgate/cmd/roamgen/lab"
+	"github.com/roamgate/roamgate/pkg/pki/issue"
 	"github.com/roamgate/roamgate/pkg/radius"
 	"github.com/roamgate/roamgate/pkg/stream"
 	"github.com/roamgate/roamgate/pkg/stream/dtls"
@@ -29,13 +29,13 @@ import (
 
 // newOffices makes a hub whose first home is reached over TLS and speaks these
 // versions, and whose others are as usual.
-func newOffices(t tester, homes int, versions ...string) (*rig, *office, *trust) {
+func newOffices(t tester, homes int, versions ...string) (*rig, *office, *tenant) {
 	t.Helper()
-	tr := newTrust(t)
-	o := openOffice(t, tr.conf(versions...))
-	r := newRigOf(t, setup{homes: homes, edit: o.reach(tr.security(versions...), 0), conf: func(c *Config) { c.InFlight = 2048 }})
+	n := newTenant(t, "lab")
+	o := openOffice(t, n.conf(versions...))
+	r := newRigOf(t, setup{homes: homes, edit: o.reach(n.security("lab", versions...), 0), conf: func(c *Config) { c.InFlight = 2048 }})
 	r.linked(2)
-	return r, o, tr
+	return r, o, n
 }
 
 // asks sends n Access-Requests without waiting for any answer.
@@ -97,8 +97,8 @@ func TestHomeOverAConnection(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			tr := newTrust(t)
-			conf, sec := tr.conf(test.server...), tr.security(test.offered...)
+			n := newTenant(t, "lab")
+			conf, sec := n.conf(test.server...), n.security("lab", test.offered...)
 			if test.clear { // the server's order would decide
 				conf.NextProtos = []string{"radius/1.1"}
 			}
@@ -311,10 +311,10 @@ func TestIdleCloses(t *testing.T) {
 // TestStalledHome: a home that takes nothing any more costs the shard nothing:
 // requests go to another home, and the connection is given up.
 func TestStalledHome(t *testing.T) {
-	tr := newTrust(t)
-	o := openOffice(t, tr.conf("radius/1.1"))
+	n := newTenant(t, "lab")
+	o := openOffice(t, n.conf("radius/1.1"))
 	o.deaf.Store(true)
-	r := newRigOf(t, setup{homes: 2, edit: o.reach(tr.security("radius/1.1"), 0), conf: func(c *Config) { c.InFlight = 32768 }})
+	r := newRigOf(t, setup{homes: 2, edit: o.reach(n.security("lab", "radius/1.1"), 0), conf: func(c *Config) { c.InFlight = 32768 }})
 	r.linked(2)
 	wire := r.shard.links.of[0][home.Auth].Links()[0].Wire
 	long := tlv(1, "bob@home.example", 32, "a")
@@ -338,10 +338,10 @@ func TestStalledHome(t *testing.T) {
 }
 
 func TestSlowHandshake(t *testing.T) {
-	tr := newTrust(t)
-	o := openOffice(t, tr.conf())
+	n := newTenant(t, "lab")
+	o := openOffice(t, n.conf())
 	o.mute.Store(true)
-	r := newRigOf(t, setup{homes: 2, edit: o.reach(tr.security(), 0), runs: true})
+	r := newRigOf(t, setup{homes: 2, edit: o.reach(n.security("lab"), 0), runs: true})
 	r.hub.dialling.most = 50 * time.Millisecond
 	r.turn(0)
 	sent := r.ask(access("bob@home.example"))
@@ -356,13 +356,13 @@ func TestSlowHandshake(t *testing.T) {
 // C80: a home that is to be reached over TLS gets no datagram,
 // whatever happens there.
 func TestC80NoFallback(t *testing.T) {
-	tr := newTrust(t)
-	o := openOffice(t, tr.conf())
+	n := newTenant(t, "lab")
+	o := openOffice(t, n.conf())
 	at, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(o.addr()))
 	require.NoError(t, err)
 	defer at.Close()
 	o.close()
-	r := newRigOf(t, setup{homes: 1, edit: o.reach(tr.security(), 0)})
+	r := newRigOf(t, setup{homes: 1, edit: o.reach(n.security("lab"), 0)})
 	r.until("it is refused", func() bool { return r.health(0, home.Auth) == home.Down })
 	_, why := r.state(0, home.Auth).Health()
 	assert.Equal(t, home.Refused, why)
@@ -372,30 +372,33 @@ func TestC80NoFallback(t *testing.T) {
 }
 
 func TestHomeOfAnother(t *testing.T) {
-	others := newTrust(t)
+	others := newTenant(t, "others")
 	tests := map[string]struct {
-		edit func(tr *trust, conf *tls.Config, h *realm.Home)
+		edit func(n *tenant, conf *tls.Config, h *realm.Home)
 		said string
 	}{
-		"another name": {func(_ *trust, _ *tls.Config, h *realm.Home) {
+		"another name": {func(_ *tenant, _ *tls.Config, h *realm.Home) {
 			h.Holder = &realm.Holder{Hosts: []string{"other.example"}}
 		}, "none of the names"},
-		"another authority": {func(_ *trust, conf *tls.Config, _ *realm.Home) {
-			conf.Certificates = []tls.Certificate{others.server.TLS}
+		"another authority": {func(_ *tenant, conf *tls.Config, _ *realm.Home) {
+			conf.Certificates = []tls.Certificate{others.home.TLS()}
 		}, "certificate refused"},
-		"expired": {func(tr *trust, conf *tls.Config, _ *realm.Home) {
-			conf.Certificates = []tls.Certificate{tr.issue(lab.Leaf{Addrs: []net.IP{net.IPv4(127, 0, 0, 1)}, From: time.Now().Add(-2 * time.Hour), To: time.Now().Add(-time.Hour)}).TLS}
+		"expired": {func(n *tenant, conf *tls.Config, _ *realm.Home) {
+			late := n.issue(issue.Names{Addrs: []netip.Addr{netip.MustParseAddr("127.0.0.1")}}, func(p *issue.Profile) {
+				p.NotBefore, p.NotAfter = time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
+			})
+			conf.Certificates = []tls.Certificate{late.TLS()}
 		}, "expired"},
-		"1.1 without it": {func(_ *trust, _ *tls.Config, h *realm.Home) { h.Security.Versions = []string{"radius/1.1"} }, "no version of RADIUS"},
+		"1.1 without it": {func(_ *tenant, _ *tls.Config, h *realm.Home) { h.Security.Versions = []string{"radius/1.1"} }, "no version of RADIUS"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			tr := newTrust(t)
-			conf := tr.conf()
+			n := newTenant(t, "lab")
+			conf := n.conf()
 			o := openOffice(t, conf)
 			r := newRigOf(t, setup{homes: 2, edit: func(s *realm.Set) {
-				o.reach(tr.security(), 0)(s)
-				test.edit(tr, conf, &s.Homes[0])
+				o.reach(n.security("lab"), 0)(s)
+				test.edit(n, conf, &s.Homes[0])
 			}})
 			r.until("it is refused", func() bool { return r.health(0, home.Auth) == home.Down })
 			_, why := r.state(0, home.Auth).Health()
@@ -410,12 +413,12 @@ func TestHomeOfAnother(t *testing.T) {
 
 // TestRotation: a new certificate is served without a drop.
 func TestRotation(t *testing.T) {
-	r, o, tr := newOffices(t, 1)
+	r, o, n := newOffices(t, 1)
 	was := r.opened(o)
 	r.opened(o)
 	sent := r.asks(50)
 	first := r.arrive(o, 50)
-	next := tr.security()
+	next := n.security("lab")
 	r.apply(func(s *realm.Set) { s.Homes[0].Security = next })
 	r.until("the new ones", func() bool { return len(o.desks) == 2 })
 	answerAll(first)
@@ -457,10 +460,10 @@ func TestHomeIsGone(t *testing.T) {
 func TestWatchdogOverAConnection(t *testing.T) {
 	for _, version := range []string{"radius/1.0", "radius/1.1"} {
 		t.Run(version, func(t *testing.T) {
-			tr := newTrust(t)
-			o := openOffice(t, tr.conf(version))
+			n := newTenant(t, "lab")
+			o := openOffice(t, n.conf(version))
 			r := newRigOf(t, setup{homes: 1, edit: func(s *realm.Set) {
-				o.reach(tr.security(version), 0)(s)
+				o.reach(n.security("lab", version), 0)(s)
 				s.Homes[0].StatusServer = true
 			}})
 			r.linked(2)
@@ -539,10 +542,10 @@ func TestC71MovedRequestsKeepTheirTime(t *testing.T) {
 // TestOldRequestsRenewNothing: a request that began before a reload does not
 // bring the connections of before it back.
 func TestOldRequestsRenewNothing(t *testing.T) {
-	r, o, tr := newOffices(t, 1)
+	r, o, n := newOffices(t, 1)
 	sent := r.asks(1)
 	l := r.arrives(o)
-	r.apply(func(s *realm.Set) { s.Homes[0].Security = tr.security() })
+	r.apply(func(s *realm.Set) { s.Homes[0].Security = n.security("lab") })
 	r.opened(o)
 	r.opened(o)
 	r.opened(o)
@@ -560,14 +563,12 @@ func TestOldRequestsRenewNothing(t *testing.T) {
 
 // TestRevokedHome: a home that a new list revokes is dropped live.
 func TestRevokedHome(t *testing.T) {
-	r, o, tr := newOffices(t, 2)
-	crl, err := tr.ca.Revoke(1, tr.server)
-	require.NoError(t, err)
+	r, o, n := newOffices(t, 2)
 	sent := r.asks(1)
 	r.arrives(o)
 	r.apply(func(s *realm.Set) {
 		sec := *s.Homes[0].Security
-		sec.Trust = trusting(t, tr.ca.PEM(), crl)
+		sec.Trust = n.trust(n.home)
 		s.Homes[0].Security = &sec
 	})
 	r.hub.judgeAll()
@@ -596,9 +597,9 @@ func TestC78CallsAreMarked(t *testing.T) {
 // TestFoundHome: a home that DNS has found is used like any other, and its
 // connection ends with its time.
 func TestFoundHome(t *testing.T) {
-	tr := newTrust(t)
-	o := openOffice(t, tr.conf())
-	by := &realm.Discovery{Name: "roam", Security: tr.security(), Timers: realm.Timers{IRT: time.Second, MRD: 10 * time.Second, MRC: 5}}
+	n := newTenant(t, "lab")
+	o := openOffice(t, n.conf())
+	by := &realm.Discovery{Name: "roam", Security: n.security("lab"), Timers: realm.Timers{IRT: time.Second, MRD: 10 * time.Second, MRC: 5}}
 	r := newRigOf(t, setup{homes: 1, edit: func(s *realm.Set) { s.Discoveries = []*realm.Discovery{by} }})
 	hm, err := r.hub.homes.Discover(home.Target{Addr: o.addr(), By: by, Holder: &realm.Holder{Hosts: []string{"radius.home.example"}}}, time.Now().Unix()+60)
 	require.NoError(t, err)
@@ -636,7 +637,7 @@ func (r *rig) slotOf(ex *Exchange) uint32 {
 
 // TestHomeOverDTLS: datagrams that are lost are sent again, encrypted anew.
 func TestHomeOverDTLS(t *testing.T) {
-	tr := newTrust(t)
+	n := newTenant(t, "lab")
 	door, err := dtls.Listen(netip.MustParseAddrPort("127.0.0.1:0"), 4)
 	require.NoError(t, err)
 	peers, poller := make(chan *stream.Conn, 4), (*udp.Poller)(nil)
@@ -644,7 +645,7 @@ func TestHomeOverDTLS(t *testing.T) {
 	serving.Go(func() {
 		door.Serve(func(netip.AddrPort) bool { return true }, func(_ netip.AddrPort, p *dtls.Peer) {
 			serving.Go(func() {
-				conf := tr.conf("radius/1.0")
+				conf := n.conf("radius/1.0")
 				conf.VerifyConnection = func(tls.ConnectionState) error { return nil }
 				if c, err := dtls.Server(t.Context(), p, conf); err == nil {
 					peers <- c
@@ -659,7 +660,7 @@ func TestHomeOverDTLS(t *testing.T) {
 	defer door.Close()
 	r := newRigOf(t, setup{homes: 1, edit: func(s *realm.Set) {
 		s.Homes[0].Auth, s.Homes[0].Acct = door.Addr(), netip.AddrPort{}
-		s.Homes[0].Transport, s.Homes[0].Security = realm.DTLS, tr.security("radius/1.1", "radius/1.0")
+		s.Homes[0].Transport, s.Homes[0].Security = realm.DTLS, n.security("lab", "radius/1.1", "radius/1.0")
 	}})
 	r.linked(1)
 	far := <-peers

@@ -3,7 +3,6 @@ package aaa
 import (
 	"bytes"
 	"crypto/md5"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/binary"
@@ -12,14 +11,11 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	layeh "layeh.com/radius"
 	"layeh.com/radius/rfc2865"
 
-	"github.com/roamgate/roamgate/cmd/roamgen/lab"
-	"github.com/roamgate/roamgate/pkg/pki"
 	"github.com/roamgate/roamgate/realm"
 )
 
@@ -197,55 +193,14 @@ func (d *desk) reset() {
 	_ = d.tcp.Close()
 }
 
-// trust is a lab with one authority for both sides.
-type trust struct {
-	t      tester
-	ca     *lab.CA
-	base   *pki.Trust
-	server *lab.Pair
-}
-
-func newTrust(t tester) *trust {
-	t.Helper()
-	ca, err := lab.NewCA("root")
-	require.NoError(t, err)
-	tr := &trust{t: t, ca: ca, base: trusting(t, ca.PEM())}
-	tr.server = tr.issue(lab.Leaf{Name: "home", Addrs: []net.IP{net.IPv4(127, 0, 0, 1)}, Hosts: []string{"radius.home.example"}})
-	return tr
-}
-
-func trusting(t tester, authority []byte, crls ...[]byte) *pki.Trust {
-	t.Helper()
-	b := pki.Base{Authorities: []pki.File{{Name: "root.pem", Data: authority}}}
-	for _, crl := range crls {
-		b.CRLs = append(b.CRLs, pki.File{Name: "crl.pem", Data: crl})
-	}
-	base, _ := pki.NewTrust(b, time.Now())
-	require.NotNil(t, base)
-	return base
-}
-
-func (tr *trust) issue(l lab.Leaf) *lab.Pair {
-	tr.t.Helper()
-	p, err := tr.ca.Issue(l)
-	require.NoError(tr.t, err)
-	return p
-}
-
-// conf is that of an office that asks for our certificate.
-func (tr *trust) conf(versions ...string) *tls.Config {
+// conf is that of an office that shows the tenant's home and asks for our
+// certificate.
+func (n *tenant) conf(versions ...string) *tls.Config {
+	trusted := x509.NewCertPool()
+	trusted.AddCert(n.root.Cert)
 	return &tls.Config{
-		Certificates: []tls.Certificate{tr.server.TLS}, NextProtos: versions, MinVersion: tls.VersionTLS12,
-		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: lab.Pool(tr.ca),
-	}
-}
-
-// security is what the hub shows, and whom it believes.
-func (tr *trust) security(versions ...string) *realm.Security {
-	pair := tr.issue(lab.Leaf{Name: "hub"})
-	return &realm.Security{
-		Name: "lab", Trust: tr.base, Versions: versions,
-		Credential: &pki.Credential{TLS: pair.TLS, Hash: sha256.Sum256(pair.TLS.Certificate[0])},
+		Certificates: []tls.Certificate{n.home.TLS()}, NextProtos: versions, MinVersion: tls.VersionTLS12,
+		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: trusted,
 	}
 }
 

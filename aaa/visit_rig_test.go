@@ -21,16 +21,19 @@ import (
 
 const radsec = "radsec"
 
-// tenant is an authority with what it has issued.
+// tenant is an authority with what it has issued, to clients and homes.
 type tenant struct {
 	t    tester
 	root *issue.Authority
+	home *issue.Pair // what offices show
 }
 
 func newTenant(t tester, name string) *tenant {
 	root, err := issue.NewAuthority(issue.Profile{Names: issue.Names{Common: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)})
 	require.NoError(t, err)
-	return &tenant{t: t, root: root}
+	n := &tenant{t: t, root: root}
+	n.home = n.issue(issue.Names{Common: "home", Hosts: []string{"radius.home.example"}, Addrs: []netip.Addr{netip.MustParseAddr("127.0.0.1")}})
+	return n
 }
 
 func (n *tenant) issue(names issue.Names, edits ...func(*issue.Profile)) *issue.Pair {
