@@ -66,13 +66,13 @@ func (c *conn) stays(snap *Snapshot) Closing {
 	if now == nil {
 		return ClosedGone
 	}
-	first, id := now, c.identity
+	first := now
 	if c.transport == realm.TCP {
 		if first = snap.Clients.TCP(c.from.Addr()); first == nil {
 			return ClosedGone
 		}
 	} else {
-		first, id, _ = snap.Clients.Candidates(c.transport, c.from.Addr()).Again(id, time.Now())
+		first, _, _ = snap.Clients.Candidates(c.transport, c.from.Addr()).Again(c.identity, time.Now())
 		if first == nil {
 			return ClosedUntrusted
 		}

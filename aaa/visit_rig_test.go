@@ -108,7 +108,6 @@ func (r *rig) door(by realm.Transport) string {
 type peer struct {
 	net.Conn
 	rig *rig
-	buf []byte
 }
 
 // dial does a handshake; the connection may not be the shard's yet, or never.

@@ -105,7 +105,7 @@ func (w *Writer) StartProtocolError(buf []byte, id uint8, original Code, cause u
 // Original-Packet-Code is 241.4, an integer of four octets.
 const (
 	extended1          Type = 241
-	originalPacketCode      = 4
+	originalPacketCode byte = 4
 )
 
 // SignRequest ends an Access-Request or Status-Server: its
