@@ -1,6 +1,9 @@
 package stream
 
-import "net"
+import (
+	"encoding/binary"
+	"net"
+)
 
 // maxUnsent bounds what is kept for a peer.
 const maxUnsent = 1 << 20
@@ -138,19 +141,27 @@ func (c *Conn) push() error {
 	return c.await(true)
 }
 
-// encrypt makes records of the first blocks.
+// encrypt makes records of the first packets, as many as go by one system call.
+// Each has one of its own: FreeRADIUS 3.2 takes no packet of a record that has
+// more than one (draft-ietf-radext-radiusdtls-bis section 4.1 writes them one by
+// one).
 func (c *Conn) encrypt() error {
-	n := min(together, len(c.out.blocks))
-	for _, b := range c.out.blocks[:n] {
-		if b.end == b.start {
-			continue
+	for done, b := range c.out.blocks {
+		for b.start < b.end {
+			n := int(binary.BigEndian.Uint16(b.b[b.start+2:]))
+			n = min(max(n, minPacket), b.end-b.start)
+			if len(c.wire.out)+n+maxRecord-maxPlain > cipherSize {
+				c.out.drop(done)
+				return nil
+			}
+			if _, err := c.sec.Write(b.b[b.start : b.start+n]); err != nil {
+				return err
+			}
+			b.start += n
+			c.out.queued -= n
 		}
-		if _, err := c.sec.Write(b.b[b.start:b.end]); err != nil {
-			return err
-		}
-		c.out.queued -= b.end - b.start
 	}
-	c.out.drop(n)
+	c.out.drop(len(c.out.blocks))
 	return nil
 }
 

@@ -15,7 +15,8 @@
 //
 // TLS is crypto/tls over a net.Conn that never waits: it is given whole records
 // only, and what it writes is kept here until the system takes it. All packets
-// since the last Flush share records and, as far as they go, one system call.
+// since the last Flush share a system call, as far as they go, and each has a
+// record of its own: there are peers that take no more than one of a record.
 // crypto/tls allocates 24 octets for each record that it reads, and nothing else
 // in steady state; here nothing is. Nothing is encrypted before there is somebody
 // to take it, so a stalled peer costs memory up to the bound and no time.

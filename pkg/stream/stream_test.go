@@ -151,6 +151,39 @@ func TestSends(t *testing.T) {
 	})
 }
 
+// Each packet has a TLS record of its own, however many go together, and also
+// where there is more than one system call takes.
+func TestC75OnePacketInARecord(t *testing.T) {
+	each(t, func(t *testing.T, e *end) {
+		if e.conn.TLS() == nil {
+			return // there are no records
+		}
+		const packets, n = 6000, 20
+		for i := range packets {
+			e.commit(packet(byte(i), n))
+		}
+		got := make(chan int)
+		go func() {
+			buf := make([]byte, maxPlain)
+			records := 0
+			for left := packets * n; left > 0; records++ {
+				m, err := e.peer.Read(buf) // gives one record at most
+				if err != nil {
+					break
+				}
+				left -= m
+			}
+			got <- records
+		}()
+		require.NoError(t, e.conn.Flush())
+		for e.conn.Queued() > 0 {
+			_, err := e.turn()
+			require.NoError(t, err)
+		}
+		assert.Equal(t, packets, <-got)
+	})
+}
+
 // A peer that takes nothing costs a bound, and nobody else anything; when it
 // goes on, everything comes.
 func TestStalledPeer(t *testing.T) {

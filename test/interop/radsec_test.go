@@ -5,11 +5,13 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/roamgate/roamgate/cmd/roamgen/lab"
+	"github.com/roamgate/roamgate/cmd/roamgen/play"
 	"github.com/roamgate/roamgate/test/peer"
 )
 
@@ -74,6 +76,39 @@ func TestRadSecClients(t *testing.T) {
 			for _, c := range peer.Conversations() {
 				t.Run(c.Name, func(t *testing.T) { c.Run(t, path) })
 			}
+		})
+	}
+}
+
+// TestRadSecFreeRADIUSAtOnce: many requests at a time to FreeRADIUS and from it,
+// which takes one packet of a TLS record and no more.
+func TestRadSecFreeRADIUSAtOnce(t *testing.T) {
+	pki := peer.NewLab(t, "federation")
+	home := peer.StartHome(t, peer.HomeConfig{
+		Name: "home", Secret: homeSecret, Users: []peer.User{peer.Subscriber},
+		RadSec: pki.Keys("home", lab.Leaf{Hosts: []string{homeHost}, Addrs: loopback}),
+	})
+	hub := peer.StartHub(t, peer.HubConfig{
+		Secret: clientSecret, RadSec: true,
+		Routes: routing("tls:\n", trust("roaming", pki.Keys("hub", lab.Leaf{Hosts: []string{firstHost}, Addrs: loopback})),
+			"clients:\n  - name: loopback\n    address: [127.0.0.0/8]\n    secret_file: ../client.secret\n",
+			tlsClient("visited", "roaming", visitedHost), tlsHome("a", "roaming", home.TLS.Port(), "hosts: ["+homeHost+"]"), route("a")),
+	})
+	front := peer.FreeRADIUSProxy.BeforeTLS(t, peer.Next{TLS: hub.RadSec, Keys: pki.Keys("visited", lab.Leaf{Hosts: []string{visitedHost}})})
+	for _, tt := range []struct {
+		name string
+		at   peer.Server
+	}{{"as home", hub.Server}, {"as home and visited network", front}} {
+		t.Run(tt.name, func(t *testing.T) {
+			n, err := play.NewNAS(play.NASConfig{
+				Auth: tt.at.Auth, Secret: []byte(tt.at.Secret), Window: 20, Total: 1000, Sockets: 2, AllowUnsigned: true,
+				Timeout: 2 * time.Second, Retries: 3, Realms: []play.Realm{{Name: peer.Realm}},
+			})
+			require.NoError(t, err)
+			require.NoError(t, n.Run(t.Context()))
+			c := n.Snapshot()
+			assert.EqualValues(t, 1000, c.Answered.All())
+			assert.Less(t, c.Latency.Quantile(0.99), 2*time.Second, "none had to be asked for again")
 		})
 	}
 }

@@ -27,6 +27,10 @@ type Stream struct {
 	// Requests is how many a connection of RADIUS/1.1 carries at a time, 4096
 	// if unset; RADIUS/1.0 has 255 identifiers beside that of Status-Server.
 	Requests int
+	// Alone writes each packet by itself (draft-ietf-radext-radiusdtls-bis
+	// section 4.1), and so into a TLS record of its own; otherwise those that
+	// are there together share records.
+	Alone bool
 }
 
 // The names of the two versions in ALPN (RFC 9765 section 3.1).
@@ -79,7 +83,7 @@ func (s *Stream) shake(ctx context.Context, c net.Conn, side func(net.Conn, *tls
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
-	l := &link{conn: c, remote: udp.AddrFrom(remote), wake: make(chan struct{}, 1)}
+	l := &link{conn: c, remote: udp.AddrFrom(remote), wake: make(chan struct{}, 1), alone: s.Alone}
 	if s.TLS == nil {
 		return l, nil
 	}
@@ -108,6 +112,7 @@ type link struct {
 	conn   net.Conn
 	remote udp.Addr
 	clear  bool // RADIUS/1.1
+	alone  bool // packets in records of their own
 	wake   chan struct{}
 
 	mu     sync.Mutex // guards what follows
@@ -150,10 +155,27 @@ func (l *link) write() {
 		if closed {
 			return
 		}
-		if _, err := l.conn.Write(mine); err != nil {
+		if err := l.put(mine); err != nil {
 			l.close()
 			return
 		}
+	}
+}
+
+func (l *link) put(b []byte) error {
+	if !l.alone {
+		_, err := l.conn.Write(b)
+		return err
+	}
+	for {
+		packet, rest, err := cut(b)
+		if packet == nil {
+			return err
+		}
+		if _, err := l.conn.Write(packet); err != nil {
+			return err
+		}
+		b = rest
 	}
 }
 
