@@ -151,7 +151,7 @@ func TestSends(t *testing.T) {
 	})
 }
 
-// Each packet has a TLS record of its own, however many go together, and also
+// C75: each packet has a TLS record of its own, however many go together, also
 // where there is more than one system call takes.
 func TestC75OnePacketInARecord(t *testing.T) {
 	each(t, func(t *testing.T, e *end) {
