@@ -1,15 +1,10 @@
 package listen
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
 	"io"
-	"math/big"
 	"net"
 	"net/netip"
 	"testing"
@@ -19,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/roamgate/roamgate/pkg/pki/issue"
 	"github.com/roamgate/roamgate/pkg/stream"
 	"github.com/roamgate/roamgate/realm"
 )
@@ -28,19 +24,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 var credential = newCredential()
 
 func newCredential() tls.Certificate {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	self, err := issue.NewAuthority(issue.Profile{
+		Names: issue.Names{Common: "peer"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	})
 	if err != nil {
 		panic(err)
 	}
-	name := x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "peer"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, &name, &name, key.Public(), key)
-	if err != nil {
-		panic(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	return self.TLS()
 }
 
 // house is a hub that keeps what it is given.

@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -23,7 +23,7 @@ func files(t *testing.T) []string {
 	require.NoError(t, err)
 	root, err := ca.Write(dir, "ca")
 	require.NoError(t, err)
-	p, err := ca.Issue(lab.Leaf{Hosts: []string{"peer.example"}, Addrs: []net.IP{net.IPv4(127, 0, 0, 1)}})
+	p, err := ca.Issue(lab.Leaf{Hosts: []string{"peer.example"}, Addrs: []netip.Addr{netip.MustParseAddr("127.0.0.1")}})
 	require.NoError(t, err)
 	cert, key, err := p.Write(dir, "peer")
 	require.NoError(t, err)

@@ -5,7 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -37,7 +37,7 @@ func writePKI(dir string) (string, error) {
 		return "", err
 	}
 	for name, host := range map[string]string{proxyName: proxyHost, loadName: loadHost} {
-		p, err := ca.Issue(lab.Leaf{Name: host, Hosts: []string{host}, Addrs: []net.IP{net.IPv4(127, 0, 0, 1)}})
+		p, err := ca.Issue(lab.Leaf{Name: host, Hosts: []string{host}, Addrs: []netip.Addr{netip.MustParseAddr("127.0.0.1")}})
 		if err != nil {
 			return "", err
 		}

@@ -2,7 +2,7 @@ package interop
 
 import (
 	"fmt"
-	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +16,7 @@ import (
 )
 
 // loopback is in the certificate of whoever listens.
-var loopback = []net.IP{net.IPv4(127, 0, 0, 1)}
+var loopback = []netip.Addr{netip.MustParseAddr("127.0.0.1")}
 
 // The names of a chain's members in their certificates.
 const (

@@ -1,19 +1,12 @@
 package peer
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
-	"os"
-	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/roamgate/roamgate/cmd/roamgen/lab"
 )
 
 // Certificates are the files of one small public key infrastructure for the
@@ -25,63 +18,23 @@ type Certificates struct {
 }
 
 // NewCertificates makes a root, a server certificate for server and a client
-// certificate for client (the device's identity), ECDSA on P-256.
+// certificate for client (the device's identity).
 func NewCertificates(t testing.TB, server, client string) *Certificates {
 	t.Helper()
 	dir := t.TempDir()
-	rootKey := newKey(t)
-	root := certificate(1, "roamgate test root")
-	root.IsCA, root.BasicConstraintsValid, root.KeyUsage = true, true, x509.KeyUsageCertSign|x509.KeyUsageCRLSign
-
-	c := &Certificates{CA: filepath.Join(dir, "ca.pem")}
-	writePEM(t, c.CA, "CERTIFICATE", sign(t, root, root, &rootKey.PublicKey, rootKey))
-
-	s := certificate(2, server)
-	s.DNSNames, s.ExtKeyUsage = []string{server}, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	c.ServerCert, c.ServerKey = leaf(t, filepath.Join(dir, "server"), s, root, rootKey)
-
-	d := certificate(3, client)
-	d.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
-	c.ClientCert, c.ClientKey = leaf(t, filepath.Join(dir, "client"), d, root, rootKey)
-	return c
-}
-
-func newKey(t testing.TB) *ecdsa.PrivateKey {
-	t.Helper()
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	root, err := lab.NewCA("roamgate test root")
 	require.NoError(t, err)
-	return k
-}
-
-func certificate(serial int64, name string) *x509.Certificate {
-	return &x509.Certificate{
-		SerialNumber: big.NewInt(serial),
-		Subject:      pkix.Name{CommonName: name, Organization: []string{"roamgate test"}},
-		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     time.Now().Add(24 * time.Hour),
-		KeyUsage:     x509.KeyUsageDigitalSignature,
+	c := &Certificates{}
+	c.CA, err = root.Write(dir, "ca")
+	require.NoError(t, err)
+	write := func(name string, leaf lab.Leaf) (cert, key string) {
+		p, err := root.Issue(leaf)
+		require.NoError(t, err)
+		cert, key, err = p.Write(dir, name)
+		require.NoError(t, err)
+		return cert, key
 	}
-}
-
-func sign(t testing.TB, c, parent *x509.Certificate, pub *ecdsa.PublicKey, key *ecdsa.PrivateKey) []byte {
-	t.Helper()
-	der, err := x509.CreateCertificate(rand.Reader, c, parent, pub, key)
-	require.NoError(t, err)
-	return der
-}
-
-func leaf(t testing.TB, base string, c, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) (cert, key string) {
-	t.Helper()
-	k := newKey(t)
-	der, err := x509.MarshalPKCS8PrivateKey(k)
-	require.NoError(t, err)
-	cert, key = base+".pem", base+".key"
-	writePEM(t, cert, "CERTIFICATE", sign(t, c, parent, &k.PublicKey, parentKey))
-	writePEM(t, key, "PRIVATE KEY", der)
-	return cert, key
-}
-
-func writePEM(t testing.TB, name, kind string, der []byte) {
-	t.Helper()
-	require.NoError(t, os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
+	c.ServerCert, c.ServerKey = write("server", lab.Leaf{Name: server, Hosts: []string{server}, Usages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
+	c.ClientCert, c.ClientKey = write("client", lab.Leaf{Name: client, Usages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	return c
 }

@@ -2,7 +2,6 @@ package peer_test
 
 import (
 	"crypto/tls"
-	"net"
 	"net/netip"
 	"testing"
 	"time"
@@ -16,7 +15,7 @@ import (
 )
 
 // at names the peers of a lab on loopback.
-var at = []net.IP{net.IPv4(127, 0, 0, 1)}
+var at = []netip.Addr{netip.MustParseAddr("127.0.0.1")}
 
 // TestControlRadSec holds that the peers agree over TLS among themselves.
 func TestControlRadSec(t *testing.T) {

@@ -2,7 +2,6 @@ package play
 
 import (
 	"crypto/tls"
-	"net"
 	"net/netip"
 	"runtime"
 	"testing"
@@ -20,7 +19,7 @@ func streams(t testing.TB, versions ...string) (nas, home *Stream) {
 	t.Helper()
 	ca, err := lab.NewCA("play")
 	require.NoError(t, err)
-	p, err := ca.Issue(lab.Leaf{Addrs: []net.IP{net.IPv4(127, 0, 0, 1)}})
+	p, err := ca.Issue(lab.Leaf{Addrs: []netip.Addr{netip.MustParseAddr("127.0.0.1")}})
 	require.NoError(t, err)
 	c := &tls.Config{
 		Certificates: []tls.Certificate{p.TLS}, RootCAs: lab.Pool(ca), ClientCAs: lab.Pool(ca),

@@ -1,8 +1,11 @@
 package issue_test
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/pem"
+	"net/netip"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +48,40 @@ func TestIssue(t *testing.T) {
 	assert.Error(t, err)
 	_, err = issue.Open(der(t, chain), []byte("x"))
 	assert.Error(t, err)
+}
+
+// TestOpenssl: another reader finds the names where the RFCs put them.
+func TestOpenssl(t *testing.T) {
+	ca, err := issue.NewAuthority(year)
+	require.NoError(t, err)
+	below, err := ca.Authority(year)
+	require.NoError(t, err)
+	leaf := year
+	leaf.Names = issue.Names{
+		Common: "peer", Operator: "ACME:DE", Realms: []string{"*.acme.example"}, Hosts: []string{"radsec.acme.example"},
+		Addrs: []netip.Addr{netip.MustParseAddr("127.0.0.1")},
+	}
+	leaf.Policies = []string{"1.3.6.1.4.1.14122.1.1.1"}
+	pair, err := below.Issue(leaf)
+	require.NoError(t, err)
+	chain, _, err := pair.PEM()
+	require.NoError(t, err)
+	assert.Equal(t, 2, strings.Count(string(chain), "BEGIN CERTIFICATE"))
+	openssl, err := exec.LookPath("openssl")
+	if err != nil {
+		t.Log("openssl is not here to read it")
+		return
+	}
+	read := exec.Command(openssl, "x509", "-noout", "-text")
+	read.Stdin = bytes.NewReader(chain)
+	text, err := read.CombinedOutput()
+	require.NoError(t, err)
+	for _, want := range []string{
+		"UID = ACME:DE", "othername:", "*.acme.example", "DNS:radsec.acme.example", "IP Address:127.0.0.1",
+		"Policy: 1.3.6.1.4.1.14122.1.1.1",
+	} {
+		assert.Contains(t, string(text), want)
+	}
 }
 
 func der(t *testing.T, text []byte) []byte {
