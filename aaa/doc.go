@@ -8,7 +8,8 @@
 //
 // # The packet walk: Access-Request
 //
-//	listen.Front      a batch of datagrams and their sources
+//	listen.Front      a batch of datagrams and their sources; or of a connection
+//	                  (conn), whose handshake said who the client is
 //	client.Table      source address -> client and secret   (unknown: drop)
 //	radius.Packet     lengths and attribute bounds, once    (bad: drop)
 //	admit.Share       too much of too few, under overload   (shed: drop)
@@ -24,16 +25,18 @@
 //	  fence           homes that take the realm and did not send it (none: reject)
 //	  travelled       Proxy-States and hops                 (too many: reject)
 //	traffic.Table     some of the requests, for plan to ask again
+//	discovery.Table   homes found by DNS; a miss parks the Exchange
 //	device.Table      policy; a miss parks the Exchange until it is fetched
 //	home.Pool         State first, then the balance -> a home server
 //	home.Pace         now; or a home that struggles: wait for a turn
-//	home.IDs          a free (source port, identifier) for that home
+//	home.IDs          a free (source port, identifier) for that home; or of a
+//	                  home.Trunk a connection and a number on it
 //	rewrite.Draft     outgoing: the User-Name, hops and attributes for the home
 //	radius.Crypt      the request written anew for the home
 //	radius.Signatures its Message-Authenticator
 //	udp.Queue         sent in a batch
 //
-// and back: (socket, home, identifier) -> Exchange, authenticators verified,
+// and back: (socket or connection, home, identifier or token) -> Exchange, authenticators verified,
 // filtered for the home (returned) and the client (returning), its User-Name the
 // client's again, written anew for the client, signed, remembered by dedup, sent.
 //
@@ -71,11 +74,22 @@
 // where sessions are, by dynauth.Book, and hide the NASes of clients at the edge
 // in an Operator-NAS-Identifier. See dynauth.
 //
+// # Connections
+//
+// A connection of TCP or TLS belongs to one shard from the end of its handshake
+// until it is closed (conns): it is read, decrypted, encrypted and written in that
+// shard's loop, which never waits for it. Handshakes, dialling, the judging of
+// certificates and DNS are done beside the shards, in bounded number. A client's
+// connection that ends makes its requests orphans (visiting, welcome, judging); one
+// to a home hands its requests to another connection or home (links, dial). What
+// differs between versions of RADIUS is in radius.Secret: radius.Clear is that of
+// RADIUS/1.1. CoA inside of connections is passed to dynAuth (inside).
+//
 // # Memory and concurrency
 //
 // A shard's Exchange keeps its own copy of the request in a buffer of the
 // shard's slab; everything sent is built directly in the send queue of a
-// socket. Other goroutines reach a shard only through its mailbox. The
+// socket or a connection. Other goroutines reach a shard only through its mailbox. The
 // configuration is an immutable Snapshot; an Exchange keeps the Snapshot it
 // began with until it ends, so a reload takes nothing away from it.
 //
@@ -84,6 +98,6 @@
 // also one of the many of dynauth.Book, for the time of one cache line.
 //
 // Sections: RFC 2865 §2.3, §3, §5.33; RFC 2866 §2, §4.1; RFC 2869 §5; RFC
-// 3579 §2.1, §2.6, §3; RFC 5080 §2.2; RFC 5997; RFC 7542 §2, §3.3.1. What it does
-// not do: TCP, TLS and Diameter.
+// 3579 §2.1, §2.6, §3; RFC 5080 §2.2; RFC 5997; RFC 7542 §2, §3.3.1; RFC 7930;
+// RFC 9765; draft-ietf-radext-radiusdtls-bis §3. What it does not do: Diameter.
 package aaa

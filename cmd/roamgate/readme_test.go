@@ -62,7 +62,7 @@ func TestReadme(t *testing.T) {
 	g.swap = strings.NewReplacer(
 		"address: 198.51.100.10\n", fmt.Sprintf("auth: %q\n    acct: %q\n", home.Addr, acctHome.Addr),
 		"address: 198.51.100.20\n", fmt.Sprintf("auth: %q\n    acct: %q\n", west.Addr, acctWest.Addr),
-		":1812", ":"+port(), ":1813", ":"+port(), ":9812", fmt.Sprintf(":%d", g.admin.Port()), ":9813", fmt.Sprintf(":%d", g.other.Port()),
+		":1812", ":"+port(), ":1813", ":"+port(), ":2083", ":"+port(), ":9812", fmt.Sprintf(":%d", g.admin.Port()), ":9813", fmt.Sprintf(":%d", g.other.Port()),
 		":6379", fmt.Sprintf(":%d", store.Addr.Port()), "redis-cli ", fmt.Sprintf("redis-cli -p %d ", store.Addr.Port()),
 		"make ", "make -n VERSION=test -C "+g.root()+" ",
 	)
@@ -85,7 +85,7 @@ func TestReadme(t *testing.T) {
 	for _, want := range []string{
 		"rule         acme.example, exact match", "policy       allow, profile staff", "Access-Accept in ", "Accounting-Response in ", `"session_id":"1"`,
 		`"profile": "staff"`, `"countries"`, "hub            ok", "1 record: 60 s", "acme.example  2 ",
-		"+ acme-trial", "acme-trial", "a tenth of acme to its new home", "the new home is slow", "3 of 3 equal", "directives mapped (100 %)",
+		"+ acme-trial", "acme-trial", "a tenth of acme to its new home", "the new home is slow", "3 of 3 equal", "directives mapped (100 %)", "radius/1.1",
 	} {
 		assert.True(t, strings.Contains(all, want), "the blocks print %q", want)
 	}
