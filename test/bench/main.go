@@ -21,6 +21,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -140,7 +141,7 @@ func compare(ctx context.Context, o options) error {
 		return fmt.Errorf("making the working directory: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	b := &bench{options: o, dir: dir, begun: time.Now(), done: map[string]*result{}}
+	b := &bench{options: o, dir: dir, begun: time.Now(), done: map[string]*result{}, given: map[netip.AddrPort]bool{}}
 	if b.pki, err = writePKI(dir); err != nil {
 		return err
 	}

@@ -114,7 +114,7 @@ func (st *stage) startProxy(ctx context.Context, p *proxy) error {
 	}
 	for _, port := range []*netip.AddrPort{&p.auth, &p.acct, &p.radsec} {
 		var err error
-		if *port, err = play.FreePort(); err != nil {
+		if *port, err = st.freePort(); err != nil {
 			return err
 		}
 	}
@@ -143,6 +143,18 @@ func (st *stage) startProxy(ctx context.Context, p *proxy) error {
 		return fmt.Errorf("%w\n%s", err, text[max(0, len(text)-4096):])
 	}
 	return nil
+}
+
+// freePort gives each port once in a run: what is free may be given again
+// before anybody has taken it.
+func (b *bench) freePort() (netip.AddrPort, error) {
+	for {
+		at, err := play.FreePort()
+		if err != nil || !b.given[at] {
+			b.given[at] = true
+			return at, err
+		}
+	}
 }
 
 // prepare gives the command that runs the proxy.

@@ -14,7 +14,7 @@ import (
 // roamgate gets every realm of its own, each with policy where there is one.
 func (st *stage) roamgate(ctx context.Context, p *proxy, dir string) ([]string, error) {
 	var err error
-	if p.admin, err = play.FreePort(); err != nil {
+	if p.admin, err = st.freePort(); err != nil {
 		return nil, err
 	}
 	h := play.HubFiles{
@@ -103,7 +103,7 @@ func (st *stage) overTLS(p *proxy, h *play.HubFiles) {
 // startRedis starts a redis-server that keeps nothing on disk, on the load's
 // processor: its time is not the hub's.
 func (st *stage) startRedis(ctx context.Context, p *proxy, dir string) (string, error) {
-	at, err := play.FreePort()
+	at, err := st.freePort()
 	if err != nil {
 		return "", err
 	}

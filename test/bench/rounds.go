@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,7 @@ type bench struct {
 	begun time.Time
 	done  map[string]*result // by case
 	pki   string             // the lab's files
+	given map[netip.AddrPort]bool
 }
 
 // scenario is a case: who takes turns at what, and the table it becomes.
