@@ -80,6 +80,9 @@ func (c *conn) stays(snap *Snapshot) Closing {
 	if first != now || c.security != securityName(now.Spec) || c.clear && !speaks(now.Spec.Security, radius11) {
 		return ClosedReassigned
 	}
+	if now.Spec.Security != nil && outdated(now.Spec.Security, c.transport, c.TLS()) {
+		return ClosedReassigned
+	}
 	return StaysOpen
 }
 

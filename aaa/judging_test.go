@@ -59,6 +59,11 @@ func TestC61LivePeersAreJudgedAgain(t *testing.T) {
 		{"another authority", func(s *realm.Set) { security(s, believing(s.Securities[0], other.trust())) }, ClosedUntrusted},
 		{"revoked", func(s *realm.Set) { security(s, believing(s.Securities[0], n.trust(nas))) }, ClosedUntrusted},
 		{"another holder", func(s *realm.Set) { s.Clients[1].Holder = &realm.Holder{Hosts: []string{"x.example"}} }, ClosedUntrusted},
+		{"a newer version of TLS", func(s *realm.Set) {
+			next := *s.Securities[0]
+			next.MinVersion = tls.VersionTLS13
+			security(s, &next)
+		}, ClosedReassigned},
 		{"another security", func(s *realm.Set) {
 			next := *s.Securities[0]
 			next.Name = "renamed"
@@ -72,7 +77,7 @@ func TestC61LivePeersAreJudgedAgain(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRigOf(t, n.overTLS(nil))
-			p := r.visit(nas)
+			p := r.visit(nas, func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 })
 			p.answers()
 			r.apply(tt.edit)
 			r.hub.judgeAll()

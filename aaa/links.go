@@ -65,8 +65,12 @@ func (s *Shard) trunkOf(hm *home.Home, kind home.Kind) *trunk {
 
 // become takes a home over as another configuration has it.
 func (t *trunk) become(s *Shard, hm *home.Home) {
-	if !t.home.SameSecurity(hm) || t.home.Spec.Name != hm.Spec.Name || t.home.Addr[t.kind] != hm.Addr[t.kind] {
+	switch {
+	case !t.home.SameHolder(hm) || t.home.Spec.Name != hm.Spec.Name || t.home.Addr[t.kind] != hm.Addr[t.kind]:
+		t.Leave(s.now)
+	case !t.home.SameSecurity(hm):
 		t.Renew()
+		s.hub.Rejudge() // one of them may have come after it was done by these files
 	}
 	t.home = hm
 	t.Configure(s.trunkConfig(hm))
@@ -181,8 +185,7 @@ func (s *Shard) dialTrunk(t *trunk) {
 // undialled is told of an attempt that failed. Who waits for it goes elsewhere.
 func (s *Shard) undialled(u undialled) {
 	t := u.trunk
-	t.Failed(u.serial, s.now)
-	if t.Over() {
+	if !t.Failed(u.serial, s.now) || t.Over() {
 		return
 	}
 	state := t.home.State[t.kind]
@@ -474,8 +477,13 @@ func (s *Shard) linkOverdue(c *conn) Closing {
 // another goroutine than the shard's, with what does not change of c.
 func (h *Hub) linkStays(c *conn, snap *Snapshot) Closing {
 	hm := snap.Homes.Home(c.link.home)
-	if hm == nil || c.identity == nil || hm.Again(c.identity, time.Now()) == nil {
+	switch {
+	case hm == nil || c.identity == nil:
 		return StaysOpen
+	case hm.Again(c.identity, time.Now()) != nil:
+		return ClosedUntrusted
+	case outdated(hm.Spec.Security, c.transport, c.TLS()):
+		return ClosedRenewed
 	}
-	return ClosedUntrusted
+	return StaysOpen
 }

@@ -389,6 +389,9 @@ func TestHomeOfAnother(t *testing.T) {
 			})
 			conf.Certificates = []tls.Certificate{late.TLS()}
 		}, "expired"},
+		"TLS 1.2 where 1.3 is wanted": {func(_ *tenant, conf *tls.Config, h *realm.Home) {
+			conf.MaxVersion, h.Security.MinVersion = tls.VersionTLS12, tls.VersionTLS13
+		}, "protocol version"},
 		"1.1 without it": {func(_ *tenant, _ *tls.Config, h *realm.Home) { h.Security.Versions = []string{"radius/1.1"} }, "no version of RADIUS"},
 	}
 	for name, test := range tests {
@@ -438,6 +441,22 @@ func TestRotation(t *testing.T) {
 	r.pass(time.Second)
 	assert.Empty(t, o.letters)
 	assert.Equal(t, 2, r.links(), "nothing is new")
+}
+
+// TestHomeIsSomebodyElse: a connection that was judged for one holder carries
+// nothing for another, also where the other cannot be reached.
+func TestHomeIsSomebodyElse(t *testing.T) {
+	r, o, _ := newOffices(t, 2)
+	sent := r.asks(1)
+	l := r.arrives(o)
+	r.apply(func(s *realm.Set) { s.Homes[0].Holder = &realm.Holder{Hosts: []string{"other.example"}} })
+	answerAll([]*letter{l})
+	r.acceptedAll(sent)
+	next := r.ask(access("bob@home.example", withID(9)))
+	r.until("it is asked for elsewhere", func() bool { r.pass(100 * time.Millisecond); return r.health(0, home.Auth) == home.Down })
+	r.atHome(1).answer(layeh.CodeAccessAccept)
+	assert.Equal(t, layeh.CodeAccessAccept, r.got(next).Code)
+	assert.Empty(t, o.letters, "nothing of it went there")
 }
 
 func TestHomeIsGone(t *testing.T) {

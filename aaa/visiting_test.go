@@ -111,6 +111,28 @@ func TestC65TwoTenants(t *testing.T) {
 	assert.Len(t, r.hub.connections.list(), 2)
 }
 
+// Who wants TLS 1.3 gets nothing older, and takes it from nobody else.
+func TestOldestTLS(t *testing.T) {
+	a, b := newTenant(t, "a"), newTenant(t, "b")
+	old := func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }
+	both := a.overTLS(func(set *realm.Set) {
+		set.Securities[0].MinVersion = tls.VersionTLS13
+		set.Securities = append(set.Securities, b.security("other"))
+		c := set.Clients[1]
+		c.Name, c.Security = "other", set.Securities[1]
+		set.Clients = append(set.Clients, c)
+	})
+	r := newRigOf(t, both)
+	r.visit(a.nas())
+	r.visit(b.nas(), old)
+	require.Error(t, r.refusedTLS(a.nas(), old))
+	alone := newRigOf(t, a.overTLS(func(set *realm.Set) { set.Securities[0].MinVersion = tls.VersionTLS13 }))
+	require.ErrorContains(t, alone.refusedTLS(a.nas(), old), "protocol version")
+	alone.until("it is told", func() bool {
+		return alone.value("roamgate_tls_handshakes_total", "result", "no_agreement") == 1
+	})
+}
+
 // Our certificate is that of the name that the peer asks for.
 func TestOurCertificate(t *testing.T) {
 	a, b := newTenant(t, "a"), newTenant(t, "b")

@@ -51,6 +51,7 @@ var (
 	errUnarmed   = errors.New("there is no certificate of ours for it")
 	errVersion   = errors.New("RADIUS/1.1 is asked of it, which it does not offer")
 	errUndecided = errors.New("the version of RADIUS is none that its security offers")
+	errTooOld    = errors.New("the version of TLS is older than its security takes")
 )
 
 // receive opens the doors for connections.
@@ -120,6 +121,7 @@ func (h *Hub) greeting(v *listen.Visitor, hello *tls.ClientHelloInfo) (*tls.Conf
 		return nil, err
 	}
 	conf := &tls.Config{
+		MinVersion:   oldest(all),
 		Certificates: []tls.Certificate{own.Credential.TLS},
 		ClientAuth:   tls.RequireAnyClientCert, ClientCAs: believed(all), NextProtos: versions,
 		VerifyConnection: func(cs tls.ConnectionState) error {
@@ -149,8 +151,26 @@ func (h *Hub) recognise(v *listen.Visitor, cs *tls.ConnectionState) (who verdict
 		return verdict{}, why.Err()
 	case !speaks(who.client.Spec.Security, cs.NegotiatedProtocol):
 		return verdict{}, errUndecided
+	case outdated(who.client.Spec.Security, v.Door.Transport, cs):
+		return verdict{}, errTooOld
 	}
 	return who, nil
+}
+
+// oldest is the oldest version of TLS that anybody who may come from there can
+// have. Who it is, and which one that takes, is not known yet.
+func oldest(all *client.Candidates) uint16 {
+	version := uint16(tls.VersionTLS13)
+	for c := range all.All() {
+		version = min(version, c.Spec.Security.MinVersion)
+	}
+	return version
+}
+
+// outdated reports whether a security wants a newer version of TLS. Of DTLS
+// there is one.
+func outdated(s *realm.Security, by realm.Transport, cs *tls.ConnectionState) bool {
+	return by == realm.TLS && cs != nil && cs.Version < s.MinVersion
 }
 
 // shown picks a certificate of ours.

@@ -58,7 +58,7 @@ type Security struct {
 	// "radius/1.1", "radius/1.0". Without ALPN it is 1.0.
 	Versions []string
 	// MinVersion is the oldest version of TLS that is spoken, tls.VersionTLS12
-	// or later.
+	// or later. DTLS has one version only, whatever it says.
 	MinVersion uint16
 	Pos        Pos
 }

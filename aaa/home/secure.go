@@ -32,7 +32,7 @@ func (h *Home) secure(old *Home) {
 		return
 	}
 	c := &tls.Config{
-		MinVersion: tls.VersionTLS12,
+		MinVersion: max(tls.VersionTLS12, sec.MinVersion),
 		NextProtos: sec.Versions,
 		// VerifyConnection judges the certificate, also where a session is
 		// resumed: by its trust base, and by the names that it must have.
@@ -60,7 +60,17 @@ func (h *Home) SameSecurity(o *Home) bool {
 		return a == b
 	}
 	return a.Name == b.Name && sameCredential(a.Credential, b.Credential) && sameTrust(a.Trust, b.Trust) &&
-		slices.Equal(a.Versions, b.Versions) && h.Spec.Host == o.Spec.Host && sameHolder(h.holder(), o.holder())
+		slices.Equal(a.Versions, b.Versions) && a.MinVersion == b.MinVersion && h.Spec.Host == o.Spec.Host && sameHolder(h.holder(), o.holder())
+}
+
+// SameHolder says whether two homes are judged by one Security, and must have the
+// same names.
+func (h *Home) SameHolder(o *Home) bool {
+	a, b := h.Spec.Security, o.Spec.Security
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Name == b.Name && sameHolder(h.holder(), o.holder())
 }
 
 func sameCredential(a, b *pki.Credential) bool {

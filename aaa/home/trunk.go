@@ -81,6 +81,7 @@ type Trunk struct {
 	next    int
 	serial  uint32 // of the last attempt
 	trying  bool
+	void    bool  // it was begun before Renew
 	began   int64 // of the attempt
 	wanted  bool  // a request found no number
 	needed  int64 // when one did last
@@ -185,7 +186,8 @@ func (t *Trunk) Opened(serial uint32, w Wire, tokens bool, now int64) *Link {
 		return nil
 	}
 	t.trying = false
-	if t.closing {
+	if t.closing || t.void {
+		t.void = false
 		return nil
 	}
 	l := &Link{Numbers: NewNumbers(tokens), Wire: w, Serial: serial, opened: now, heard: now, used: now}
@@ -200,18 +202,24 @@ func (t *Trunk) Opened(serial uint32, w Wire, tokens bool, now int64) *Link {
 	return l
 }
 
-// Failed ends an attempt.
-func (t *Trunk) Failed(serial uint32, now int64) {
-	if t.trying && serial == t.serial {
-		t.trying = false
-		t.back(now)
+// Failed ends an attempt; false: it says nothing of the home.
+func (t *Trunk) Failed(serial uint32, now int64) bool {
+	if !t.trying || serial != t.serial {
+		return false
 	}
+	t.trying = false
+	if t.void {
+		t.void = false
+		return false
+	}
+	t.back(now)
+	return true
 }
 
 // Postpone takes an attempt back that could not be begun.
 func (t *Trunk) Postpone(serial uint32, now int64) {
 	if t.trying && serial == t.serial {
-		t.trying, t.retry = false, now+reconnectFloor
+		t.trying, t.void, t.retry = false, false, now+reconnectFloor
 	}
 }
 
@@ -252,10 +260,23 @@ func (t *Trunk) Heard(l *Link, now int64) {
 	t.pause = 0
 }
 
-// Renew has every connection replaced by a new one.
+// Renew has every connection replaced by a new one. An attempt that is under way
+// counts for nothing: it judges the home by what was said of it before.
 func (t *Trunk) Renew() {
 	for _, l := range t.links {
 		l.stale = true
+	}
+	t.void = t.trying
+}
+
+// Leave is Renew where the home is somebody else now: connections to who it was
+// take nothing more, whether there is another or not.
+func (t *Trunk) Leave(now int64) {
+	t.Renew()
+	for _, l := range t.links {
+		if l.draining == 0 {
+			l.draining = now
+		}
 	}
 }
 

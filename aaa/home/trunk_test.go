@@ -183,14 +183,17 @@ func TestC70Trunk(t *testing.T) {
 				if m.dialed == 0 {
 					return
 				}
+				useless := m.closing || m.void
 				l := m.Opened(m.dialed, &cable{}, rapid.Bool().Draw(rt, "tokens"), m.now)
-				require.Equal(rt, m.closing, l == nil)
+				require.Equal(rt, useless, l == nil)
 				m.dialed, m.ended = 0, 0
 			},
 			"failed": func(*rapid.T) {
 				if m.dialed != 0 {
-					m.Failed(m.dialed, m.now)
-					m.dialed, m.ended = 0, m.now
+					if m.Failed(m.dialed, m.now) {
+						m.ended = m.now
+					}
+					m.dialed = 0
 				}
 			},
 			"stale word": func(*rapid.T) {
@@ -213,6 +216,7 @@ func TestC70Trunk(t *testing.T) {
 				}
 			},
 			"renew": func(*rapid.T) { m.Renew() },
+			"leave": func(*rapid.T) { m.Leave(m.now) },
 			"close": func(rt *rapid.T) {
 				if rapid.IntRange(0, 20).Draw(rt, "seldom") == 0 {
 					m.Close(m.now)
@@ -339,6 +343,36 @@ func TestRenew(t *testing.T) {
 	assert.Same(t, now, l)
 	assert.Empty(t, needsAt(tr, 15*second), "three are under way")
 	assert.Equal(t, []Need{NeedRelease}, needsAt(tr, 16*second))
+}
+
+// TestRenewGivesUp: what is being opened is judged by the files of before, so it
+// is none of these.
+func TestRenewGivesUp(t *testing.T) {
+	tr, _, _ := standing(t, TrunkConfig{Links: 2})
+	tr.wanted = true
+	was, ok := tr.Dial(second)
+	require.True(t, ok)
+	tr.Renew()
+	assert.Nil(t, tr.Opened(was, &cable{}, false, second))
+	was, ok = tr.Dial(second)
+	require.True(t, ok, "another is opened at once")
+	tr.Renew()
+	assert.False(t, tr.Failed(was, second), "nor does it say anything of the home")
+	now, ok := tr.Dial(second)
+	require.True(t, ok)
+	assert.NotNil(t, tr.Opened(now, &cable{}, false, second))
+}
+
+// TestLeave: connections to who a home was take nothing more.
+func TestLeave(t *testing.T) {
+	tr, _, _ := standing(t, TrunkConfig{Links: 1})
+	tr.Acquire(1, second)
+	tr.Leave(second)
+	l, _ := tr.Acquire(2, second)
+	assert.Nil(t, l)
+	_, ok := tr.Dial(second)
+	assert.True(t, ok)
+	assert.Empty(t, needsAt(tr, 2*second), "what is under way may be answered")
 }
 
 // C79: a connection that has carried much is replaced.
