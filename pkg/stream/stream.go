@@ -24,7 +24,8 @@
 // Memory: a connection at rest holds no buffer. It borrows one when there is
 // something to read, until Done, and one from Room until all is sent; the rest
 // of an incomplete packet is copied aside. Packets of Next are lent until Recv
-// or Done, and may be changed.
+// or Done, and may be changed. A server keeps the session ticket of TLS 1.3, some
+// hundred octets, until its first answer.
 //
 // Concurrency: a Conn belongs to the goroutine that made it, from Attach on to
 // that of the event loop. Nothing else may be called by others.
@@ -95,7 +96,7 @@ func Plain(c *net.TCPConn) (*Conn, error) { return newConn(c) }
 // A client without a certificate is refused, whatever conf says. After an error
 // c is still open, so that the peer gets to read the alert: the caller closes.
 func Server(ctx context.Context, c *net.TCPConn, conf *tls.Config) (*Conn, error) {
-	w := &wire{Conn: c}
+	w := &wire{Conn: c, server: true}
 	s, err := secure(ctx, c, w, tls.Server(w, conf))
 	if err == nil && len(s.state.PeerCertificates) == 0 {
 		return nil, ErrNoCertificate

@@ -23,6 +23,8 @@ const (
 	dataPerIdle = 256
 	// maxHandshake bounds what a peer can have us keep and verify.
 	maxHandshake = 64 << 10
+	// maxHeld is how much of session tickets waits for the first answer.
+	maxHeld = 16 << 10
 )
 
 // wire is the connection below TLS. During the handshake it is the socket with
@@ -48,6 +50,9 @@ type wire struct {
 	buf  *sized
 	out  []byte
 	sent int
+
+	server bool
+	held   []byte // tickets that leave with what is written next
 
 	recordsIn, recordsOut uint64
 	idle                  int
@@ -136,18 +141,50 @@ func (w *wire) partial() bool {
 // Write is called once for each record.
 func (w *wire) Write(p []byte) (int, error) {
 	if !w.attached {
-		return w.apart(w.Conn.Write, w.say(p))
+		return w.shakeOut(p)
 	}
-	if len(w.out)+len(p) > 2*cipherSize {
+	if len(w.out)+len(w.held)+len(p) > 2*cipherSize {
 		return 0, ErrFlood // of KeyUpdates whose answers it does not take
 	}
 	if w.buf == nil {
 		w.buf = cipherBuffers.lend()
 		w.out = w.buf.b[:0]
 	}
+	if w.held != nil {
+		w.out = append(w.out, w.held...)
+		w.held = nil
+	}
 	w.out = append(w.out, p...)
 	w.recordsOut++
 	return len(p), nil
+}
+
+// shakeOut sends what belongs to the handshake, but for the session tickets of
+// TLS 1.3, which a server sends when the handshake is over for the client: they
+// leave with the first answer. FreeRADIUS before 3.2.9 reads its blocking socket
+// as soon as there is something in it, under a lock that its writer needs too.
+// Where that is nothing for it, it waits for an answer to the request that it
+// does not get to send.
+func (w *wire) shakeOut(p []byte) (int, error) {
+	if w.ticket(p) && len(w.held)+len(p) <= maxHeld {
+		w.held = append(w.held, p...)
+		return len(p), nil
+	}
+	p = w.say(p)
+	if w.held == nil {
+		return w.apart(w.Conn.Write, p)
+	}
+	held := len(w.held)
+	n, err := w.apart(w.Conn.Write, append(w.held, p...))
+	w.held = nil
+	return max(0, n-held), err
+}
+
+// ticket knows one by its place: all else that a server encrypts follows its
+// hello in the same write, or is an alert.
+func (w *wire) ticket(p []byte) bool {
+	const record, alert = 23, 5 + 2 + 1 + 16
+	return w.server && p[0] == record && len(p) > alert
 }
 
 // apart gives the turn of a handshake to others while it waits for the peer.

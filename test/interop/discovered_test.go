@@ -27,11 +27,18 @@ func publish(t *testing.T, z *zone.Zone, realm, host string, port uint16) {
 	}
 }
 
-// TestDiscoveredHub: radsecproxy as the visited network over TLS, a hub that
-// finds the next one by DNS, and FreeRADIUS as the home: every conversation
-// comes out as without them, over RADIUS/1.1 and over RADIUS/TLS between the
-// hubs. A target that takes no connection is passed over (C94), and a peer whose certificate does not name the realm gets
-// nothing, and the client is told.
+// TestDiscoveredHub: radsecproxy and FreeRADIUS as visited networks over TLS, a
+// hub that finds the next one by DNS, and FreeRADIUS as the home: every
+// conversation comes out as without them, over RADIUS/1.1 and over RADIUS/TLS
+// between the hubs. A target that takes no connection is passed over (C94), and
+// a peer whose certificate does not name the realm gets nothing, and the client
+// is told.
+//
+// FreeRADIUS 3.2.1 reads its TLS socket, which blocks, under the lock that its
+// writers need. In four of six runs it stalled here for good, with its first
+// request unsent: the session ticket that TLS 1.3 sends after the handshake had
+// woken its reader, which then waited for the answer. Our tickets leave with the
+// first answer therefore (pkg/stream).
 func TestDiscoveredHub(t *testing.T) {
 	for _, versions := range []string{"radius/1.1", "radius/1.0"} {
 		t.Run(strings.ReplaceAll(versions, "/", " "), func(t *testing.T) { discoveredHub(t, versions) })
@@ -64,10 +71,13 @@ func discoveredHub(t *testing.T, versions string) {
 			"realms:\n  - {realm: default, discover: found}\n"),
 	})
 	visited := pki.Keys("visited", lab.Leaf{Hosts: []string{visitedHost}})
-	front := peer.RadsecproxyProxy.BeforeTLS(t, peer.Next{TLS: first.RadSec, Keys: visited})
-	path := peer.Path{Front: front, Home: home, Certificates: certificates}
-	for _, c := range peer.Conversations() {
-		t.Run(c.Name, func(t *testing.T) { c.Run(t, path) })
+	var front peer.Server
+	for _, v := range []peer.Visited{peer.FreeRADIUSProxy, peer.RadsecproxyProxy} {
+		front = v.BeforeTLS(t, peer.Next{TLS: first.RadSec, Keys: visited})
+		path := peer.Path{Front: front, Home: home, Certificates: certificates}
+		for _, c := range peer.Conversations() {
+			t.Run(v.String()+"/"+c.Name, func(t *testing.T) { c.Run(t, path) })
+		}
 	}
 	assert.Equal(t, 2, z.Asked("_radiustls._tcp."+peer.Realm+". SRV"), "once for each service: %v", z.Questions())
 
