@@ -1,8 +1,11 @@
 package aaa
 
 import (
+	"bytes"
+
 	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/accounting"
+	"github.com/roamgate/roamgate/pkg/nai"
 	"github.com/roamgate/roamgate/pkg/radius"
 	"github.com/roamgate/roamgate/pkg/stat"
 	"github.com/roamgate/roamgate/pkg/wba"
@@ -208,7 +211,19 @@ func (s *Shard) seals(ex *Exchange, p *radius.Packet, extra []byte, hm *host) []
 	}
 	var nonce [bondNonce]byte
 	s.crypt.Random(nonce[:])
-	return append(extra, s.bond.seal(ex.settlement, s.offer.agreed, nonce, ex.bound())...)
+	return append(extra, s.bond.seal(ex.settlement, s.offer.agreed, nonce, ex.bound(), s.reportedRealm(ex, p))...)
+}
+
+// reportedRealm is the realm that records of a session will have: that of the
+// User-Name which the home has given it, if it has, else the client's own (RFC
+// 2865 section 5.1). It is good until the next realm.
+func (s *Shard) reportedRealm(ex *Exchange, p *radius.Packet) []byte {
+	if name, ok := p.First(radius.UserName); ok && !bytes.Equal(name, s.sentName) {
+		if at := bytes.LastIndexByte(name, '@'); at >= 0 {
+			return nai.Fold(&s.varRealm, name[at+1:])
+		}
+	}
+	return s.realmOf(ex)
 }
 
 // settled writes into the header of a record what was agreed on its session: as
@@ -249,11 +264,12 @@ func (ex *Exchange) bound() string {
 
 // bonded finds the Class that was sealed here.
 func (s *Shard) bonded(ex *Exchange, p *radius.Packet) (how settlement, rate wba.Rate, ok bool) {
+	of := s.realmOf(ex)
 	for a, off, more := p.Next(p.From(radius.Class)); more; a, off, more = p.Next(off) {
 		if a.Type != radius.Class {
 			continue
 		}
-		if how, rate, ok = s.bond.open(a.Value(), ex.bound()); ok {
+		if how, rate, ok = s.bond.open(a.Value(), ex.bound(), of); ok {
 			return how, rate, true
 		}
 	}

@@ -20,7 +20,7 @@ func TestAllocsSettled(t *testing.T) {
 		settling(realm.Terms{})(s)
 		s.Homes[0].Operator = "4HOME:US"
 	}})
-	sealed := append([]byte(nil), h.shard.bond.seal(paid, rateOf("USD", 2, 8), [bondNonce]byte{}, "visited")...)
+	sealed := append([]byte(nil), h.shard.bond.seal(paid, rateOf("USD", 2, 8), [bondNonce]byte{}, "visited", []byte("home.example"))...)
 	stop := append(tlv(1, "open@home.example"), stopOf[2+len("0262011234567890@wlan.mnc001.mcc262.3gppnetwork.org"):]...)
 	stop = append(stop, sealed...)
 	told := tlv(18, "no money\x00Reject-Reason=43")

@@ -161,28 +161,32 @@ func TestSettlementOfTheHome(t *testing.T) {
 func TestBond(t *testing.T) {
 	b := newBond([]byte("identity"))
 	rate := rateOf("EUR", 1, 70)
-	v := append([]byte(nil), b.seal(paid, rate, [bondNonce]byte{1}, "visited")...)
+	v := append([]byte(nil), b.seal(paid, rate, [bondNonce]byte{1}, "visited", []byte("home.example"))...)
 	assert.Equal(t, []byte{25, byte(2 + bondLen)}, v[:2])
 	v = v[2:]
-	how, got, ok := b.open(v, "visited")
+	how, got, ok := b.open(v, "visited", []byte("home.example"))
 	assert.True(t, ok)
 	assert.Equal(t, paid, how)
 	assert.Equal(t, rate, got)
 
-	_, _, ok = b.open(v, "other")
+	_, _, ok = b.open(v, "other", []byte("home.example"))
 	assert.False(t, ok, "of another client")
+	_, _, ok = b.open(v, "visited", []byte("other.example"))
+	assert.False(t, ok, "of another realm")
+	_, _, ok = b.open(v, "visite", []byte("dhome.example"))
+	assert.False(t, ok, "cut elsewhere")
 	elsewhere := newBond([]byte("another key"))
-	_, _, ok = elsewhere.open(v, "visited")
+	_, _, ok = elsewhere.open(v, "visited", []byte("home.example"))
 	assert.False(t, ok, "of another operator's hub")
 	again := newBond([]byte("identity"))
-	_, _, ok = again.open(v, "visited")
+	_, _, ok = again.open(v, "visited", []byte("home.example"))
 	assert.True(t, ok, "after a restart")
 	for i := range v {
 		changed := append([]byte(nil), v...)
 		changed[i] ^= 1
-		_, _, ok = b.open(changed, "visited")
+		_, _, ok = b.open(changed, "visited", []byte("home.example"))
 		assert.False(t, ok, "octet %d", i)
-		_, _, ok = b.open(v[:i], "visited")
+		_, _, ok = b.open(v[:i], "visited", []byte("home.example"))
 		assert.False(t, ok, "cut to %d", i)
 	}
 }
@@ -214,6 +218,35 @@ func TestSettlementRecords(t *testing.T) {
 			rec := r.records()[i]
 			assert.Equal(t, tt.want, rec.Flags&(accounting.FlagFree|accounting.FlagSettled|accounting.FlagRateDiffers))
 			assert.Equal(t, tt.rate, rec.Rate)
+		})
+	}
+}
+
+// A Class that one home's session was given pays for none of another's; it goes
+// with the realm that the home itself has given the user.
+func TestSettlementElsewhereReplayed(t *testing.T) {
+	for _, tt := range []struct {
+		name, given, reported string
+		want                  accounting.Flags
+	}{
+		{"the same realm", "", "@HOME.example", accounting.FlagSettled},
+		{"another realm", "", "@open.example", accounting.FlagFree},
+		{"the realm that the home has given", "alice@open.example", "alice@open.example", accounting.FlagSettled},
+		{"the realm of before", "alice@open.example", "@home.example", accounting.FlagFree},
+		{"a name without a realm", "alice", "@home.example", accounting.FlagSettled},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, 1, settling(realm.Terms{}))
+			sent := r.ask(access("@home.example", withRCOI(settledRCOI), clears(), withRate("EUR", 1, 70)))
+			edits := []edit{clears()}
+			if tt.given != "" {
+				edits = append(edits, with(rfc2865.UserName_Type, tt.given))
+			}
+			r.atHome(0).answer(layeh.CodeAccessAccept, all(edits...))
+			class := with(rfc2865.Class_Type, bonds(r.got(sent))...)
+			r.report(acctStop(tt.reported, "s", class))
+			r.recorded(1)
+			assert.Equal(t, tt.want, r.records()[0].Flags&(accounting.FlagFree|accounting.FlagSettled))
 		})
 	}
 }
