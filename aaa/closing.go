@@ -65,9 +65,10 @@ func (c *conn) direction() string {
 	return incoming
 }
 
-// connStats are the figures of the connections of one peer in one direction.
+// connStats are the figures of the connections of one peer in one direction. They
+// do not change; a configuration that has other series makes others.
 type connStats struct {
-	open   atomic.Int64
+	open   *atomic.Int64
 	opened stat.ID
 	closed [numClosings]stat.ID
 }
@@ -131,10 +132,9 @@ func (h *Hub) connSeries(peer, direction string, transport realm.Transport) *con
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	key := connLabels{peer, direction, transport}
-	c := t.stats[key]
-	if c == nil {
-		c = &connStats{}
-		t.stats[key] = c
+	c := &connStats{open: new(atomic.Int64)}
+	if old := t.stats[key]; old != nil {
+		c.open = old.open
 	}
 	labels := []string{"peer", peer, "direction", direction, "transport", transport.String()}
 	c.opened = h.stats.Counter("roamgate_connections_opened_total", "Connections that were established.", labels...)
@@ -143,7 +143,18 @@ func (h *Hub) connSeries(peer, direction string, transport realm.Transport) *con
 			append(labels[:len(labels):len(labels)], "reason", why.String())...)
 	}
 	h.stats.GaugeFunc("roamgate_connections", "Connections that are open.", func() float64 { return float64(c.open.Load()) }, labels...)
+	if old := t.stats[key]; old != nil && *old == *c {
+		return old
+	}
+	t.stats[key] = c
 	return c
+}
+
+// statsOf gives the figures that connSeries has made, nil: it has not.
+func (t *connections) statsOf(peer, direction string, transport realm.Transport) *connStats {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.stats[connLabels{peer, direction, transport}]
 }
 
 // ConnectionReport is one open connection, for people.

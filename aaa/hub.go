@@ -275,6 +275,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	defer stop()
 	others.Go(func() { h.writeNotes(background) })
 	others.Go(func() { h.forwardLater(background) })
+	others.Go(func() { h.collectHands(background) })
 	others.Go(func() { h.governHomes(background) })
 	others.Go(func() { h.judgeConnections(background) })
 	others.Go(func() { _ = h.names.Run(background) })

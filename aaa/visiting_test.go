@@ -324,3 +324,19 @@ func TestC73NothingIsKept(t *testing.T) {
 	assert.Zero(t, r.shard.dups.Len())
 	r.clean()
 }
+
+// What handshakes leave behind is collected by numbers of them, and who counts
+// waits for nobody.
+func TestHandshakesAreCollected(t *testing.T) {
+	r := reception{collect: make(chan struct{}, 1)}
+	for range handsAtOnce - 1 {
+		r.shaken()
+	}
+	assert.Empty(t, r.collect)
+	r.shaken()
+	assert.Len(t, r.collect, 1)
+	for range 2 * handsAtOnce {
+		r.shaken()
+	}
+	assert.Len(t, r.collect, 1)
+}

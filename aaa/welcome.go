@@ -1,6 +1,7 @@
 package aaa
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -8,6 +9,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,6 +39,8 @@ type reception struct {
 	acceptor *listen.Acceptor // nil: nothing is listened to
 	tickets  tickets
 	next     atomic.Uint32 // the shard that has the next one
+	hands    atomic.Uint32 // handshakes that came to something
+	collect  chan struct{} // they have left much behind
 	noted    [listen.NumResults]atomic.Int64
 }
 
@@ -56,6 +60,7 @@ var (
 
 // receive opens the doors for connections.
 func (h *Hub) receive() (err error) {
+	h.reception.collect = make(chan struct{}, 1)
 	if _, err := rand.Read(h.reception.tickets.now[:]); err != nil {
 		return err
 	}
@@ -77,6 +82,32 @@ func (h *Hub) receive() (err error) {
 	}
 	h.handshakeSeries(h.reception.acceptor)
 	return nil
+}
+
+// A handshake leaves some 70 KiB behind, and the tables of a hub are so large that
+// the collector would wait for thousands of them.
+const handsAtOnce = 256
+
+// shaken counts a handshake.
+func (r *reception) shaken() {
+	if r.hands.Add(1)%handsAtOnce == 0 {
+		select {
+		case r.collect <- struct{}{}:
+		default: // it is asked for already
+		}
+	}
+}
+
+// collectHands gives back what handshakes have left behind.
+func (h *Hub) collectHands(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-h.reception.collect:
+			runtime.GC()
+		}
+	}
 }
 
 // close ends what comes in; what has come in stays.
@@ -301,7 +332,8 @@ func (h *Hub) established(v *listen.Visitor, sc *stream.Conn) {
 		return
 	}
 	c.operator = operatorOf(c.identity)
-	c.peer, c.ctr = c.client.Spec.Name, h.connSeries(c.client.Spec.Name, incoming, c.transport)
+	c.peer, c.ctr = c.client.Spec.Name, h.connections.statsOf(c.client.Spec.Name, incoming, c.transport)
+	h.reception.shaken()
 	if cs := sc.TLS(); cs != nil {
 		c.clear = cs.NegotiatedProtocol == radius11
 	}
