@@ -19,7 +19,10 @@ import (
 // Bounds on fetching.
 const (
 	maxPoints  = 4              // that are followed of one certificate
-	maxFetched = 256            // addresses, beside those that operators wrote
+	maxFetched = 1024           // addresses, beside those that operators wrote
+	maxOfOne   = 64             // of them that one trust base has asked for first
+	maxHeld    = 64 << 20       // octets of the CRLs from them
+	maxOfOnes  = 16 << 20       // that one trust base has asked for first
 	unasked    = 48 * time.Hour // after which what a certificate named is forgotten
 	fetchTime  = 15 * time.Second
 	firstRetry = time.Minute
@@ -48,7 +51,9 @@ type Lists struct {
 // fetched is one address.
 type fetched struct {
 	crls    []*CRL         // the newest first; never changed in place
-	private []netip.Prefix // of the Trust that asked first
+	private []netip.Prefix // of all Trusts that ask
+	first   [32]byte       // the Trust that asked first
+	size    int            // octets of crls
 	named   bool           // an operator wrote it
 	asked   time.Time      // by a Trust
 	next    time.Time      // when to ask, zero: at once
@@ -95,17 +100,69 @@ func (l *Lists) get(address string, by *Trust, named bool) []*CRL {
 	now := time.Now()
 	if f := l.fetched[address]; f != nil {
 		f.named, f.asked = f.named || named, now
+		if f.allow(by.private) && f.err != nil {
+			f.next = time.Time{} // it may have failed for that
+			l.begin()
+		}
 		return f.crls
 	}
-	if !named && len(l.fetched) >= maxFetched || !fetchable(address, named) {
+	if !named && l.crowded(by) || !fetchable(address, named) {
 		return nil
 	}
-	l.fetched[strings.Clone(address)] = &fetched{private: by.private, named: named, asked: now}
+	l.fetched[strings.Clone(address)] = &fetched{private: by.private, first: by.Hash, named: named, asked: now}
+	l.begin()
+	return nil
+}
+
+// begin has Run look at what is due.
+func (l *Lists) begin() {
 	select {
 	case l.wake <- struct{}{}:
 	default:
 	}
-	return nil
+}
+
+// crowded reports whether the certificates of a trust base have named as many
+// addresses as they may: those who issue them take nothing from each other. It
+// needs the lock.
+func (l *Lists) crowded(by *Trust) bool {
+	all, own := 0, 0
+	for _, f := range l.fetched {
+		if !f.named {
+			all++
+			if f.first == by.Hash {
+				own++
+			}
+		}
+	}
+	return all >= maxFetched || own >= maxOfOne
+}
+
+// room reports whether a CRL that a certificate has named may be kept. It needs
+// the lock.
+func (l *Lists) room(f *fetched, size int) bool {
+	all, own := size, size
+	for _, other := range l.fetched {
+		if other != f && !other.named {
+			all += other.size
+			if other.first == f.first {
+				own += other.size
+			}
+		}
+	}
+	return f.named || all <= maxHeld && own <= maxOfOnes
+}
+
+// allow adds private prefixes; false: it has them. The address is one that their
+// operator or an authority of his has named, so it leads nobody else there. It
+// needs the lock.
+func (f *fetched) allow(private []netip.Prefix) (more bool) {
+	for _, p := range private {
+		if !slices.Contains(f.private, p) {
+			f.private, more = append(slices.Clip(f.private), p), true
+		}
+	}
+	return more
 }
 
 // Run fetches until ctx ends.
@@ -179,12 +236,18 @@ func (l *Lists) fetch(ctx context.Context, address string, private []netip.Prefi
 		return false
 	}
 	changed := false
+	if err == nil && !l.room(f, len(data)) {
+		err = errors.New("the lists that certificates name are too large together")
+	}
 	if err == nil {
 		known := f.crls
 		if f.crls, changed = crl.succeed(known, now); !changed {
 			err = errors.New("it is older than the one that is known, or not signed by the same authority")
 		} else if crl.Stale(now) {
 			err = errors.New("it is past its nextUpdate, or not valid yet")
+		}
+		if changed {
+			f.size = len(data)
 		}
 		changed = changed && (len(known) == 0 || known[0].Hash != crl.Hash)
 	}
@@ -261,7 +324,7 @@ func public(a netip.Addr) bool {
 // reserved are no addresses of single hosts of the open internet (RFC 6890), or
 // lead to others, as those that translators and tunnels embed.
 var reserved = func() (all []netip.Prefix) {
-	for _, p := range []string{"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "198.18.0.0/15", "240.0.0.0/4", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"} {
+	for _, p := range []string{"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "198.18.0.0/15", "240.0.0.0/4", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "fec0::/10"} {
 		all = append(all, netip.MustParsePrefix(p))
 	}
 	return all

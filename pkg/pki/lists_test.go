@@ -222,16 +222,16 @@ func TestListsForget(t *testing.T) {
 		l := s.lists()
 		s.publish(t, s.Authority, 1000*time.Hour, false)
 		trust := s.trust(func(t *Trust) { t.follow, t.points = true, []string{point} })
-		for i := range 2 * maxFetched {
+		for i := range 2 * maxOfOne {
 			l.get(fmt.Sprintf("http://crl.example/%d", i), trust, false)
 		}
-		assert.Len(t, l.fetched, maxFetched)
+		assert.Len(t, l.fetched, maxOfOne)
 		l.Watch([]*Trust{trust})
-		assert.Len(t, l.fetched, maxFetched+1)
+		assert.Len(t, l.fetched, maxOfOne+1)
 		ctx, stop := context.WithCancel(t.Context())
 		go l.Run(ctx)
 		synctest.Wait()
-		assert.EqualValues(t, maxFetched+1, s.asked.Load())
+		assert.EqualValues(t, maxOfOne+1, s.asked.Load())
 		seen := 0
 		trust.Expiries(func(name string, next time.Time) {
 			seen++
@@ -247,6 +247,62 @@ func TestListsForget(t *testing.T) {
 	})
 }
 
+// TestListsOfTwo: what the certificates of one trust base name takes nothing from
+// another, neither room nor the way to its address.
+func TestListsOfTwo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		s.publish(t, s.Authority, time.Hour, true)
+		l := s.lists()
+		l.ask = func(_ context.Context, _ string, private []netip.Prefix) ([]byte, error) {
+			if len(private) == 0 {
+				return nil, errors.New("not a public address")
+			}
+			return *s.answer.Load(), nil
+		}
+		inside := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+		greedy := s.trust(func(t *Trust) { t.follow, t.Hash = true, [32]byte{1} })
+		other := s.trust(func(t *Trust) { t.follow, t.private, t.Hash = true, inside, [32]byte{2} })
+		l.Watch([]*Trust{greedy, other})
+		ctx, stop := context.WithCancel(t.Context())
+		go l.Run(ctx)
+		assert.Equal(t, "none", s.judge(greedy), "it names the other's address first")
+		for i := range 2 * maxFetched {
+			l.get(fmt.Sprintf("http://greedy.example/%d", i), greedy, false)
+		}
+		assert.Len(t, l.fetched, maxOfOne)
+		synctest.Wait()
+		assert.Equal(t, "none", s.judge(other))
+		l.get("http://crl.example/more", other, false)
+		assert.Len(t, l.fetched, maxOfOne+1)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		assert.Equal(t, "revoked", s.judge(other))
+		stop()
+		synctest.Wait()
+	})
+}
+
+// TestListsAreBounded: all that is kept of what certificates name.
+func TestListsAreBounded(t *testing.T) {
+	l := newSite(t).lists()
+	add := func(at string, by byte, size int, named bool) *fetched {
+		f := &fetched{first: [32]byte{by}, size: size, named: named}
+		l.fetched[at] = f
+		return f
+	}
+	one := add("a", 1, MaxFile, false)
+	assert.True(t, l.room(one, maxOfOnes), "its own is replaced")
+	two := add("b", 1, 0, false)
+	assert.True(t, l.room(two, maxOfOnes-MaxFile))
+	assert.False(t, l.room(two, maxOfOnes-MaxFile+1))
+	for i := range byte(maxHeld/MaxFile - 1) {
+		add(fmt.Sprint(i), 2+i, MaxFile, false)
+	}
+	assert.False(t, l.room(add("c", 100, 0, false), 1))
+	assert.True(t, l.room(add("d", 100, 0, true), MaxFile), "an operator wrote it")
+}
+
 // TestPublic: names in certificates lead into no network of ours.
 func TestPublic(t *testing.T) {
 	for address, want := range map[string]bool{
@@ -254,6 +310,7 @@ func TestPublic(t *testing.T) {
 		"10.0.0.1": false, "192.168.1.1": false, "172.16.0.1": false, "127.0.0.1": false, "169.254.169.254": false, "100.64.0.1": false,
 		"0.0.0.0": false, "0.1.2.3": false, "224.0.0.1": false, "255.255.255.255": false, "240.0.0.1": false, "198.18.0.1": false,
 		"::": false, "::1": false, "fe80::1": false, "fd00::1": false, "ff02::1": false, "64:ff9b::a00:1": false, "2002:a00:1::1": false,
+		"::10.0.0.1": false, "fec0::1": false,
 	} {
 		assert.Equal(t, want, public(netip.MustParseAddr(address)), address)
 	}
