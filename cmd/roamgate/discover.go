@@ -39,8 +39,8 @@ func discoverCommand() *cobra.Command {
 		Short: "Look a realm's peers up by DNS, and show each step",
 		Long: `Look the RADIUS servers of a realm up by DNS (RFC 7585), as the hub does for
 realms that are routed to a discovery: each question, what was answered and for
-how long it holds, what of it is used and why the rest is not, and the targets in
-the order of trial. No hub needs to run, and none is asked.
+how long it holds, what of it is used and why the rest is not, and the targets
+in the order of trial. No hub needs to run, and none is asked.
 
 The profile is openroaming or eduroam; with --config it is the name of a
 discovery of the files, or that of the realm's route where none is named.
