@@ -20,7 +20,8 @@
 // external keys, and a session cannot stand for one: the binder of an external
 // key has another label (RFC 8446 section 7.1). The forks that added them have
 // stopped: raff/tls-psk at Go 1.13 and TLS 1.2, mordyovits/golang-crypto-tls
-// declared unsupported in 2020; none has a release. pion has them for DTLS 1.2,
+// declared unsupported in 2020. None that was found follows the security fixes of
+// crypto/tls. pion has them for DTLS 1.2,
 // but the only suite with forward secrecy, ECDHE_PSK with AES_128_CBC_SHA256,
 // is no AEAD, which RFC 9325 section 4.2 asks for, and reading it could be made
 // to panic until v3.1.4 (GHSA-wg4g-wm44-ch5j).

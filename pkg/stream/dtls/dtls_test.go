@@ -253,6 +253,7 @@ func TestC76OnePacketARecord(t *testing.T) {
 	}
 }
 
+// C64: a pre-shared key is among what is refused.
 func TestRefused(t *testing.T) {
 	wrong := errors.New("not one of ours")
 	for name, c := range map[string]struct {
