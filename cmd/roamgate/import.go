@@ -76,7 +76,7 @@ are moved into files that only their owner can read.
 
 The first realm of the file that matches counts in radsecproxy; where the order
 of the hub's tiers would decide otherwise, realms become expressions with ranks.
-Peers over TLS, DTLS and TCP are written down, but are not in force.
+Certificates and keys stay where they are: the files are named, not copied.
 
 Exit code 1: radsecproxy itself would refuse the file.`,
 		Example: "  roamgate import radsecproxy /etc/radsecproxy.conf --to /etc/roamgate\n" +

@@ -16,7 +16,8 @@ func importCSVCommand() *cobra.Command {
 		Use:   "csv FILE",
 		Short: "Make routes from a spreadsheet",
 		Long: `Read a spreadsheet of realms, ranges of IMSIs and mobile networks and write a
-routing file: an entry for each row. The pools stand in other routing files.
+routing file: an entry for each row. The pools stand in other routing files, or
+are written too where a row names the host of its home.
 
 The first row names the columns; case and order do not matter:
   realm                realm, *.suffix, none or default
@@ -28,6 +29,11 @@ The first row names the columns; case and order do not matter:
   auth, accounting     the same in two columns
   acknowledge          home or durable
   reject               text of the Access-Reject instead of a pool
+  host                 name or address of the home, instead of a pool
+  port                 of it, 2083, or 1812 over udp and tcp
+  transport            tls (default), dtls, tcp or udp
+  tls                  entry of tls in the routing files, if there are several
+  secret_file          over tcp and udp
   name, comment        of the route
 A row has one of the first three kinds. Values are separated by commas,
 semicolons or tabs, in quotes where they contain one (RFC 4180); UTF-8.

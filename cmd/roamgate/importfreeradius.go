@@ -21,7 +21,8 @@ with nothing but proxy.conf and clients.conf will do.
 What stands in proxy.conf, clients.conf, listeners and realm modules is mapped
 or named with its line. Policy of virtual servers is not carried out: it is
 named, too. A realm that FreeRADIUS answers by itself is rejected by the hub
-until it is given a pool.
+until it is given a pool. Certificates and keys stay where they are: the files
+are named, not copied.
 
 Exit code 1: FreeRADIUS itself would refuse the files.`,
 		Example: "  roamgate import freeradius /etc/freeradius/3.0 --to /etc/roamgate\n" +

@@ -322,7 +322,6 @@ func (v *verification) homes(o *migrate.Ours, x *aaa.Explanation) {
 			}
 			switch {
 			case h.Disabled:
-				o.Reason = "disabled"
 			case h.Host != "":
 				o.Homes = append(o.Homes, h.Host+":"+strconv.Itoa(int(port)))
 			case at.IsValid():

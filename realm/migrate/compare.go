@@ -30,8 +30,6 @@ const (
 	// RuleStrip: only what stands behind an @ is taken off a name; where more
 	// would have to be, the name is rejected.
 	RuleStrip = "strip-in-front"
-	// RuleRadSec: homes that are not reached over UDP are disabled.
-	RuleRadSec = "needs-radsec"
 )
 
 var ruleTexts = map[string]string{
@@ -41,7 +39,6 @@ var ruleTexts = map[string]string{
 	RuleFilter:    "what stands in front of the realm is left to the home",
 	RuleHairpin:   "a request is not sent back to where it came from",
 	RuleStrip:     "the original takes off more than what stands behind the last @; the hub rejects such names",
-	RuleRadSec:    "homes behind TLS, DTLS or TCP are disabled",
 }
 
 // RuleText says a rule for people.
@@ -75,8 +72,6 @@ func Compare(q Request, original Decision, ours Ours) (equal bool, rule string) 
 		return false, RuleHairpin
 	case ours.Reason == "route_rejects" && stripsMore(q.Name, original.User):
 		return false, RuleStrip
-	case ours.Reason == "no_pool":
-		return false, when(len(ours.Homes) < len(original.Homes), RuleRadSec)
 	}
 	return false, ""
 }
@@ -107,13 +102,5 @@ func compareHomes(original Decision, ours Ours) (equal bool, rule string) {
 	if ours.User != original.User {
 		return false, ""
 	}
-	if slices.Equal(a, b) {
-		return true, ""
-	}
-	for _, h := range b {
-		if !slices.Contains(a, h) {
-			return false, ""
-		}
-	}
-	return false, when(ours.Reason == "disabled", RuleRadSec)
+	return slices.Equal(a, b), ""
 }

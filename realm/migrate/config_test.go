@@ -120,7 +120,7 @@ func TestReport(t *testing.T) {
 	at := func(line int) realm.Pos { return realm.Pos{File: "old.conf", Line: line} }
 	r := migrate.Report{Source: "old.conf"}
 	assert.Equal(t, "0 of 0 directives mapped (100 %)", r.Summary())
-	r.Leave(at(9), "client a/tls", "needs RadSec")
+	r.Leave(at(9), "client a/ttl", "hops are not counted there")
 	r.Map(at(2), "client a/host", "clients.address")
 	r.Map(at(3), "client a/secret", "a file of its own")
 	r.Note(at(1), "silence-to-reject", "answers\x1b[2J")
@@ -131,14 +131,14 @@ func TestReport(t *testing.T) {
 		require.NoError(t, r.WriteText(&b, all))
 		assert.Equal(t, text, string(b))
 	}
-	want(false, "old.conf:9: unmapped: client a/tls: needs RadSec\nold.conf:1: note: silence-to-reject: answers?[2J\nold.conf: 2 of 3 directives mapped (66 %)\n")
-	want(true, "old.conf:2: mapped: client a/host: clients.address\nold.conf:3: mapped: client a/secret: a file of its own\nold.conf:9: unmapped: client a/tls: needs RadSec\nold.conf:1: note: silence-to-reject: answers?[2J\nold.conf: 2 of 3 directives mapped (66 %)\n")
+	want(false, "old.conf:9: unmapped: client a/ttl: hops are not counted there\nold.conf:1: note: silence-to-reject: answers?[2J\nold.conf: 2 of 3 directives mapped (66 %)\n")
+	want(true, "old.conf:2: mapped: client a/host: clients.address\nold.conf:3: mapped: client a/secret: a file of its own\nold.conf:9: unmapped: client a/ttl: hops are not counted there\nold.conf:1: note: silence-to-reject: answers?[2J\nold.conf: 2 of 3 directives mapped (66 %)\n")
 	var b writer
 	require.NoError(t, r.WriteJSON(&b))
-	assert.JSONEq(t, `{"source":"old.conf","mapped":2,"waiting":0,"directives_total":3,"percent":66,"directives":[
+	assert.JSONEq(t, `{"source":"old.conf","mapped":2,"directives_total":3,"percent":66,"directives":[
 		{"file":"old.conf","line":2,"directive":"client a/host","fate":"mapped","text":"clients.address"},
 		{"file":"old.conf","line":3,"directive":"client a/secret","fate":"mapped","text":"a file of its own"},
-		{"file":"old.conf","line":9,"directive":"client a/tls","fate":"unmapped","text":"needs RadSec"}],
+		{"file":"old.conf","line":9,"directive":"client a/ttl","fate":"unmapped","text":"hops are not counted there"}],
 		"notes":[{"file":"old.conf","line":1,"rule":"silence-to-reject","text":"answers\u001b[2J"}]}`, string(b))
 }
 

@@ -18,14 +18,11 @@ const (
 	Mapped Fate = iota
 	// Unmapped: it is left out, and the report says why.
 	Unmapped
-	// Waiting: it is written down, but not in force before the hub has what it
-	// needs, such as another transport. It counts as mapped, and is summed up.
-	Waiting
 )
 
 // String gives the word of the report.
 func (f Fate) String() string {
-	return [...]string{Mapped: "mapped", Unmapped: "unmapped", Waiting: "waiting"}[f]
+	return [...]string{Mapped: "mapped", Unmapped: "unmapped"}[f]
 }
 
 // Directive is one directive of the original and what became of it.
@@ -56,11 +53,6 @@ func (r *Report) Map(pos realm.Pos, name, how string, args ...any) {
 	r.Directives = append(r.Directives, Directive{pos, name, Mapped, fmt.Sprintf(how, args...)})
 }
 
-// Wait notes a directive that is written down but waits for something.
-func (r *Report) Wait(pos realm.Pos, name, what string, args ...any) {
-	r.Directives = append(r.Directives, Directive{pos, name, Waiting, fmt.Sprintf(what, args...)})
-}
-
 // Leave notes a directive that is not mapped.
 func (r *Report) Leave(pos realm.Pos, name, why string, args ...any) {
 	r.Directives = append(r.Directives, Directive{pos, name, Unmapped, fmt.Sprintf(why, args...)})
@@ -81,16 +73,6 @@ func (r *Report) Count() (mapped, all int) {
 	return mapped, len(r.Directives)
 }
 
-// Waiting returns how many directives are not in force yet.
-func (r *Report) Waiting() (n int) {
-	for _, d := range r.Directives {
-		if d.Fate == Waiting {
-			n++
-		}
-	}
-	return n
-}
-
 // Percent is the share of directives that are mapped, rounded down so that
 // only all of them are 100; nothing to map is 100 too.
 func (r *Report) Percent() int {
@@ -104,11 +86,7 @@ func (r *Report) Percent() int {
 // Summary is the sentence that ends a report.
 func (r *Report) Summary() string {
 	mapped, all := r.Count()
-	text := fmt.Sprintf("%d of %d directives mapped (%d %%)", mapped, all, r.Percent())
-	if n := r.Waiting(); n > 0 {
-		text += fmt.Sprintf(", %d of them written down but not in force", n)
-	}
-	return text
+	return fmt.Sprintf("%d of %d directives mapped (%d %%)", mapped, all, r.Percent())
 }
 
 // sorted gives both lists in the order of files and lines.
@@ -170,12 +148,11 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	out := struct {
 		Source     string      `json:"source"`
 		Mapped     int         `json:"mapped"`
-		Waiting    int         `json:"waiting"`
 		All        int         `json:"directives_total"`
 		Percent    int         `json:"percent"`
 		Directives []directive `json:"directives"`
 		Notes      []note      `json:"notes"`
-	}{Source: r.Source, Mapped: mapped, Waiting: r.Waiting(), All: all, Percent: r.Percent(), Directives: []directive{}, Notes: []note{}}
+	}{Source: r.Source, Mapped: mapped, All: all, Percent: r.Percent(), Directives: []directive{}, Notes: []note{}}
 	for _, d := range ds {
 		out.Directives = append(out.Directives, directive{d.Pos.File, d.Pos.Line, d.Name, d.Fate.String(), d.Text})
 	}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/roamgate/roamgate/realm/file"
 )
 
 var update = flag.Bool("update", false, "rewrite what the vectors want")
@@ -42,6 +44,10 @@ func TestImport(t *testing.T) {
 				return
 			}
 			assert.Equal(t, want, got)
+			if root, _, err := Import("sheet.csv", strings.NewReader(sheet)); err == nil {
+				_, ps := file.Parse("routes.yaml", root.Bytes())
+				assert.Zero(t, ps.Count(file.Error), "%v", ps)
+			}
 		})
 	}
 }

@@ -9,8 +9,10 @@
 //
 // Every mistake is named by file, line and column, all of them at once up to a
 // bound. The result is a routing file of realms, one entry for each row, with
-// the row's line behind it; the pools stand in other files, and roamgate check
-// says whether they do.
+// the row's line behind it. The pools stand in other files, and roamgate check
+// says whether they do; or a row names the host of its home and what carries
+// the packets there, and the home and its pool are written too, once for all
+// rows that name the same.
 //
 // The package does no I/O but reading what it is given, keeps no state and is
 // not on the packet path. A file is hostile: rows, fields and errors are

@@ -59,6 +59,9 @@ type reader struct {
 	first   map[string]int // lines of the subjects that there are
 	list    *migrate.Node
 	count   int
+	root    *migrate.Node
+	homes   migrate.Names
+	pools   map[string]string // by what their homes are written as
 }
 
 // Import reads a spreadsheet that is called file in comments and messages. The
@@ -68,7 +71,7 @@ func Import(file string, in io.Reader) (root *migrate.Node, routes int, err erro
 	if err != nil {
 		return nil, 0, fmt.Errorf("reading %s: %w", file, err)
 	}
-	r := &reader{file: file, has: map[string]bool{}, first: map[string]int{}}
+	r := &reader{file: file, has: map[string]bool{}, first: map[string]int{}, pools: map[string]string{}}
 	if data = r.text(data); data != nil {
 		r.rows = csv.NewReader(bytes.NewReader(data))
 		r.rows.Comma = separator(data)
@@ -76,7 +79,7 @@ func Import(file string, in io.Reader) (root *migrate.Node, routes int, err erro
 		r.rows.ReuseRecord = true
 		root = migrate.NewConfig().Realm("routes.yaml")
 		root.Comment("Routes of %s; each line says which of its rows it comes from.", migrate.Printable(file))
-		r.list = root.List("realms")
+		r.root, r.list = root, root.List("realms")
 		r.read()
 	}
 	if len(r.errs) > 0 {

@@ -12,7 +12,7 @@ import (
 
 // Columns are the names that the first row may have, in any order and in small
 // or capital letters.
-const Columns = "realm, imsi, imsi_from, imsi_to, plmn, mcc, mnc, pool, auth, accounting, acknowledge, reject, name, comment"
+const Columns = "realm, imsi, imsi_from, imsi_to, plmn, mcc, mnc, pool, auth, accounting, acknowledge, reject, host, port, transport, tls, secret_file, name, comment"
 
 var columns = strings.Split(Columns, ", ")
 
@@ -20,6 +20,7 @@ var columns = strings.Split(Columns, ", ")
 var aliases = map[string]string{
 	"nai": "realm", "domain": "realm", "imsi_range": "imsi", "imsi_prefix": "imsi", "imsi_start": "imsi_from", "imsi_end": "imsi_to",
 	"mccmnc": "plmn", "mcc_mnc": "plmn", "authentication": "auth", "auth_pool": "auth", "acct": "accounting", "acct_pool": "accounting",
+	"home": "host", "server": "host", "address": "host", "protocol": "transport", "secret": "secret_file",
 	"note": "comment", "notes": "comment", "remark": "comment",
 }
 
@@ -55,8 +56,8 @@ func (r *reader) header(fields []string) bool {
 	case len(r.errs) > 0:
 	case !any("realm", "imsi", "imsi_from", "plmn", "mcc"):
 		r.fail(start, "known are "+Columns, "no column says what is routed: realm, imsi or plmn")
-	case !any("pool", "auth", "accounting", "reject"):
-		r.fail(start, "known are "+Columns, "no column says where it goes: pool, auth, accounting or reject")
+	case !any("pool", "auth", "accounting", "reject", "host"):
+		r.fail(start, "known are "+Columns, "no column says where it goes: pool, auth, accounting, reject or host")
 	case r.has["imsi_from"] != r.has["imsi_to"]:
 		r.fail(start, "", "imsi_from and imsi_to go together")
 	case r.has["mcc"] != r.has["mnc"]:
@@ -112,6 +113,10 @@ func (r *reader) route(fields []string) {
 	auth, acct := w.value["auth"], w.value["accounting"]
 	if p := w.value["pool"]; p != "" {
 		auth, acct = p, p
+	}
+	if w.value["host"] != "" {
+		auth = r.pool(&w)
+		acct = auth
 	}
 	for _, k := range []struct{ key, value string }{{"name", w.value["name"]}, {"auth", auth}, {"accounting", acct},
 		{"acknowledge", strings.ToLower(w.value["acknowledge"])}, {"reject", w.value["reject"]}} {
@@ -236,14 +241,16 @@ func (r *reader) check(w *row) {
 	if a := strings.ToLower(w.value["acknowledge"]); a != "" && a != "home" && a != "durable" {
 		r.fail(r.at(w.place["acknowledge"]), "home or durable", "acknowledge: %q is not known", migrate.Printable(a))
 	}
+	r.checkHome(w)
 	pool, auth, reject := w.value["pool"], w.value["auth"], w.value["reject"]
 	switch {
+	case w.value["host"] != "":
 	case pool != "" && (auth != "" || w.value["accounting"] != ""):
 		r.fail(r.at(w.place["pool"]), "", "pool is for both: a row has it, or auth and accounting")
 	case reject != "" && (pool != "" || auth != ""):
 		r.fail(r.at(w.place["reject"]), "", "a row is rejected or has a pool")
 	case pool == "" && auth == "" && w.value["accounting"] == "" && reject == "":
-		r.fail(start, "pool, auth, accounting or reject", "the row does not say where it goes")
+		r.fail(start, "pool, auth, accounting, reject or host", "the row does not say where it goes")
 	}
 }
 

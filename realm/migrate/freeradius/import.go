@@ -23,6 +23,7 @@ func Import(src Source) (*migrate.Config, *migrate.Report, error) {
 	w := &writer{
 		Model: m, config: migrate.NewConfig(), report: &migrate.Report{Source: src.Dir},
 		homes: map[*Server]string{}, pools: map[*Pool]string{}, alikePools: map[string][]*Pool{}, sections: map[string][]*Section{}, coa: map[*Server]*Client{}, said: map[*Section]bool{}, used: map[string]bool{},
+		entries: map[string]string{}, trusts: map[*Section]string{},
 	}
 	w.all()
 	return w.config, w.report, nil
@@ -34,7 +35,10 @@ type writer struct {
 	config *migrate.Config
 	report *migrate.Report
 
-	clientNames, homeNames, poolNames, secretNames migrate.Names
+	clientNames, homeNames, poolNames, secretNames, trustNames migrate.Names
+
+	entries map[string]string   // of tls, by what they say
+	trusts  map[*Section]string // by the sections that they are made of
 
 	homes map[*Server]string // their names in our files
 	pools map[*Pool]string
@@ -63,9 +67,11 @@ func (w *writer) all() {
 	w.proxySection()
 	w.policies()
 	w.remarks()
+	slices.SortFunc(w.config.Realms, func(a, b migrate.RoutingFile) int { return strings.Compare(a.Name, b.Name) })
 }
 
 const (
+	tlsFile     = "05-tls.yaml"
 	clientsFile = "10-clients.yaml"
 	homesFile   = "20-homes.yaml"
 	realmsFile  = "30-realms.yaml"
@@ -79,7 +85,6 @@ func (w *writer) header() {
 	} {
 		w.config.Realm(name).Comment("%s\nImported from FreeRADIUS; each line says where it comes from.", text)
 	}
-	slices.SortFunc(w.config.Realms, func(a, b migrate.RoutingFile) int { return strings.Compare(a.Name, b.Name) })
 	w.config.Main.Comment("Imported from the FreeRADIUS configuration in %s.", w.report.Source)
 }
 
@@ -100,10 +105,13 @@ func (w *writer) begin(s *Section, how string, args ...any) {
 
 // refuse reports a section and all that is in it as not mapped.
 func (w *writer) refuse(s *Section, why string, args ...any) {
+	w.deny(s.Title(), s, fmt.Sprintf(why, args...))
+}
+
+func (w *writer) deny(path string, s *Section, text string) {
 	w.said[s] = true
-	text := fmt.Sprintf(why, args...)
-	w.report.Leave(s.Pos, s.Title(), "%s", text)
-	w.refuseItems(s, s.Title(), text)
+	w.report.Leave(s.Pos, path, "%s", text)
+	w.refuseItems(s, path, text)
 }
 
 func (w *writer) refuseItems(s *Section, path, text string) {

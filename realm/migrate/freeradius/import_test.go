@@ -5,10 +5,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/roamgate/roamgate/pkg/pki/issue"
 	"github.com/roamgate/roamgate/realm/file"
 	"github.com/roamgate/roamgate/realm/migrate"
 )
@@ -40,6 +42,25 @@ func written(t testing.TB, c *migrate.Config, r *migrate.Report, dir string) str
 	return strings.ReplaceAll(b.String(), dir, "DIR")
 }
 
+// certificates makes the files that vectors name below certs.
+func certificates(t testing.TB, dir string) {
+	t.Helper()
+	to := filepath.Join(dir, "certs")
+	require.NoError(t, os.MkdirAll(to, 0o700))
+	profile := issue.Profile{Names: issue.Names{Hosts: []string{"hub.example"}}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0)}
+	ca, err := issue.NewAuthority(profile)
+	require.NoError(t, err)
+	root, _, err := ca.PEM()
+	require.NoError(t, err)
+	pair, err := ca.Issue(profile)
+	require.NoError(t, err)
+	chain, key, err := pair.PEM()
+	require.NoError(t, err)
+	for name, data := range map[string][]byte{"hub.pem": chain, "hub.key": key, "ca.pem": root, "both.pem": append(chain, key...)} {
+		require.NoError(t, os.WriteFile(filepath.Join(to, name), data, 0o600))
+	}
+}
+
 // loads asks the reader of our files whether it takes what was written.
 func loads(t testing.TB, c *migrate.Config) {
 	t.Helper()
@@ -58,6 +79,7 @@ func TestImport(t *testing.T) {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".txt"), func(t *testing.T) {
 			input, want, _ := strings.Cut(raw, "-- want --\n")
 			dir := unpack(t, input)
+			certificates(t, dir)
 			c, r, err := Import(Source{Dir: dir, Env: testEnv})
 			require.NoError(t, err)
 			loads(t, c)
@@ -312,7 +334,17 @@ home_server tls {
 	type = auth
 	proto = tcp
 	tls {
-		ca_file = /etc/ssl/ca.pem
+		ca_file = ${confdir}/certs/ca.pem
+		private_key_password = secret-of-a-key
+	}
+}
+home_server psk {
+	ipaddr = 192.0.2.77
+	type = auth
+	proto = tcp
+	tls {
+		psk_identity = hub
+		psk_hexphrase = 0123456789abcdef
 	}
 }
 home_server named {
@@ -406,6 +438,26 @@ client radsec {
 	ipaddr = *
 	proto = tls
 }
+clients inside {
+	client everybody {
+		ipaddr = 198.51.100.0/24
+		proto = tls
+	}
+	client told {
+		ipaddr = 198.51.100.9
+		proto = tcp
+		secret = "not the one of RadSec"
+		coa_server = nas-coa
+		coa_server {
+			port = 1700
+		}
+		limit {
+			max_connections = 4
+			lifetime = 60
+			idle_timeout = 30
+		}
+	}
+}
 server inner {
 }
 server outer {
@@ -417,6 +469,45 @@ server outer {
 	listen {
 		type = detail
 		filename = x
+	}
+	listen {
+		type = acct
+		proto = tcp
+		clients = inside
+		tls {
+			certificate_file = ${confdir}/certs/both.pem
+			ca_file = ${confdir}/certs/ca.pem
+			ca_path = ${confdir}/certs
+			check_cert_cn = nas
+			require_client_cert = no
+			tls_max_version = 1.2
+			cipher_list = HIGH
+			colour = red
+			ocsp {
+				enable = yes
+			}
+			verify {
+				client = /usr/bin/true
+			}
+		}
+	}
+	listen {
+		type = auth
+		proto = tcp
+		tls {
+			psk_query = x
+		}
+	}
+	listen {
+		type = auth
+		tls {
+		}
+	}
+	listen {
+		type = auth
+		proto = tcp
+		tls {
+		}
 	}
 	authorize {
 		rewrite_all
@@ -439,28 +530,35 @@ modules {
 	}
 }
 `)
+	certificates(t, dir)
 	c, r, err := Import(Source{Dir: dir})
 	require.NoError(t, err)
 	loads(t, c)
 	text := written(t, c, r, dir)
 	for _, want := range []string{
 		"unmapped: proxy server/default_fallback: ", "unmapped: proxy server/dynamic: ", "unmapped: proxy server/colour: not known",
-		"unmapped: home_server tls: needs RadSec: the hub speaks RADIUS over UDP; written as home tls, disabled", "unmapped: home_server tls/proto: needs RadSec",
-		"unmapped: tls: needs RadSec", "unmapped: tls/ca_file: needs RadSec", "unmapped: home_server named/src_ipaddr: ", "unmapped: home_server named/username: ",
+		"unmapped: home_server tls/tls/private_key_password: ", "unmapped: home_server psk: the hub knows peers by certificates, not by a shared key", "unmapped: home_server named/src_ipaddr: ", "unmapped: home_server named/username: ",
 		"unmapped: home_server here: a virtual server answers by itself", "unmapped: home_server_pool named/fallback: ", "unmapped: home_server_pool named/virtual_server: ",
 		"unmapped: home_server stranger-coa: no client with this address", "unmapped: realm strange.example/coa_pool: ", "unmapped: realm here.example/virtual_server: ",
 		"unmapped: client nas/Operator-Name: this is no Operator-Name", "unmapped: client nas/add_cui: ", "unmapped: client odd name/colour: not known",
-		"unmapped: client dynamic: clients are not added at run time", "unmapped: client host.example: a client is known by its address", "unmapped: client radsec/proto: needs RadSec",
+		"unmapped: client dynamic: clients are not added at run time", "unmapped: client host.example: a client is known by its address", "unmapped: client radsec/proto: no listener that takes it speaks tls",
+		"unmapped: client everybody: any certificate of the authorities would be this client's", "unmapped: client told/secret: over TLS the secret is radsec",
+		"unmapped: client told/coa_server: to a peer over TLS", "unmapped: coa_server/port: to a peer over TLS", "unmapped: client told/limit/idle_timeout: one time",
+		"unmapped: client told/limit/lifetime: ", "unmapped: listen/tls/ca_path: ", "unmapped: listen/tls/check_cert_cn: a common name proves nothing",
+		"unmapped: listen/tls/require_client_cert: ", "unmapped: listen/tls/tls_max_version: ", "unmapped: listen/tls/cipher_list: ", "unmapped: listen/tls/colour: not known",
+		"unmapped: listen/tls/ocsp/enable: the hub asks no OCSP server", "unmapped: listen/tls/verify/client: no command judges", "unmapped: listen/tls/psk_query",
+		"unmapped: listen: TLS transport is not available for UDP", "unmapped: listen: a listener over TLS shows a certificate",
+		"  radsec:\n    - \"[::]:2083\"", "    key: DIR/certs/both.pem # of the same file", "    tls: inside # of its listener\n    certificate:\n      addresses:\n        - 198.51.100.9",
 		"unmapped: listen/interface: ", "unmapped: listen/filename: records wait in the spool",
 		`note: policy: server outer/authorize: if (&Realm == "x") is not carried out`, "note: policy: server outer/authorize: rewrite_all is not carried out",
 		"note: malformed-realm: realm under_score.example is not written",
 		"  - realm_regexp: \"^none$\"",
-		"    dynauth: \"198.51.100.7:3799\" # from DIR/radiusd.conf:26\n    operators:\n      - 1visited.example # from DIR/radiusd.conf:67\n",
-		"    dynauth: \"198.51.100.8:1700\"", "    disabled: true # needs RadSec", "    host: radius.home.example",
+		"    dynauth: \"198.51.100.7:3799\" # from DIR/radiusd.conf:36\n    operators:\n      - 1visited.example # from DIR/radiusd.conf:77\n",
+		"    dynauth: \"198.51.100.8:1700\"", "    host: radius.home.example",
 	} {
 		assert.Contains(t, text, want)
 	}
-	for _, secret := range []string{"named named", "quo\"ted", "nas-secret", "probe-probe"} {
+	for _, secret := range []string{"named named", "quo\"ted", "nas-secret", "probe-probe", "secret-of-a-key", "0123456789abcdef"} {
 		assert.NotContains(t, text, secret)
 	}
 	assert.NotContains(t, text, "realm: none\n")

@@ -1,6 +1,7 @@
 package freeradius
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -10,36 +11,26 @@ import (
 // mainFile writes roamgate.yaml: where the hub listens, and what the top of
 // radiusd.conf says that it has too.
 func (w *writer) mainFile() {
-	type listener struct {
-		s    *Section
-		host *Section // nil: at the top
-	}
-	var all []listener
-	for _, s := range w.Tree.Root.Subs("listen") {
-		all = append(all, listener{s, nil})
-	}
 	for _, v := range w.Tree.Root.Subs("server") {
-		hears := slices.ContainsFunc(w.Hosts, func(h *Host) bool { return h.Section == v })
+		if slices.ContainsFunc(w.Hosts, func(h *Host) bool { return h.Section == v }) {
+			continue
+		}
 		for _, s := range v.Subs("listen") {
-			if hears {
-				all = append(all, listener{s, v})
-			} else {
-				w.report.Note(s.Pos, "local-server", "the virtual server %s authenticates what comes out of a tunnel: a hub has no users of its own", v.Second)
-			}
+			w.report.Note(s.Pos, "local-server", "the virtual server %s authenticates what comes out of a tunnel: a hub has no users of its own", v.Second)
 		}
 	}
 	seen := map[string]bool{}
-	for _, l := range all {
-		w.listen(l.s, seen)
+	for _, l := range w.listeners() {
+		w.listen(l, seen)
 	}
 	w.top()
 }
 
 // listen maps one listener.
-func (w *writer) listen(s *Section, seen map[string]bool) {
+func (w *writer) listen(l listener, seen map[string]bool) {
+	s, by := l.Section, over(l.Section)
 	kind, _ := s.Text("type")
 	services := map[string][]string{"auth": {"auth"}, "acct": {"acct"}, "auth+acct": {"auth", "acct"}}[kind]
-	proto, hasProto := s.Text("proto")
 	p, host, pair, err := addressOf(s)
 	switch {
 	case kind == "detail":
@@ -57,8 +48,14 @@ func (w *writer) listen(s *Section, seen map[string]bool) {
 	case services == nil:
 		w.refuse(s, "no RADIUS that the hub speaks")
 		return
-	case hasProto && proto != "udp" || s.Sub("tls") != nil:
-		w.refuse(s, needsTLS)
+	case by == overUDP && s.Sub("tls") != nil:
+		w.refuse(s, "TLS transport is not available for UDP sockets: the original does not start")
+		return
+	case by == overTLS && unshown(s.Sub("tls")) != "":
+		w.deny(s.Title(), s, unshown(s.Sub("tls")))
+		return
+	case by == overTLS && s.Sub("tls").Pair("certificate_file") == nil:
+		w.refuse(s, "a listener over TLS shows a certificate: the original does not start without one")
 		return
 	case err != nil || host != "":
 		w.refuse(s, "a listener wants an address")
@@ -73,11 +70,21 @@ func (w *writer) listen(s *Section, seen map[string]bool) {
 		w.refuse(s, "no port")
 		return
 	}
+	does := Auth
+	if kind == "acct" {
+		does = Acct
+	}
+	switch by { // every service at one port
+	case overTCP:
+		services = []string{"tcp"}
+	case overTLS:
+		services = []string{"radsec"}
+	}
 	w.begin(s, "listen.%s", strings.Join(services, ", listen."))
 	for _, service := range services {
 		n := uint16(port)
 		if n == 0 {
-			n = map[string]uint16{"auth": 1812, "acct": 1813}[service]
+			n = map[string]uint16{"auth": 1812, "acct": 1813, "tcp": defaultPorts[does], "radsec": tlsPort}[service]
 		}
 		at := netip.AddrPortFrom(addr, n).String()
 		if !seen[service+at] {
@@ -95,6 +102,12 @@ func (w *writer) listen(s *Section, seen map[string]bool) {
 			w.mapped(s, p, "the hub")
 		case "interface":
 			w.left(s, p, "a socket is bound to an address, not to an interface")
+		case "proxy_protocol":
+			if yes, err := boolean(s, p.Name, false); err == nil && !yes {
+				w.mapped(s, p, "the hub does not speak it")
+				return
+			}
+			w.left(s, p, "the hub sees the addresses of connections, and does not speak the PROXY protocol")
 		case "recv_buff", "nonblock", "check_client_connections", "max_pps":
 			w.left(s, p, "the hub has nothing to set there")
 		default:
@@ -104,8 +117,10 @@ func (w *writer) listen(s *Section, seen map[string]bool) {
 	for _, i := range s.Items {
 		switch sub := i.Section; {
 		case sub == nil:
-		case sub.Name == "limit" && sub.Pair("max_pps") == nil:
-			w.accept(s.Title()+"/limit", sub, onlyTCP)
+		case sub.Name == "limit" && (by != overUDP || sub.Pair("max_pps") == nil):
+			w.limits(s.Title()+"/limit", sub, by)
+		case sub.Name == "tls":
+			w.trust(cmp.Or(l.list(), "radsec"), s.Title(), sub)
 		default:
 			w.refuse(sub, "the hub has nothing to set there")
 		}

@@ -52,10 +52,10 @@ type Server struct {
 }
 
 // Service gives where the server does something: accounting of a dual server
-// is one port above.
+// is one port above, but for TLS.
 func (s *Server) Service(k Kind) Service {
 	at := s.At
-	if k == Acct && s.Does[Auth] {
+	if k == Acct && s.Does[Auth] && !s.TLS {
 		at.Port++
 	}
 	return at

@@ -10,27 +10,31 @@ import (
 )
 
 const (
-	needsTLS  = "needs RadSec: the hub speaks RADIUS over UDP"
 	onlyTCP   = "without meaning over UDP"
+	coaInside = "to a peer over TLS go requests by its own connection: write dynauth: connection, and dynauth.connections in roamgate.yaml"
 	ownHealth = "the hub judges homes by itself: see homes in the README"
 )
 
 func (w *writer) writeClients() {
 	list := w.config.Realm(clientsFile).List("clients")
-	taken := map[string]bool{} // prefixes
+	taken := map[string]bool{} // prefixes, by what carries their packets
 	for _, c := range w.Clients {
+		by, trust := w.door(c)
+		place := by + trust + " " + c.Prefix.String() + c.Host
 		switch {
-		case family(c.Proto) == "tcp":
-			w.refuse(c.Section, needsTLS)
 		case c.Section.Pair("dynamic_clients") != nil:
 			w.refuse(c.Section, "clients are not added at run time: name each in the files")
-		case c.Host != "":
+		case by == "":
+			w.refuse(c.Section, "no listener that takes it speaks %s", c.Proto)
+		case by == overTLS && c.Host == "" && !c.Prefix.IsSingleIP():
+			w.refuse(c.Section, "any certificate of the authorities would be this client's: write it with transport: tls and the names of its certificate")
+		case by != overTLS && c.Host != "":
 			w.refuse(c.Section, "a client is known by its address: look up %s and write it", migrate.Printable(c.Host))
-		case taken[c.Prefix.String()]:
+		case taken[place]:
 			w.refuse(c.Section, "another client has the same address: the hub has one list for all its sockets")
 		default:
-			taken[c.Prefix.String()] = true
-			w.writeClient(list.Item(), c)
+			taken[place] = true
+			w.writeClient(list.Item(), c, by, trust)
 		}
 	}
 	for _, l := range w.Tree.Root.Subs("clients") {
@@ -38,15 +42,32 @@ func (w *writer) writeClients() {
 	}
 }
 
-func (w *writer) writeClient(n *migrate.Node, c *Client) {
+func (w *writer) writeClient(n *migrate.Node, c *Client, by, trust string) {
 	s := c.Section
 	name := w.clientNames.Make(c.Name)
 	n.Set("name", name, from(s.Pos))
 	_, _, pair, _ := addressOf(s)
-	n.List("address").Value(c.Prefix.String(), at(pair))
 	w.begin(s, "client %s", name)
-	w.secret(n, "client", name, c.Secret, s.Pair("secret"), s.Pos)
-	if p := s.Pair("require_message_authenticator"); !c.Require {
+	if by != overUDP {
+		n.Set("transport", by, at(s.Pair("proto")))
+	}
+	if by == overTLS {
+		n.Set("tls", trust, "of its listener")
+		w.report.Note(s.Pos, ownNames, "client %s must hold a certificate that names its address or host; the original takes any of the authorities", name)
+	}
+	switch {
+	case c.Host != "":
+		n.Map("certificate").List("hosts").Value(c.Host, at(pair))
+	case by == overTLS:
+		n.Map("certificate").List("addresses").Value(c.Prefix.Addr().String(), at(pair))
+		fallthrough
+	default:
+		n.List("address").Value(c.Prefix.String(), at(pair))
+	}
+	if by != overTLS {
+		w.secret(n, "client", name, c.Secret, s.Pair("secret"), s.Pos)
+	}
+	if p := s.Pair("require_message_authenticator"); !c.Require && by != overTLS {
 		if p == nil {
 			n.Set("require_message_authenticator", false, "the original's default")
 		} else {
@@ -54,13 +75,15 @@ func (w *writer) writeClient(n *migrate.Node, c *Client) {
 		}
 		w.report.Note(s.Pos, "unsigned-requests", "client %s may leave out Message-Authenticator, as it may now: remove the line when it sends one", name)
 	}
-	w.each(s, "", func(p *Pair) { w.clientPair(n, c, p) })
+	w.each(s, "", func(p *Pair) { w.clientPair(n, c, p, by) })
 	w.operatorsOf(n, c)
 	for _, i := range s.Items {
 		switch sub := i.Section; {
 		case sub == nil:
 		case sub.Name == "limit":
-			w.accept(s.Title()+"/limit", sub, onlyTCP)
+			w.limits(s.Title()+"/limit", sub, by)
+		case sub.Name == "coa_server" && by == overTLS:
+			w.refuse(sub, coaInside)
 		case sub.Name == "coa_server":
 			w.clientCoA(n, c, sub)
 		default:
@@ -71,12 +94,36 @@ func (w *writer) writeClient(n *migrate.Node, c *Client) {
 
 var operatorName = regexp.MustCompile(`^[0-4][!-~]{1,252}$`)
 
-func (w *writer) clientPair(n *migrate.Node, c *Client, p *Pair) {
+// securedPair reports what TLS settles by itself.
+func (w *writer) securedPair(s *Section, p *Pair) bool {
+	switch p.Name {
+	case "secret":
+		if p.Value == protocolSecret {
+			w.mapped(s, p, "is that of the protocol")
+		} else {
+			w.left(s, p, "over TLS the secret is %s, by the rules of the protocol: agree upon it with the peer", protocolSecret)
+		}
+	case "require_message_authenticator", "limit_proxy_state":
+		w.mapped(s, p, "TLS authenticates each packet")
+	default:
+		return false
+	}
+	return true
+}
+
+func (w *writer) clientPair(n *migrate.Node, c *Client, p *Pair, by string) {
 	s := c.Section
+	if by == overTLS && w.securedPair(s, p) {
+		return
+	}
 	switch p.Name {
 	case "ipaddr", "ipv4addr", "ipv6addr":
 		if _, _, first, _ := addressOf(s); first != p {
 			w.mapped(s, p, "nothing: another address counts")
+			return
+		}
+		if by == overTLS {
+			w.mapped(s, p, "certificate, address")
 			return
 		}
 		w.mapped(s, p, "address")
@@ -87,7 +134,7 @@ func (w *writer) clientPair(n *migrate.Node, c *Client, p *Pair) {
 	case "shortname":
 		w.mapped(s, p, "name")
 	case "proto":
-		w.mapped(s, p, "the hub listens on UDP")
+		w.mapped(s, p, "transport: %s", by)
 	case "require_message_authenticator":
 		if strings.EqualFold(p.Value, "auto") {
 			w.mapped(s, p, "require_message_authenticator: false")
@@ -107,6 +154,10 @@ func (w *writer) clientPair(n *migrate.Node, c *Client, p *Pair) {
 		}
 		w.left(s, p, "the virtual server %s finds realms in another way than %s, whose way is written", c.Server, w.Hosts[0].Name)
 	case "coa_server":
+		if by == overTLS {
+			w.left(s, p, coaInside)
+			return
+		}
 		w.coaByName(n, c, p)
 	case "Operator-Name":
 		w.operator(n, c, p)
@@ -227,7 +278,7 @@ func (w *writer) coaByName(n *migrate.Node, c *Client, p *Pair) {
 	if pool := w.Model.pools[CoA][key]; pool != nil && len(pool.Servers) == 1 {
 		h = pool.Servers[0]
 	}
-	if h == nil || !h.At.Addr.IsValid() || !c.Prefix.Contains(h.At.Addr) || h.Secret != c.Secret {
+	if h == nil || !h.Remote() || !h.At.Addr.IsValid() || !c.Prefix.Contains(h.At.Addr) || h.Secret != c.Secret {
 		w.left(c.Section, p, "dynauth: wants one address of the client, with the client's secret")
 		return
 	}
@@ -247,7 +298,7 @@ func (w *writer) planCoA() {
 			if !h.At.Addr.IsValid() || !h.Remote() {
 				continue
 			}
-			if c := w.clientOf(h.At.Addr.String()); c != nil && c.Secret == h.Secret {
+			if c := w.clientOf(h.At.Addr.String()); c != nil && family(c.Proto) == overUDP && c.Secret == h.Secret {
 				w.coa[h] = c
 			}
 		}
@@ -289,6 +340,8 @@ func (w *writer) writeHomes() {
 			w.refuse(h.Section, "no client with this address and secret sends requests: write dynauth: at one")
 		case h.Section.parent != nil && h.Section.parent.Name == "server":
 			w.refuse(h.Section, "a home server of one virtual server: the hub has one list")
+		case h.TLS && unshown(h.Section.Sub("tls")) != "":
+			w.deny(h.Section.Title(), h.Section, unshown(h.Section.Sub("tls")))
 		default:
 			w.writeHome(list.Item(), h)
 		}
@@ -304,54 +357,60 @@ func (w *writer) writeHome(n *migrate.Node, h *Server) {
 	name := w.homeNames.Make(h.Name)
 	w.homes[h] = name
 	n.Set("name", name, from(h.Pos))
+	by := overUDP
 	var address, port, secret *Pair
 	if h.Section != nil {
 		_, _, address, _ = addressOf(h.Section)
 		port, secret = h.Section.Pair("port"), h.Section.Pair("secret")
+		by = over(h.Section)
+	}
+	if by != overUDP {
+		n.Set("transport", by, at(h.Section.Pair("proto")))
+	}
+	if by == overTLS {
+		n.Set("tls", w.trust(name, h.Section.Title(), h.Section.Sub("tls")), from(h.Section.Sub("tls").Pos))
+		w.report.Note(h.Pos, ownNames, "home %s must show a certificate that names its address or host; the original takes any of the authorities", name)
 	}
 	if h.At.Addr.IsValid() {
 		n.Set("address", h.At.Addr.String(), at(address))
 	} else {
 		n.Set("host", h.At.Host, at(address))
 	}
+	if by == overTLS {
+		n.Set("port", int(h.At.Port), at(port))
+	}
 	for k, key := range []string{Auth: "auth_port", Acct: "acct_port"} {
-		if h.Does[k] {
-			n.Set(key, int(h.Service(Kind(k)).Port), at(port))
-		} else {
+		switch {
+		case !h.Does[k]:
 			n.Set(key, "none", "")
+		case by != overTLS:
+			n.Set(key, int(h.Service(Kind(k)).Port), at(port))
 		}
 	}
-	w.secret(n, "home", name, h.Secret, secret, h.Pos)
-	if !h.Require {
+	if by != overTLS {
+		w.secret(n, "home", name, h.Secret, secret, h.Pos)
+	}
+	if !h.Require && by != overTLS {
 		n.Set("require_message_authenticator", false, "the original takes answers without one")
 		w.report.Note(h.Pos, "unsigned-answers", "home %s may leave out Message-Authenticator, as it may now: remove the line when it sends one", name)
 	}
 	if h.Status == "status-server" {
 		n.Set("status_server", true, "")
 	}
-	if !h.Remote() {
-		n.Set("disabled", true, needsTLS)
-	}
 	if h.Section == nil {
 		return
 	}
-	switch {
-	case h.TLS || h.Proto != "udp":
-		w.report.Leave(h.Pos, h.Section.Title(), "%s; written as home %s, disabled", needsTLS, name)
-		w.said[h.Section] = true
-	default:
-		w.begin(h.Section, "home %s", name)
-	}
-	w.each(h.Section, "", func(p *Pair) { w.homePair(h.Section, p) })
+	w.begin(h.Section, "home %s", name)
+	w.each(h.Section, "", func(p *Pair) {
+		if by != overTLS || !w.securedPair(h.Section, p) {
+			w.homePair(h.Section, p)
+		}
+	})
 	for _, i := range h.Section.Items {
 		switch s := i.Section; {
-		case s == nil:
-		case s.Name == "tls":
-			w.refuse(s, needsTLS)
-		case s.Name == "limit" && h.Remote():
-			w.accept(h.Section.Title()+"/limit", s, onlyTCP)
+		case s == nil, s.Name == "tls": // is an entry of its own
 		case s.Name == "limit":
-			w.refuse(s, needsTLS)
+			w.limits(h.Section.Title()+"/limit", s, by)
 		case s.Name == "coa":
 			w.accept(h.Section.Title()+"/coa", s, "the hub's own timers for CoA (RFC 5080)")
 		case s.Name == "update":
@@ -368,17 +427,13 @@ func (w *writer) homePair(s *Section, p *Pair) {
 	case "ipaddr", "ipv4addr", "ipv6addr":
 		w.mapped(s, p, "address or host")
 	case "port":
-		w.mapped(s, p, "auth_port, acct_port")
+		w.mapped(s, p, "port, auth_port, acct_port")
 	case "type":
 		w.mapped(s, p, "which ports are there")
 	case "secret":
 		w.mapped(s, p, "secret_file")
 	case "proto":
-		if strings.EqualFold(p.Value, "udp") {
-			w.mapped(s, p, "UDP")
-			return
-		}
-		w.left(s, p, needsTLS)
+		w.mapped(s, p, "transport")
 	case "response_window":
 		w.mapped(s, p, "timers: mrd of its pools")
 	case "zombie_period", "revive_interval", "check_interval", "ping_interval", "check_timeout", "status_check_timeout",

@@ -314,7 +314,7 @@ func (w *writer) realmSection(r *Realm) {
 }
 
 func (w *writer) realmPair(r *Realm, s *Section, p *Pair) {
-	unreached := "no home of it is reached over UDP"
+	unreached := "none of its homes is one of the hub"
 	switch p.Name {
 	case "auth_pool", "authhost":
 		if p.Value != "LOCAL" && w.poolOf(r, Auth) == "" {

@@ -23,6 +23,9 @@ func (m *Model) servers() error {
 var serverKinds = map[string][]Kind{"": {Auth, Acct}, "auth": {Auth}, "acct": {Acct}, "auth+acct": {Auth, Acct}, "coa": {CoA},
 	"auth+coa": {Auth}, "auth+acct+coa": {Auth, Acct}}
 
+// tlsPort is that of RADIUS over TLS.
+const tlsPort = 2083
+
 var defaultPorts = [kinds]uint16{Auth: 1812, Acct: 1813, CoA: 3799}
 
 func (m *Model) server(s *Section) (err error) {
@@ -67,7 +70,7 @@ func (m *Model) server(s *Section) (err error) {
 	if h.At.Port == 0 {
 		h.At.Port = defaultPorts[does[0]]
 		if h.TLS {
-			h.At.Port = 2083
+			h.At.Port = tlsPort
 		}
 	}
 	return m.keep(h)
@@ -152,9 +155,6 @@ func (m *Model) keep(h *Server) error {
 			continue
 		}
 		place := h.Proto + " " + h.Source + " " + h.Service(k).String()
-		if h.TLS {
-			place = h.Proto + " " + h.Source + " " + h.At.String()
-		}
 		if had := m.addresses[place]; had != nil && had != h {
 			return fail(h.Pos, "duplicate home server address %s (already in use by %s)", h.Service(k), had.Name)
 		}
