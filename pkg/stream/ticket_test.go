@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/binary"
+	"errors"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -149,3 +150,59 @@ type written struct {
 }
 
 func (w *written) Write(p []byte) (int, error) { return w.Builder.Write(p) }
+
+// corked sends nothing before it has to wait for an answer.
+type corked struct {
+	net.Conn
+	kept []byte
+}
+
+func (c *corked) Write(p []byte) (int, error) {
+	c.kept = append(c.kept, p...)
+	return len(p), nil
+}
+
+func (c *corked) Read(p []byte) (int, error) {
+	if err := c.send(); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(p)
+}
+
+func (c *corked) send() error {
+	_, err := c.Conn.Write(c.kept)
+	c.kept = nil
+	return err
+}
+
+// The first request may be in one segment with the end of the handshake, which
+// in TLS 1.2 is a client's where a session is resumed.
+func TestRequestWithFinished(t *testing.T) {
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		t.Run(tls.VersionName(version), func(t *testing.T) {
+			server, client := serverConfig(version), clientConfig()
+			client.ClientSessionCache, client.ServerName = tls.NewLRUClientSessionCache(1), "peer"
+			server.SetSessionTicketKeys([][32]byte{{1}})
+			first, _ := secured(t, server, client)
+			first.commit(packet(1, 20))
+			require.NoError(t, first.conn.Flush())
+			first.read(20)
+
+			ours, theirs := sockets(t)
+			wire := &corked{Conn: theirs}
+			peer := tls.Client(wire, client)
+			done := make(chan error, 1)
+			go func() {
+				_, err := peer.Write(packet(2, 20)) // the handshake before it
+				done <- errors.Join(err, wire.send())
+			}()
+			c, err := Server(context.Background(), ours, server)
+			require.NoError(t, err)
+			require.NoError(t, <-done)
+			require.True(t, peer.ConnectionState().DidResume)
+			e := &end{t: t, conn: c, peer: peer, tcp: theirs}
+			e.attach(udp.NewPoller)
+			assert.Equal(t, [][]byte{packet(2, 20)}, e.receive(1))
+		})
+	}
+}
