@@ -92,7 +92,7 @@ func floodRealms(t *testing.T, dns netip.AddrPort) {
 		h.metric("roamgate_discovery_cache_entries"), before.Latency.Quantile(0.99), during.Latency.Quantile(0.99), grown)
 	most := int64(64)
 	if raced {
-		most *= 2
+		most *= 5 // each octet has a shadow of four, and nothing is collected in time
 	}
 	assert.LessOrEqual(t, grown, most, "MiB")
 	assert.Zero(t, before.Lost.All()+during.Lost.All(), "the static realm loses nothing")
