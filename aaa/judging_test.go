@@ -95,6 +95,36 @@ func TestC61LivePeersAreJudgedAgain(t *testing.T) {
 	}
 }
 
+// TestNameOfAnother: where the files give the name of a client to somebody else,
+// no packet of who had it is taken for his, not even until it is judged.
+func TestNameOfAnother(t *testing.T) {
+	n, other := newTenant(t, "tenant"), newTenant(t, "other")
+	for _, tt := range []struct {
+		name string
+		edit func(*realm.Set)
+		why  Closing
+	}{
+		{"of the same authority", func(s *realm.Set) { s.Clients[1].Holder = &realm.Holder{Hosts: []string{"x.example"}} }, ClosedUntrusted},
+		{"of another tenant", func(s *realm.Set) {
+			s.Securities = append(s.Securities, other.security("other"))
+			s.Clients[1].Security = s.Securities[1]
+		}, ClosedReassigned},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRigOf(t, n.overTLS(nil))
+			p := r.visit(n.nas())
+			p.answers()
+			before := r.value("roamgate_requests_total", "client", "secured")
+			r.apply(tt.edit)
+			_, err := p.Write(encode(t, statusServer(over(radsec)), true))
+			require.NoError(t, err)
+			p.ended(tt.why)
+			assert.Equal(t, before, r.value("roamgate_requests_total", "client", "secured"))
+			r.clean()
+		})
+	}
+}
+
 // C66: a session is resumed only where the peer would be let in anew, as the
 // same client, and is a full handshake otherwise.
 func TestC66Resumption(t *testing.T) {

@@ -34,11 +34,20 @@ func (s *Shard) meets(c *conn) {
 }
 
 // follow gives a connection the client that has its name in the present files.
-// Whether it may be that one is found out beside the shard (see judgeConnections),
-// which takes a moment.
+// A name that is another's by now is seen here. Whether the certificate is still
+// believed is found out beside the shard (see judgeConnections), which takes a
+// moment.
 func (s *Shard) follow(c *conn) bool {
 	if c.client = s.snap.namesake(c); c.client == nil {
 		s.closeConn(c, ClosedGone)
+		return false
+	}
+	switch spec := c.client.Spec; {
+	case c.security != securityName(spec):
+		s.closeConn(c, ClosedReassigned)
+		return false
+	case c.identity != nil && !spec.Holder.Accepts(c.identity):
+		s.closeConn(c, ClosedUntrusted)
 		return false
 	}
 	if !c.clear {
