@@ -14,9 +14,9 @@ import (
 	"github.com/roamgate/roamgate/test/peer"
 )
 
-// TestC60Renegotiation: a client of TLS 1.2 that wants to do its handshake
-// again is refused by an alert, which ends its connection; one of TLS 1.3 that
-// wants other keys gets them.
+// TestC60Renegotiation proves C60: a client of TLS 1.2 that wants to do its
+// handshake again is refused by an alert, which ends its connection; one of TLS
+// 1.3 that wants other keys gets them.
 func TestC60Renegotiation(t *testing.T) {
 	pki := peer.NewLab(t, "federation")
 	home := peer.Server{Auth: peer.Port(t), Acct: peer.Port(t), Secret: homeSecret}
