@@ -24,6 +24,20 @@ func (d door) service() listen.Service {
 // secured reports whether TLS or DTLS protects what comes in there.
 func (d door) secured() bool { return d.conn != nil && d.conn.transport.Secured() }
 
+// loses reports whether an answer that leaves there may not arrive, so that the
+// request comes once more (RFC 5080 section 2.2.2): of connections that is DTLS.
+func (d door) loses() bool { return d.conn == nil || !d.conn.transport.Reliable() }
+
+// resend sends an answer again. There must be room for it.
+func (s *Shard) resend(a *arrival, answer []byte) {
+	c := a.door.conn
+	if c == nil {
+		a.door.front.Queue.Send(answer, a.from, a.local)
+	} else if b := c.Room(); b != nil {
+		s.commitTo(c, copy(b, answer))
+	}
+}
+
 // number tells doors apart. A connection's is never used again.
 func (d door) number() uint32 {
 	if d.conn != nil {

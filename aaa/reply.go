@@ -263,7 +263,7 @@ func (s *Shard) answer(slot uint32, ex *Exchange, result int) {
 		s.dropExchange(ex, PeerStalled)
 		s.dups.Forget(ex.entry)
 		result = resultNone
-	case ex.door.conn != nil: // over a connection nothing is repeated
+	case !ex.door.loses(): // so nothing is asked again
 		s.dups.Forget(ex.entry)
 	default:
 		s.dups.Detach(ex.entry)

@@ -195,14 +195,18 @@ func (s *Shard) bodyOf(a *arrival) uint64 {
 // it an Exchange.
 func (s *Shard) claim(a *arrival) {
 	p, c := &a.Packet, a.client
+	// Before the cache lends a reply: what is signed is kept there, and may
+	// need its room.
+	if d := a.door; d.conn == nil {
+		s.ready(d.front.Queue)
+	} else if d.loses() {
+		if s.roomOf(d.conn); d.conn.closed {
+			return
+		}
+	}
 	slot := s.slab.take()
 	k := dedup.Key{From: a.from, Door: a.door.number(), Code: uint8(p.Code()), ID: a.number}
 	m := dedup.Mark{Auth: *p.Authenticator(), Body: s.bodyOf(a)}
-	// Before the cache lends a reply: what is signed is kept there, and may
-	// need its room.
-	if a.door.conn == nil {
-		s.ready(a.door.front.Queue)
-	}
 	outcome, entry, other, reply := s.dups.Claim(k, m, slot, s.now)
 	if outcome != dedup.Claimed {
 		// Needs no Exchange, so it is done under overload too: an answer
@@ -274,7 +278,7 @@ func (s *Shard) repeated(a *arrival, o dedup.Outcome, other uint32, reply []byte
 	case dedup.Answered:
 		s.stats.Add(ctr.replayed, 1)
 		s.counted(a, acctRepeated)
-		a.door.front.Queue.Send(reply, a.from, a.local) // none is kept of a connection's
+		s.resend(a, reply)
 	case dedup.Pending:
 		s.stats.Add(ctr.pending, 1)
 		s.counted(a, acctRepeated)
