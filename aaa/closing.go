@@ -93,29 +93,26 @@ func newConnections() *connections {
 	return &connections{all: make(map[*conn]struct{}), stats: make(map[connLabels]*connStats)}
 }
 
-func (t *connections) add(c *conn) {
+// add gives how many clients have opened now, and how many connections c's peer
+// has. Whoever comes at the same time as another is counted after it or before.
+func (t *connections) add(c *conn) (all, own int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.all[c] = struct{}{}
 	if c.link == nil {
 		t.in++
 	}
+	return t.in, int(c.ctr.open.Add(1))
 }
 
 func (t *connections) remove(c *conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.all, c)
+	c.ctr.open.Add(-1)
 	if c.link == nil {
 		t.in--
 	}
-}
-
-// count gives how many clients have opened, and how many of them c's.
-func (t *connections) count(c *conn) (all, own int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.in, int(c.ctr.open.Load())
 }
 
 // list gives those that are open now.

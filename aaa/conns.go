@@ -92,10 +92,15 @@ func (s *Shard) enter(c *conn) {
 	t.serial++
 	c.serial, c.heard, c.moved = 1<<16+t.serial, s.now, s.now
 	s.stats.Add(c.ctr.opened, 1)
-	c.ctr.open.Add(1)
-	s.hub.connections.add(c)
+	limits := &s.hub.conf.Connections
+	if all, own := s.hub.connections.add(c); c.link == nil && (all > limits.Most || own > limits.PerClient) {
+		c.ends = ClosedMany
+	}
 	if err := c.Attach(s.poller, connTag+c.slot); err != nil {
 		s.stats.Add(s.ctr.socketErrors, 1)
+		if c.link != nil {
+			c.link.trunk.Failed(c.link.serial, s.now)
+		}
 		s.closeConn(c, ClosedBroken)
 		return
 	}
@@ -276,7 +281,6 @@ func (s *Shard) closeConn(c *conn, why Closing) {
 	s.conns.slots[c.slot] = nil
 	s.conns.freed = append(s.conns.freed, c.slot)
 	s.stats.Add(c.ctr.closed[why], 1)
-	c.ctr.open.Add(-1)
 	s.hub.connections.remove(c)
 	select {
 	case s.hub.notes <- note{closed: why, conn: c}:

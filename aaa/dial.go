@@ -9,10 +9,12 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/roamgate/roamgate/aaa/home"
+	"github.com/roamgate/roamgate/aaa/listen"
 	"github.com/roamgate/roamgate/pkg/pki"
 	"github.com/roamgate/roamgate/pkg/radius"
 	"github.com/roamgate/roamgate/pkg/stream"
@@ -27,6 +29,10 @@ const (
 	// mostDials bounds the attempts of all shards at one time. What is beyond it
 	// comes a little later.
 	mostDials = 256
+	// The same of homes that were found: what DNS says of them anybody can have
+	// written, and it must not keep others from their connections.
+	foundTime  = 3 * time.Second
+	foundDials = 128
 )
 
 // dialling is the attempts to connect to homes: each in a goroutine, as names of
@@ -35,12 +41,19 @@ type dialling struct {
 	ctx     context.Context
 	stop    context.CancelFunc
 	running sync.WaitGroup
-	free    chan struct{}
-	most    time.Duration // that one may take
+	kinds   [2]dials // of the files' homes, and of those that were found
+	// results are those of handshakes.
+	results [realm.DTLS + 1][listen.NumResults]atomic.Uint64
+}
+
+// dials is what attempts share.
+type dials struct {
+	free chan struct{}
+	most time.Duration // that one may take
 }
 
 func newDialling() *dialling {
-	d := &dialling{free: make(chan struct{}, mostDials), most: dialTime}
+	d := &dialling{kinds: [2]dials{{make(chan struct{}, mostDials), dialTime}, {make(chan struct{}, foundDials), foundTime}}}
 	d.ctx, d.stop = context.WithCancel(context.Background())
 	return d
 }
@@ -59,15 +72,19 @@ func (h *Hub) dial(s *Shard, t *trunk, serial uint32) bool {
 	if ctr == nil || ctr.conns == nil {
 		return false // no configuration that is in use has it
 	}
+	hm, kind := t.home, t.kind
+	share := &d.kinds[0]
+	if hm.Found() {
+		share = &d.kinds[1]
+	}
 	select {
-	case d.free <- struct{}{}:
+	case share.free <- struct{}{}:
 	default:
 		return false
 	}
-	hm, kind := t.home, t.kind
 	d.running.Go(func() {
-		defer func() { <-d.free }()
-		ctx, cancel := context.WithTimeout(d.ctx, d.most)
+		defer func() { <-share.free }()
+		ctx, cancel := context.WithTimeout(d.ctx, share.most)
 		defer cancel()
 		c, err := h.connect(ctx, hm, kind)
 		if err != nil {
@@ -99,13 +116,32 @@ func (h *Hub) connect(ctx context.Context, hm *home.Home, kind home.Kind) (*conn
 	c := &conn{transport: hm.Spec.Transport, from: udp.AddrFrom(to), peer: hm.Spec.Name, secret: hm.Secret}
 	if err := h.shake(ctx, c, hm, raw); err != nil {
 		_ = raw.Close()
+		var bad insecure
+		if errors.As(err, &bad) {
+			h.dialling.results[c.transport][bad.result].Add(1)
+		}
 		return nil, err
 	}
+	h.dialling.results[c.transport][listen.Accepted].Add(1)
 	return c, nil
 }
 
+// callSeries exports how handshakes with homes went. A home that took no
+// connection has had none: see roamgate_home_unreached_total.
+func (h *Hub) callSeries(by realm.Transport) {
+	for r := range listen.NumResults {
+		if !r.Refused() && r != listen.NoCertificate { // which are those of clients
+			n := &h.dialling.results[by][r]
+			h.handshakes(outgoing, by, r, func() float64 { return float64(n.Load()) })
+		}
+	}
+}
+
 // insecure is a handshake that failed.
-type insecure struct{ error }
+type insecure struct {
+	error
+	result listen.Result
+}
 
 // Unwrap gives why.
 func (i insecure) Unwrap() error { return i.error }
@@ -120,12 +156,13 @@ func (h *Hub) shake(ctx context.Context, c *conn, hm *home.Home, raw net.Conn) (
 		return nil
 	}
 	if hm.TLS == nil {
-		return insecure{errors.New("nothing says whose certificate is believed")}
+		return insecure{errors.New("nothing says whose certificate is believed"), listen.Unwelcome}
 	}
-	conf := hm.TLS.Clone()
+	conf, distrusted := hm.TLS.Clone(), false
 	conf.VerifyConnection = func(cs tls.ConnectionState) (err error) {
 		c.identity, err = hm.Verify(&cs, time.Now())
 		h.refusals.note(outgoing, err)
+		distrusted = err != nil
 		return err
 	}
 	if tcp != nil {
@@ -133,12 +170,14 @@ func (h *Hub) shake(ctx context.Context, c *conn, hm *home.Home, raw net.Conn) (
 	} else {
 		c.Conn, err = dtls.Client(ctx, raw.(*net.UDPConn), conf)
 	}
-	if err != nil {
-		return insecure{err}
+	switch {
+	case distrusted:
+		return insecure{err, listen.Distrusted}
+	case err != nil:
+		return insecure{err, listen.ResultOf(err)}
 	}
-	state := c.TLS()
-	if c.clear, err = hm.Version(state); err != nil {
-		return insecure{err}
+	if c.clear, err = hm.Version(c.TLS()); err != nil {
+		return insecure{err, listen.NoAgreement}
 	}
 	if c.clear {
 		c.secret = radius.Clear

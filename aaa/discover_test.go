@@ -255,7 +255,7 @@ func TestAccountingDiscovered(t *testing.T) {
 	}
 }
 
-// The pool of what was found is made of the registry's slots: the realm's own
+// C94: the pool of what was found is made of the registry's slots: the realm's own
 // name is asked of the certificate, or its host's where the profile is content.
 func TestC94BuildPeers(t *testing.T) {
 	r := newRig(t, 1, discovers)

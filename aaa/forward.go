@@ -234,7 +234,10 @@ func (s *Shard) transmit(slot uint32, ex *Exchange) Reason {
 		return why
 	}
 	room := s.roomAtHome(ex)
-	if room == nil {
+	switch {
+	case room == nil && ex.sock == noSocket:
+		return OK // its connection has just ended, and it waits for another
+	case room == nil:
 		s.leaveHome(slot, ex, false)
 		return HomeStalled
 	}
@@ -331,6 +334,8 @@ func (s *Shard) expire(slot uint32) {
 func (s *Shard) waitedLong(slot uint32, ex *Exchange) {
 	health, _ := ex.snap.Homes.Home(ex.homeIdx).State[ex.kind].Health()
 	switch {
+	case ex.orphan() && ex.kind == home.Auth:
+		s.end(slot)
 	case health != home.Up && s.failOver(slot, ex):
 	case s.now-ex.began >= int64(ex.pool.Timers.MRD), ex.snap.Homes.Home(ex.homeIdx).Stream() && s.astray(ex.homeIdx, ex.kind):
 		s.giveUp(slot, ex, HomeTimeout)

@@ -111,7 +111,7 @@ func (s *Shard) listenInside(c *conn) {
 
 // endInside tells that a connection is gone.
 func (s *Shard) endInside(c *conn) {
-	if c.inner != nil && c.client != nil {
+	if c.inner != nil && c.link == nil { // its client may be in the files no longer
 		s.hub.dynauth.tell(told{way: c.inner, what: toldClosed})
 	}
 }

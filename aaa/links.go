@@ -82,7 +82,7 @@ func (s *Shard) trunkConfig(hm *home.Home) home.TrunkConfig {
 		n = defaultLinks
 	}
 	return home.TrunkConfig{
-		Links: n, Eager: s.index == 0 && !hm.Found(), Probe: hm.Spec.StatusServer, Idle: int64(hm.Idle),
+		Links: n, Eager: s.index == 0 && !hm.Found(), Once: hm.Found(), Probe: hm.Spec.StatusServer, Idle: int64(hm.Idle),
 		Seed: uint64(s.random32())<<32 | uint64(s.random32()),
 	}
 }
@@ -158,7 +158,28 @@ func (s *Shard) tend(t *trunk) {
 			s.closeConn(c, ClosedSilent)
 		}
 	})
+	if t.Late(s.now) {
+		s.moveOn(t)
+	}
 	s.dialTrunk(t)
+}
+
+// moveOn sends those that wait for a connection to another home of theirs, as
+// far as they have one.
+func (s *Shard) moveOn(t *trunk) {
+	idx, kind := t.home.Index, t.kind
+	for range s.pace.Waiting(idx, kind) {
+		slot, ok := s.pace.Next(idx, kind, s.now)
+		if !ok {
+			return
+		}
+		switch ex := s.slab.at(slot); {
+		case ex.orphan() && kind == home.Auth:
+			s.end(slot)
+		case !s.failOver(slot, ex):
+			s.pace.Back(slot, idx, kind)
+		}
+	}
 }
 
 // released says why a connection that has drained was to go.
@@ -311,7 +332,7 @@ func (s *Shard) hopeful(idx int32, kind home.Kind) bool {
 
 func (s *Shard) astray(idx int32, kind home.Kind) bool {
 	t := s.trunkAt(idx, kind)
-	return t == nil || t.Broken()
+	return t == nil || t.Broken(s.now)
 }
 
 // trunkAt gives a trunk that is there.

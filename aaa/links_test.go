@@ -108,6 +108,8 @@ func TestHomeOverAConnection(t *testing.T) {
 			o := openOffice(t, conf)
 			r := newRigOf(t, setup{homes: 1, edit: o.reach(sec, 0)})
 			r.linked(2)
+			by := r.set.Homes[0].Transport.String()
+			assert.Equal(t, 2, r.value("roamgate_tls_handshakes_total", "direction", "out", "transport", by, "result", "ok"))
 			sent := r.ask(access("bob@home.example", withPassword("secret")))
 			l := r.arrives(o)
 			assert.Equal(t, test.clear, l.desk.clear)
@@ -342,13 +344,14 @@ func TestSlowHandshake(t *testing.T) {
 	o := openOffice(t, n.conf())
 	o.mute.Store(true)
 	r := newRigOf(t, setup{homes: 2, edit: o.reach(n.security("lab"), 0), runs: true})
-	r.hub.dialling.most = 50 * time.Millisecond
+	r.hub.dialling.kinds[0].most = 50 * time.Millisecond
 	r.turn(0)
 	sent := r.ask(access("bob@home.example"))
 	r.until("it is given up", func() bool { return r.health(0, home.Auth) == home.Down })
 	_, why := r.state(0, home.Auth).Health()
 	assert.Equal(t, home.Insecure, why)
 	assert.Equal(t, "the handshake took too long", r.state(0, home.Auth).Said())
+	assert.NotZero(t, r.value("roamgate_tls_handshakes_total", "direction", "out", "transport", "tls", "result", "timeout"))
 	r.atHome(1).answer(layeh.CodeAccessAccept)
 	assert.Equal(t, layeh.CodeAccessAccept, r.got(sent).Code, "who waited for it went elsewhere")
 }
@@ -374,25 +377,25 @@ func TestC80NoFallback(t *testing.T) {
 func TestHomeOfAnother(t *testing.T) {
 	others := newTenant(t, "others")
 	tests := map[string]struct {
-		edit func(n *tenant, conf *tls.Config, h *realm.Home)
-		said string
+		edit         func(n *tenant, conf *tls.Config, h *realm.Home)
+		said, result string
 	}{
 		"another name": {func(_ *tenant, _ *tls.Config, h *realm.Home) {
 			h.Holder = &realm.Holder{Hosts: []string{"other.example"}}
-		}, "none of the names"},
+		}, "none of the names", "distrusted"},
 		"another authority": {func(_ *tenant, conf *tls.Config, _ *realm.Home) {
 			conf.Certificates = []tls.Certificate{others.home.TLS()}
-		}, "certificate refused"},
+		}, "certificate refused", "distrusted"},
 		"expired": {func(n *tenant, conf *tls.Config, _ *realm.Home) {
 			late := n.issue(issue.Names{Addrs: []netip.Addr{netip.MustParseAddr("127.0.0.1")}}, func(p *issue.Profile) {
 				p.NotBefore, p.NotAfter = time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
 			})
 			conf.Certificates = []tls.Certificate{late.TLS()}
-		}, "expired"},
+		}, "expired", "distrusted"},
 		"TLS 1.2 where 1.3 is wanted": {func(_ *tenant, conf *tls.Config, h *realm.Home) {
 			conf.MaxVersion, h.Security.MinVersion = tls.VersionTLS12, tls.VersionTLS13
-		}, "protocol version"},
-		"1.1 without it": {func(_ *tenant, _ *tls.Config, h *realm.Home) { h.Security.Versions = []string{"radius/1.1"} }, "no version of RADIUS"},
+		}, "protocol version", "alerted"},
+		"1.1 without it": {func(_ *tenant, _ *tls.Config, h *realm.Home) { h.Security.Versions = []string{"radius/1.1"} }, "no version of RADIUS", "no_agreement"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -407,6 +410,7 @@ func TestHomeOfAnother(t *testing.T) {
 			_, why := r.state(0, home.Auth).Health()
 			assert.Equal(t, home.Insecure, why)
 			assert.Contains(t, r.state(0, home.Auth).Said(), test.said)
+			assert.NotZero(t, r.value("roamgate_tls_handshakes_total", "direction", "out", "transport", "tls", "result", test.result))
 			sent := r.ask(access("bob@home.example"))
 			r.atHome(1).answer(layeh.CodeAccessAccept)
 			assert.Equal(t, layeh.CodeAccessAccept, r.got(sent).Code)

@@ -226,6 +226,7 @@ func (h *Hub) homeSeries(name string) *homeStats {
 // linkSeries are the figures of a home that is reached by connections.
 func (h *Hub) linkSeries(c *homeStats, transport realm.Transport) {
 	c.conns = h.connSeries(c.name, outgoing, transport)
+	h.callSeries(transport)
 	c.unreached = make(map[home.Cause]stat.ID)
 	for _, why := range []home.Cause{home.Refused, home.Unreachable, home.Insecure} {
 		c.unreached[why] = h.stats.CounterSparse("roamgate_home_unreached_total", "Connections to a home server that could not be made, by cause: refused, nothing answers (unreachable), or the handshake failed (tls).",

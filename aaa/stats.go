@@ -97,10 +97,14 @@ func (h *Hub) socketSeries() {
 func (h *Hub) handshakeSeries(a *listen.Acceptor) {
 	for _, by := range []realm.Transport{realm.TCP, realm.TLS, realm.DTLS} {
 		for r := range listen.NumResults {
-			h.stats.CounterFunc("roamgate_tls_handshakes_total", "Connections that came in (direction in) or that we opened (out), by how their beginning went, the TLS handshake included.",
-				func() float64 { return float64(a.Count(by, r)) }, "direction", incoming, "transport", by.String(), "result", r.String())
+			h.handshakes(incoming, by, r, func() float64 { return float64(a.Count(by, r)) })
 		}
 	}
 	h.stats.GaugeFunc("roamgate_handshakes_half_open", "Connections that came in and are not established yet.", func() float64 { return float64(a.HalfOpen()) })
 	h.stats.CounterFunc("roamgate_accept_pauses_total", "Times that accepting connections had to wait, as it does where there are no file descriptors left.", func() float64 { return float64(a.Pauses()) })
+}
+
+func (h *Hub) handshakes(direction string, by realm.Transport, r listen.Result, count func() float64) {
+	h.stats.CounterFunc("roamgate_tls_handshakes_total", "Connections that came in (direction in) or that we opened (out), by how their beginning went, the TLS handshake included.",
+		count, "direction", direction, "transport", by.String(), "result", r.String())
 }

@@ -145,7 +145,7 @@ func TestC83Versions(t *testing.T) {
 	}
 }
 
-// A session keeps its version: with another one there is none to resume.
+// C83: a session keeps its version: with another one there is none to resume.
 func TestC83ResumptionKeepsTheVersion(t *testing.T) {
 	n := newTenant(t, "tenant")
 	nas := n.nas()

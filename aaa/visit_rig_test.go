@@ -142,11 +142,18 @@ func (r *rig) visit(pair *issue.Pair, edits ...func(*tls.Config)) *peer {
 func (r *rig) visitTCP() *peer {
 	r.t.Helper()
 	n := len(r.hub.connections.list())
+	c := r.knock()
+	r.until("the connection is there", func() bool { return len(r.hub.connections.list()) > n })
+	return &peer{Conn: c, rig: r}
+}
+
+// knock connects without TLS, and waits for nothing.
+func (r *rig) knock() *net.TCPConn {
+	r.t.Helper()
 	c, err := net.DialTimeout("tcp", r.door(realm.TCP), patience)
 	require.NoError(r.t, err)
 	r.t.Cleanup(func() { _ = c.Close() })
-	r.until("the connection is there", func() bool { return len(r.hub.connections.list()) > n })
-	return &peer{Conn: c, rig: r}
+	return c.(*net.TCPConn)
 }
 
 // refusedTLS asserts that a handshake comes to nothing. Over TLS 1.3 the client

@@ -341,9 +341,6 @@ func (h *Hub) established(v *listen.Visitor, sc *stream.Conn) {
 	if c.clear {
 		c.secret = radius.Clear
 	}
-	if all, own := h.connections.count(c); all >= h.conf.Connections.Most || own >= h.conf.Connections.PerClient {
-		c.ends = ClosedMany
-	}
 	c.shard = h.shards[h.reception.next.Add(1)%uint32(len(h.shards))]
 	c.shard.enterLater(c)
 }

@@ -108,7 +108,10 @@ func (r *Registry) Discover(t Target, until int64) (*Home, error) {
 		case h == nil:
 		case at.gone == 0:
 			if at.target.is(&t) {
-				at.until = max(at.until, until)
+				if until >= at.until {
+					at.until = until
+					h.retry()
+				}
 				return h, nil
 			}
 			if at.target.By.Name == t.By.Name {
@@ -133,6 +136,14 @@ func (r *Registry) Discover(t Target, until int64) (*Home, error) {
 	s.info[free] = slotInfo{target: t, until: until}
 	s.at[free].Store(h)
 	return h, nil
+}
+
+// retry has a home used that could not be reached: what DNS says now holds
+// anew (RFC 7585 section 2.1.1.2).
+func (h *Home) retry() {
+	for _, s := range h.State {
+		s.reach.cut.Store(0)
+	}
 }
 
 // is says whether both are one home.

@@ -6,6 +6,7 @@ import (
 
 // The times of a Trunk.
 const (
+	hope           = second     // for a connection that is being opened (RFC 7585 section 2.1.1.2)
 	reconnectFloor = second / 2 // draft-ietf-radext-radiusdtls-bis section 3.9.1
 	reconnectCap   = 60 * second
 	surplusIdle    = 5 * 60 * second // of a connection beside another
@@ -56,6 +57,7 @@ type TrunkConfig struct {
 	Links int   // at most; RADIUS/1.1 needs one
 	Eager bool  // one is opened before anybody needs it
 	Probe bool  // the home knows Status-Server
+	Once  bool  // an attempt that failed is made again only where a request needs it
 	Idle  int64 // after so long without a request the last one is closed too, 0: never
 	Seed  uint64
 }
@@ -72,6 +74,10 @@ type TrunkConfig struct {
 // connection on which nothing is under way has done nothing wrong: the next
 // request opens another.
 //
+// Once is for homes that were found by DNS: a target that has failed is passed
+// over until DNS is asked again (RFC 7585 section 2.1.1.2), or until there is no
+// other.
+//
 // Renew has all connections replaced: they serve until another stands, then
 // they drain. It is what a new certificate needs, and a connection that has
 // carried so much that its keys are worn.
@@ -82,6 +88,7 @@ type Trunk struct {
 	serial  uint32 // of the last attempt
 	trying  bool
 	void    bool  // it was begun before Renew
+	late    bool  // the attempt is
 	began   int64 // of the attempt
 	wanted  bool  // a request found no number
 	needed  int64 // when one did last
@@ -112,12 +119,23 @@ func (t *Trunk) Links() []*Link { return t.links }
 // Hopeful reports whether it is better to wait for a connection that is being
 // opened than to go elsewhere: nothing speaks against it yet.
 func (t *Trunk) Hopeful(now int64) bool {
-	return t.trying && !t.failed && now-t.began < second
+	return t.trying && !t.failed && now-t.began < hope
 }
 
 // Broken reports whether there is no connection, and either the last attempt or
-// connection has failed or there will be none.
-func (t *Trunk) Broken() bool { return len(t.links) == 0 && (t.failed || t.closing) }
+// connection has failed, or the present attempt takes too long, or there will be
+// none.
+func (t *Trunk) Broken(now int64) bool {
+	return len(t.links) == 0 && (t.failed || t.closing || t.trying && now-t.began >= hope)
+}
+
+// Late reports, once for each attempt, that it takes so long that those who wait
+// for it should go elsewhere. It goes on.
+func (t *Trunk) Late(now int64) bool {
+	late := t.trying && !t.late && now-t.began >= hope
+	t.late = t.late || late
+	return late
+}
 
 // Acquire gives the Exchange in slot a number on one of the connections; nil:
 // there is none now, and Dial may ask for another connection.
@@ -171,12 +189,12 @@ func (t *Trunk) Dial(now int64) (serial uint32, ok bool) {
 	switch {
 	case fresh == 0 && stale > 0:
 	case t.wanted && fresh < most:
-	case fresh == 0 && !t.asleep && (t.conf.Eager || t.failed && now-t.needed < reconnectCap):
+	case fresh == 0 && !t.asleep && !t.conf.Once && (t.conf.Eager || t.failed && now-t.needed < reconnectCap):
 	default:
 		return 0, false
 	}
 	t.serial++
-	t.trying, t.began = true, now
+	t.trying, t.late, t.began = true, false, now
 	return t.serial, true
 }
 
@@ -212,6 +230,7 @@ func (t *Trunk) Failed(serial uint32, now int64) bool {
 		t.void = false
 		return false
 	}
+	t.wanted = t.wanted && !t.conf.Once
 	t.back(now)
 	return true
 }

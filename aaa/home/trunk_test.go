@@ -310,7 +310,7 @@ func TestC70IdleClosesAreNoFailures(t *testing.T) {
 	tr.Lost(l, true, 100*second)
 	_, ok := tr.Dial(100 * second)
 	assert.False(t, ok, "nobody needs one")
-	assert.False(t, tr.Broken())
+	assert.False(t, tr.Broken(100*second))
 	tr.Acquire(1, 200*second)
 	_, ok = tr.Dial(200 * second)
 	assert.True(t, ok)
@@ -446,4 +446,28 @@ func TestSurplusConnections(t *testing.T) {
 		first.Give(id+1, true, 0)
 	}
 	assert.Empty(t, needsAt(tr, 10*surplusIdle), "the last one stays")
+}
+
+// C94: an attempt that failed is made again where a request needs it, and takes
+// long but once.
+func TestC94Once(t *testing.T) {
+	tr := NewTrunk(TrunkConfig{Links: 1, Once: true})
+	_, ok := tr.Dial(0)
+	assert.False(t, ok, "nobody needs one")
+	tr.Acquire(1, 0)
+	serial, ok := tr.Dial(0)
+	require.True(t, ok)
+	assert.True(t, tr.Hopeful(second-1))
+	assert.False(t, tr.Late(second-1))
+	assert.False(t, tr.Broken(second-1))
+	assert.False(t, tr.Hopeful(second))
+	assert.True(t, tr.Broken(second))
+	assert.True(t, tr.Late(second))
+	assert.False(t, tr.Late(second), "it was said")
+	assert.True(t, tr.Failed(serial, 2*second))
+	_, ok = tr.Dial(1000 * second)
+	assert.False(t, ok, "it has failed")
+	tr.Acquire(2, 1000*second)
+	_, ok = tr.Dial(1000 * second)
+	assert.True(t, ok)
 }

@@ -26,15 +26,25 @@ const noCertificate = "tls: client didn't provide a certificate"
 // inappropriate_fallback and no_application_protocol.
 var disagreements = []uint8{40, 70, 86, 120}
 
-// why sorts the error of a handshake.
+// why sorts the error of a visitor.
 func (vi *visit) why(err error) Result {
+	switch {
+	case vi.refused:
+		return Unwelcome
+	case vi.distrusted:
+		return Distrusted
+	}
+	return ResultOf(err)
+}
+
+// ResultOf sorts the error of a handshake, of whichever side. A certificate that
+// its caller has refused it does not know.
+func ResultOf(err error) Result {
 	var cert *tls.CertificateVerificationError
 	var header tls.RecordHeaderError
 	var op *net.OpError
 	switch {
-	case vi.refused:
-		return Unwelcome
-	case vi.distrusted, errors.As(err, &cert):
+	case errors.As(err, &cert):
 		return Distrusted
 	case errors.Is(err, stream.ErrNoCertificate), err.Error() == noCertificate:
 		return NoCertificate
