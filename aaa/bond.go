@@ -41,14 +41,18 @@ const (
 // bondLabel keeps the key of these tags apart from others of the hub's key.
 const bondLabel = "roamgate session terms 1"
 
-func newBond(identity []byte) bond {
+func newBond(identity []byte) bond { return bond{mac: keyed(identity, bondLabel)} }
+
+// keyed gives the hash of one use of the hub's own key. Its Reset does not
+// allocate.
+func keyed(identity []byte, label string) hash.Hash {
 	key := hmac.New(sha256.New, identity)
-	key.Write([]byte(bondLabel))
-	b := bond{mac: hmac.New(sha256.New, key.Sum(nil))}
-	b.mac.Sum(b.sum[:0]) // the first Reset after it saves the keyed state: later ones do not allocate
-	b.mac.Reset()
-	b.mac.Sum(b.sum[:0])
-	return b
+	key.Write([]byte(label))
+	mac := hmac.New(sha256.New, key.Sum(nil))
+	mac.Sum(nil) // the first Reset after it saves the keyed state
+	mac.Reset()
+	mac.Sum(nil)
+	return mac
 }
 
 // seal makes the attribute. It is good until the next one.

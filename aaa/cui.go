@@ -2,7 +2,6 @@ package aaa
 
 import (
 	"bytes"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"hash"
@@ -38,15 +37,7 @@ type issuer struct {
 	out [2 + cuiLen]byte
 }
 
-func newIssuer(identity []byte) issuer {
-	key := hmac.New(sha256.New, identity)
-	key.Write([]byte(cuiLabel))
-	i := issuer{mac: hmac.New(sha256.New, key.Sum(nil))}
-	i.mac.Sum(i.sum[:0]) // the first Reset after it saves the keyed state: later ones do not allocate
-	i.mac.Reset()
-	i.mac.Sum(i.sum[:0])
-	return i
-}
+func newIssuer(identity []byte) issuer { return issuer{mac: keyed(identity, cuiLabel)} }
 
 // issue makes the attribute for a user of a realm at a visited network, which
 // may be one behind another, nil for a user that stands for many. It is good

@@ -5,12 +5,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/roamgate/roamgate/pkg/pki/issue"
+	"github.com/roamgate/roamgate/cmd/roamgen/lab"
 	"github.com/roamgate/roamgate/realm/file"
 	"github.com/roamgate/roamgate/realm/migrate"
 )
@@ -47,18 +46,21 @@ func certificates(t testing.TB, dir string) {
 	t.Helper()
 	to := filepath.Join(dir, "certs")
 	require.NoError(t, os.MkdirAll(to, 0o700))
-	profile := issue.Profile{Names: issue.Names{Hosts: []string{"hub.example"}}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0)}
-	ca, err := issue.NewAuthority(profile)
+	ca, err := lab.NewCA("ca")
 	require.NoError(t, err)
-	root, _, err := ca.PEM()
+	_, err = ca.Write(to, "ca")
 	require.NoError(t, err)
-	pair, err := ca.Issue(profile)
+	pair, err := ca.Issue(lab.Leaf{Hosts: []string{"hub.example"}})
 	require.NoError(t, err)
-	chain, key, err := pair.PEM()
+	cert, key, err := pair.Write(to, "hub")
 	require.NoError(t, err)
-	for name, data := range map[string][]byte{"hub.pem": chain, "hub.key": key, "ca.pem": root, "both.pem": append(chain, key...)} {
-		require.NoError(t, os.WriteFile(filepath.Join(to, name), data, 0o600))
+	var both []byte
+	for _, path := range []string{cert, key} {
+		b, err := os.ReadFile(path)
+		require.NoError(t, err)
+		both = append(both, b...)
 	}
+	require.NoError(t, os.WriteFile(filepath.Join(to, "both.pem"), both, 0o600))
 }
 
 // loads asks the reader of our files whether it takes what was written.

@@ -8,12 +8,11 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/roamgate/roamgate/pkg/pki/issue"
+	"github.com/roamgate/roamgate/cmd/roamgen/lab"
 	"github.com/roamgate/roamgate/realm/file"
 	"github.com/roamgate/roamgate/realm/migrate"
 	"github.com/roamgate/roamgate/realm/migrate/radsecproxy"
@@ -76,18 +75,15 @@ func certificates(t *testing.T, dir string) {
 		return
 	}
 	require.NoError(t, err)
-	profile := issue.Profile{NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0), Names: issue.Names{Hosts: []string{"hub.example"}}}
-	ca, err := issue.NewAuthority(profile)
+	ca, err := lab.NewCA("ca")
 	require.NoError(t, err)
-	root, _, err := ca.PEM()
+	root, err := ca.Write(dir, "ca")
 	require.NoError(t, err)
-	pair, err := ca.Issue(profile)
+	pair, err := ca.Issue(lab.Leaf{Hosts: []string{"hub.example"}})
 	require.NoError(t, err)
-	chain, key, err := pair.PEM()
+	chain, key, err := pair.Write(dir, "hub")
 	require.NoError(t, err)
-	for role, data := range map[string][]byte{"certificate": chain, "key": key, "authorities": root} {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, role), data, 0o600))
-	}
+	files := map[string]string{"certificate": chain, "key": key, "authorities": root}
 	path := regexp.MustCompile(`(?m)^(    (certificate|key): |      - )/\S+`)
 	out := path.ReplaceAllStringFunc(string(text), func(s string) string {
 		at := strings.LastIndexByte(s, '/')
@@ -95,7 +91,7 @@ func certificates(t *testing.T, dir string) {
 		if role == "" {
 			role = "authorities"
 		}
-		return s[:strings.IndexByte(s, '/')] + filepath.Join(dir, role)
+		return s[:strings.IndexByte(s, '/')] + files[role]
 	})
 	require.NoError(t, os.WriteFile(name, []byte(out), 0o600))
 }
