@@ -114,6 +114,20 @@ type flight struct {
 type quota struct {
 	pace
 	waiting, realms int
+	found           int // of realms, those that have peers
+}
+
+// usualPeers is realm.Discovery.Peers where that says nothing.
+const usualPeers = 256
+
+// shareOf is how many realms with peers one client may have found, so that one
+// whose devices invent realms, in zones of its own, leaves room to others.
+func shareOf(of *realm.Discovery) int {
+	n := of.Peers
+	if n <= 0 {
+		n = usualPeers
+	}
+	return max(n-n/4, 1)
 }
 
 // pace lets so many things a second pass (GCRA).
@@ -314,6 +328,9 @@ func (t *Table[V]) build(e *Entry[V]) {
 	}
 	t.mu.Lock()
 	room := t.octets+e.size <= mostOctets
+	if old := t.find(e.By.Name, e.Service, []byte(e.Realm)); old == nil || old.Cause != OK {
+		room = room && e.owner.found < shareOf(e.By)
+	}
 	t.mu.Unlock()
 	if room {
 		e.Value, room = t.conf.Build(e.Realm, e.By, e.Service, &e.Result, e.TTL)
@@ -381,11 +398,17 @@ func (t *Table[V]) put(place *atomic.Pointer[Entry[V]], e *Entry[V]) {
 		t.entries--
 		t.octets -= old.size
 		old.owner.realms--
+		if old.Cause == OK {
+			old.owner.found--
+		}
 	}
 	if e != nil {
 		t.entries++
 		t.octets += e.size
 		e.owner.realms++
+		if e.Cause == OK {
+			e.owner.found++
+		}
 	}
 	place.Store(e)
 }

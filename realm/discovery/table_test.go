@@ -181,6 +181,29 @@ func TestC97Quotas(t *testing.T) {
 	})
 }
 
+// C97: one client that has zones of its own does not take the place of all peers;
+// what it has stays as long as it holds, and others find theirs.
+func TestC97OneClientsPeers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newTableRig(t, there)
+		r.of.Peers = 8
+		for i := range 10 {
+			require.Equal(t, OK, r.ask("flood", fmt.Sprintf("r%d.example", i), 1))
+			pass(200 * time.Millisecond)
+		}
+		assert.EqualValues(t, 6, r.built.Load())
+		assert.Equal(t, OK, r.lookup("r5.example").Cause)
+		assert.Equal(t, NoRoom, r.lookup("r6.example").Cause)
+		require.Equal(t, OK, r.ask("other", "s.example", 1))
+		pass(200 * time.Millisecond)
+		assert.Equal(t, OK, r.lookup("s.example").Cause)
+		pass(101 * time.Second)
+		require.Equal(t, OK, r.ask("flood", "r9.example", 1), "what it had is over")
+		pass(200 * time.Millisecond)
+		assert.Equal(t, OK, r.lookup("r9.example").Cause)
+	})
+}
+
 // Waiting requests are bounded for one client and for all.
 func TestWaitingIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
