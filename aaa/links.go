@@ -350,10 +350,11 @@ func (s *Shard) probeLink(c *conn) {
 	if b == nil {
 		return // it is stalled, and that is watched too
 	}
-	number, auth := c.link.trunk.Probing(c.link.Link, s.now)
-	if c.clear {
+	number, auth, again := c.link.trunk.Probing(c.link.Link, s.now)
+	switch {
+	case c.clear:
 		radius.PutToken(auth, number)
-	} else {
+	case !again:
 		s.crypt.Random(auth[:])
 	}
 	s.w.Start(b, radius.StatusServer, 0, !c.clear)
@@ -461,6 +462,7 @@ func (s *Shard) takeLink(a *arrival, c *conn) {
 	}
 	t.Heard(c.link.Link, s.now)
 	if a.state == arrivalStatus {
+		c.link.Vouched()
 		t.home.State[t.kind].Vouched(s.now)
 		return
 	}

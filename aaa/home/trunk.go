@@ -46,6 +46,7 @@ type Link struct {
 // watch is the watchdog of a Link (RFC 3539 section 3.4).
 type watch struct {
 	out    bool
+	owed   bool // the last one was never answered
 	number uint32
 	sent   int64
 	auth   [16]byte
@@ -381,16 +382,27 @@ func (t *Trunk) watches(l *Link, now int64) bool {
 
 // Probing begins a Status-Server on the connection and gives its number. auth is
 // for the caller to fill.
-func (t *Trunk) Probing(l *Link, now int64) (number uint32, auth *[16]byte) {
-	l.probe = watch{out: true, number: l.Probe(), sent: now, jitter: uint32(t.rnd.next())}
-	return l.probe.number, &l.probe.auth
+//
+// Where the number is always the same, a late answer could not be told from a wrong
+// one: as long as one is owed, auth is again what it was.
+func (t *Trunk) Probing(l *Link, now int64) (number uint32, auth *[16]byte, again bool) {
+	number = l.Probe()
+	again = l.probe.owed && l.probe.number == number
+	if !again {
+		l.probe = watch{number: number}
+	}
+	l.probe.out, l.probe.owed, l.probe.sent, l.probe.jitter = true, true, now, uint32(t.rnd.next())
+	return number, &l.probe.auth, again
 }
 
-// Probed says whether a number is that of the Status-Server under way, and
-// gives its authenticator.
+// Probed says whether a number is that of a Status-Server that is not answered,
+// and gives its authenticator.
 func (l *Link) Probed(number uint32) (auth *[16]byte, ok bool) {
-	return &l.probe.auth, l.probe.out && l.probe.number == number
+	return &l.probe.auth, l.probe.owed && l.probe.number == number
 }
+
+// Vouched notes the answer to a Status-Server.
+func (l *Link) Vouched() { l.probe.owed = false }
 
 // Worn reports whether the connection has carried so much that it needs new keys.
 func (l *Link) Worn() bool {

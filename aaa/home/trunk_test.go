@@ -390,14 +390,32 @@ func TestC79Worn(t *testing.T) {
 	assert.NotZero(t, old.draining)
 }
 
+// Where all Status-Servers have one number, a late answer must not look like one
+// with a wrong authenticator, which would end a connection that is well.
+func TestWatchdogOwed(t *testing.T) {
+	tr, l, _ := standing(t, TrunkConfig{Links: 1, Probe: true})
+	_, auth, again := tr.Probing(l, 1)
+	assert.False(t, again)
+	auth[0] = 7
+	tr.Heard(l, second) // another answer
+	_, auth, again = tr.Probing(l, 34*second)
+	assert.True(t, again)
+	assert.EqualValues(t, 7, auth[0])
+	l.Vouched()
+	_, auth, again = tr.Probing(l, 70*second)
+	assert.False(t, again)
+	assert.Zero(t, auth[0])
+}
+
 func TestWatchdog(t *testing.T) {
 	tr, l, _ := standing(t, TrunkConfig{Links: 1, Probe: true})
 	assert.Equal(t, []Need{NeedProbe}, needsAt(tr, 0), "the first one says that the home is ready")
-	number, _ := tr.Probing(l, 1)
+	number, _, _ := tr.Probing(l, 1)
 	assert.Zero(t, number)
 	_, ok := l.Probed(0)
 	assert.True(t, ok)
 	tr.Heard(l, second)
+	l.Vouched()
 	_, ok = l.Probed(0)
 	assert.False(t, ok)
 	assert.Empty(t, needsAt(tr, 28*second))
