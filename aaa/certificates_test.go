@@ -2,6 +2,7 @@ package aaa
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,7 +43,7 @@ func TestRefusalsCount(t *testing.T) {
 func TestPeerCertificates(t *testing.T) {
 	h := &Hub{connections: newConnections()}
 	at := func(hour int) *pki.Identity { return &pki.Identity{NotAfter: time.Unix(int64(hour)*3600, 0)} }
-	ctr := &connStats{}
+	ctr := &connStats{open: new(atomic.Int64)}
 	for _, c := range []*conn{{peer: "a", identity: at(5)}, {peer: "a", identity: at(3)}, {peer: "b", identity: at(4)}, {peer: "plain"}} {
 		c.ctr = ctr
 		h.connections.add(c)

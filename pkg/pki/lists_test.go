@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -32,6 +33,8 @@ type site struct {
 	answer  atomic.Pointer[[]byte] // nil: it does not answer
 	asked   atomic.Int32
 	changes atomic.Int32
+
+	mu      sync.Mutex // guards reports: several lists are fetched at a time
 	reports []string
 }
 
@@ -61,6 +64,8 @@ func (s *site) publish(t *testing.T, by *issue.Authority, life time.Duration, re
 
 func (s *site) lists() *Lists {
 	l := NewLists(func() { s.changes.Add(1) }, func(_ string, err error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		if err == nil {
 			s.reports = append(s.reports, "ok")
 		} else {
