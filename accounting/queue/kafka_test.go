@@ -25,13 +25,20 @@ type kafka struct {
 }
 
 func startKafka(t testing.TB) *kafka {
-	k := &kafka{t: t, opts: []kfake.Opt{
-		kfake.Ports(freePort(t), freePort(t), freePort(t)), kfake.DataDir(t.TempDir()), kfake.SyncWrites(),
-		kfake.GroupMinSessionTimeout(time.Millisecond),
-	}}
-	k.start()
-	t.Cleanup(k.stop)
-	return k
+	k := &kafka{t: t}
+	var err error
+	for range 10 { // a free port may be another's by the time it is listened on
+		k.opts = []kfake.Opt{
+			kfake.Ports(freePort(t), freePort(t), freePort(t)), kfake.DataDir(t.TempDir()), kfake.SyncWrites(),
+			kfake.GroupMinSessionTimeout(time.Millisecond),
+		}
+		if k.c, err = kfake.NewCluster(k.opts...); err == nil {
+			t.Cleanup(k.stop)
+			return k
+		}
+	}
+	require.NoError(t, err)
+	return nil
 }
 
 func (k *kafka) start() {
