@@ -118,9 +118,6 @@ type config struct {
 	doc  *file.Document // where each key stands
 }
 
-// SetDefaults sets what 0 is a value of its own for.
-func (c *config) SetDefaults() { c.RejectDelay = time.Second }
-
 // The words of routing.apply.
 const (
 	applyAuto   = "auto"
@@ -139,7 +136,7 @@ func loadConfig(path string) (*config, file.Problems) {
 		return nil, file.Problems{{Pos: filePos(path), Severity: file.Error,
 			Text: "reading the configuration: " + reason(err), Hint: "name it with --config"}}
 	}
-	c := &config{base: filepath.Dir(path)}
+	c := &config{base: filepath.Dir(path), RejectDelay: time.Second}
 	doc, ps := file.Parse(path, data)
 	if ps.Failed() {
 		return nil, ps

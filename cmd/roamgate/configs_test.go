@@ -120,6 +120,7 @@ func TestReferenceDefaults(t *testing.T) {
 	assert.Equal(t, plain.Log, full.Log)
 	assert.Equal(t, plain.Policy.Budget, full.Policy.Budget)
 	assert.Equal(t, plain.Routing.Directory, full.Routing.Directory)
+	assert.Equal(t, plain.RejectDelay, full.RejectDelay)
 	// Defaults of the rooms below, which take zero for them.
 	assert.Equal(t, 10*time.Second, full.Duplicates.Keep)
 	assert.Equal(t, file.Size(64<<20), full.Duplicates.Memory)
