@@ -17,7 +17,7 @@ import (
 // with data is an OCSP response in DER for the first of them. What is wrong is
 // told all at once; the Credential is nil if any of that is more than a warning.
 func NewCredential(cert, key, staple File, now time.Time) (*Credential, []Mistake) {
-	chain, wrong := Inspect(cert, now)
+	chain, wrong := inspect(cert, now)
 	signer, more := privateKey(key)
 	all := append(mistakes(wrong), more...)
 	if len(chain) == 0 || signer == nil {
@@ -49,6 +49,14 @@ func NewCredential(cert, key, staple File, now time.Time) (*Credential, []Mistak
 // Inspect reads a file with a chain and says what is wrong with showing it,
 // whoever is to judge it.
 func Inspect(f File, now time.Time) ([]*x509.Certificate, []Mistake) {
+	chain, all := inspect(f, now)
+	if len(chain) > 0 {
+		all.oneSided(chain[0], f.Name)
+	}
+	return chain, all
+}
+
+func inspect(f File, now time.Time) ([]*x509.Certificate, mistakes) {
 	chain, wrong := Certificates(f)
 	if len(chain) == 0 {
 		return nil, wrong
@@ -57,6 +65,27 @@ func Inspect(f File, now time.Time) ([]*x509.Certificate, []Mistake) {
 	all.order(chain, f.Name)
 	all.shown(chain, f.Name, now)
 	return chain, all
+}
+
+// oneSided says for what a certificate is no good. Whether that matters, who uses
+// it knows: see Credential.Usable.
+func (m *mistakes) oneSided(leaf *x509.Certificate, file string) {
+	client, server := uses(leaf, x509.ExtKeyUsageClientAuth), uses(leaf, x509.ExtKeyUsageServerAuth)
+	switch {
+	case server && !client:
+		m.warn(file, "the extended key usage of our certificate lacks clientAuth", "homes that we connect to will refuse it")
+	case client && !server:
+		m.warn(file, "the extended key usage of our certificate lacks serverAuth", "clients that connect to us will refuse it")
+	}
+}
+
+// Usable reports whether peers that are what role says accept the certificate, as
+// far as its extended key usage goes.
+func (c *Credential) Usable(peer Role) bool {
+	if peer == Client {
+		return uses(c.TLS.Leaf, x509.ExtKeyUsageServerAuth)
+	}
+	return uses(c.TLS.Leaf, x509.ExtKeyUsageClientAuth)
 }
 
 func (m *mistakes) keyOf(chain []*x509.Certificate, file string, key crypto.Signer, keyFile string) {
@@ -107,13 +136,8 @@ func (m *mistakes) shown(chain []*x509.Certificate, file string, now time.Time) 
 	if leaf.KeyUsage != 0 && leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
 		m.wrong(file, "the key usage of our certificate lacks digitalSignature", "without it TLS cannot use the certificate")
 	}
-	switch client, server := uses(leaf, x509.ExtKeyUsageClientAuth), uses(leaf, x509.ExtKeyUsageServerAuth); {
-	case !client && !server:
+	if !uses(leaf, x509.ExtKeyUsageClientAuth) && !uses(leaf, x509.ExtKeyUsageServerAuth) {
 		m.wrong(file, "the extended key usage of our certificate has neither clientAuth nor serverAuth", "TLS cannot use the certificate")
-	case !client:
-		m.warn(file, "the extended key usage of our certificate lacks clientAuth", "homes that we connect to will refuse it")
-	case !server:
-		m.warn(file, "the extended key usage of our certificate lacks serverAuth", "clients that connect to us will refuse it")
 	}
 	names, why := readNames(leaf)
 	switch {

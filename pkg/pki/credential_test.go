@@ -42,6 +42,22 @@ func TestCredential(t *testing.T) {
 	assert.NotEqual(t, c.Hash, other.Hash)
 }
 
+// TestOneSided: what a certificate is no good for is said of it alone; of one that
+// is in use, by who uses it.
+func TestOneSided(t *testing.T) {
+	ca := root(t, "root")
+	for use, lacks := range map[x509.ExtKeyUsage]string{x509.ExtKeyUsageServerAuth: "clientAuth", x509.ExtKeyUsageClientAuth: "serverAuth"} {
+		cert, key := files(t, leaf(t, ca, issue.Profile{Names: names, Usages: []x509.ExtKeyUsage{use}}))
+		_, wrong := pki.Inspect(cert, now)
+		require.Len(t, wrong, 1)
+		assert.Contains(t, wrong[0].Error(), "lacks "+lacks)
+		c, wrong := pki.NewCredential(cert, key, pki.File{}, now)
+		require.Empty(t, wrong)
+		assert.Equal(t, use == x509.ExtKeyUsageServerAuth, c.Usable(pki.Client))
+		assert.Equal(t, use == x509.ExtKeyUsageClientAuth, c.Usable(pki.Server))
+	}
+}
+
 // TestCredentialMistakes: each mistake names its file and what to do.
 func TestCredentialMistakes(t *testing.T) {
 	ca := root(t, "root")
@@ -91,8 +107,6 @@ func TestCredentialMistakes(t *testing.T) {
 		{"not yet valid", made(issue.Profile{Names: names, NotBefore: now.Add(time.Hour)}), "cert.pem", "not valid before", true},
 		{"RSA 1024", made(issue.Profile{Names: names, Key: small}), "cert.pem", "2048", false},
 		{"no signatures", made(issue.Profile{Names: names, Edit: func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyEncipherment }}), "cert.pem", "digitalSignature", false},
-		{"for servers alone", made(issue.Profile{Names: names, Usages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}), "cert.pem", "clientAuth", true},
-		{"for clients alone", made(issue.Profile{Names: names, Usages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}), "cert.pem", "serverAuth", true},
 		{"for mail", made(issue.Profile{Names: names, Usages: []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}}), "cert.pem", "neither clientAuth nor serverAuth", false},
 		{"no name", made(issue.Profile{Names: issue.Names{Common: "radius.example"}}), "cert.pem", "common name", true},
 		{"a broken name", made(issue.Profile{Extra: []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Value: badRealm}}}), "cert.pem", "subjectAltName", false},

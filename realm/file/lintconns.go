@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/roamgate/roamgate/pkg/pki"
 	"github.com/roamgate/roamgate/realm"
 )
 
@@ -14,6 +15,7 @@ func (l *loader) lintSecurities() {
 			l.warn(s.Pos, "name it with tls: of a client, a home or a discovery", "tls %s is used by nobody", quote(s.Name))
 		}
 	}
+	l.lintUsage()
 	used := make(map[*realm.Discovery]bool)
 	for i := range l.set.Routes {
 		if d := l.set.Routes[i].Discover; d != nil {
@@ -23,6 +25,30 @@ func (l *loader) lintSecurities() {
 	for _, d := range l.set.Discoveries {
 		if !used[d] {
 			l.warn(d.Pos, "name it with discover: of a realm", "discovery %s is used by no realm", quote(d.Name))
+		}
+	}
+}
+
+// lintUsage names certificates of ours that those who are shown them will refuse.
+func (l *loader) lintUsage() {
+	var shown [2]map[*realm.Security]bool
+	shown[pki.Client], shown[pki.Server] = make(map[*realm.Security]bool), make(map[*realm.Security]bool)
+	for i := range l.set.Clients {
+		shown[pki.Client][l.set.Clients[i].Security] = true
+	}
+	for i := range l.set.Homes {
+		shown[pki.Server][l.set.Homes[i].Security] = true
+	}
+	for _, d := range l.set.Discoveries {
+		shown[pki.Server][d.Security] = true
+	}
+	for _, s := range l.set.Securities {
+		switch {
+		case s.Credential == nil:
+		case shown[pki.Client][s] && !s.Credential.Usable(pki.Client):
+			l.warn(s.Pos, "clients that connect to us will refuse it", "tls %s: the extended key usage of our certificate lacks serverAuth", quote(s.Name))
+		case shown[pki.Server][s] && !s.Credential.Usable(pki.Server):
+			l.warn(s.Pos, "homes that we connect to will refuse it", "tls %s: the extended key usage of our certificate lacks clientAuth", quote(s.Name))
 		}
 	}
 }

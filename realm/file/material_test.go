@@ -1,6 +1,7 @@
 package file
 
 import (
+	"crypto/x509"
 	"encoding/pem"
 	"os"
 	"path/filepath"
@@ -93,6 +94,11 @@ func problemFiles(t testing.TB) map[string]string {
 	old := good
 	old.NotBefore, old.NotAfter = time.Date(2019, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 	files["expired.pem"], files["expired.key"] = ca.pair(old)
+	for name, usage := range map[string]x509.ExtKeyUsage{"outward": x509.ExtKeyUsageClientAuth, "inward": x509.ExtKeyUsageServerAuth} {
+		one := lasting(issue.Names{Hosts: []string{name + ".example"}})
+		one.Usages = []x509.ExtKeyUsage{usage}
+		files[name+".pem"], files[name+".key"] = ca.pair(one)
+	}
 	files["nameless.pem"], files["nameless.key"] = ca.pair(lasting(issue.Names{Common: "nobody"}))
 	return files
 }
