@@ -12,15 +12,22 @@ type Query struct {
 	Realm  []byte // folded; nil: none
 	IMSI   []byte // digits; nil: not known
 	Packet *radius.Packet
-	Client *Client
-	Device uint64 // hash of the device, for percentages: the same for all its requests
-	Wall   int64  // unix seconds
+	// Message says that it is a Diameter request, of an application and a command.
+	// Packet is nil then.
+	Message              bool
+	Application, Command uint32
+	Client               *Client
+	Device               uint64 // hash of the device, for percentages: the same for all its requests
+	Wall                 int64  // unix seconds
 }
 
 // Condition narrows a route to some of the requests that its subject matches.
 // Everything that is given must hold; of a list, one.
 type Condition struct {
-	Clients      []string // names
+	Clients []string // names
+	// Applications and Commands are of Diameter: a RADIUS request has none.
+	Applications []uint32
+	Commands     []uint32
 	NASPortTypes []uint32
 	SSIDs        []string // of Called-Station-Id, behind the colon
 	Operators    []string // Operator-Name with its digit; "1*.suffix" for all below

@@ -122,6 +122,10 @@ type Home struct {
 	Transport Transport
 	Security  *Security
 	Holder    *Holder
+	// Gateway is the application of Diameter that its requests become (NASREQ, STa,
+	// SWm), where its Transport is Diameter: it is no server by itself, and what it
+	// is sent goes where the Diameter routes of the realm say.
+	Gateway uint32
 	// Connections are what one event loop opens at most to it for each of
 	// authentication and accounting, 0: 8.
 	Connections int
@@ -173,6 +177,7 @@ func (b Balance) String() string {
 type Pool struct {
 	Name       string
 	Members    []Member // sorted by priority, then by name
+	Diameter   bool     // they are indexes into Set.Peers, not Set.Homes
 	Retransmit Retransmit
 	Timers     Timers
 	Balance    Balance
@@ -224,10 +229,12 @@ type Route struct {
 	Realm string
 	// Name tells routes apart that have one subject, "": it is called like
 	// its subject.
-	Name        string
-	Index       int32      // dense in this Set, for counters
-	Auth        int32      // index into Set.Pools, -1: refused
-	Acct        int32      // index into Set.Pools, -1: ends here (durable) or is refused
+	Name  string
+	Index int32 // dense in this Set, for counters
+	Auth  int32 // index into Set.Pools, -1: refused
+	Acct  int32 // index into Set.Pools, -1: ends here (durable) or is refused
+	// Diameter is what becomes of Diameter requests, nil: they are not served (3003).
+	Diameter    *DiameterRoute
 	Discover    *Discovery // finds the homes by DNS where Auth or Acct is -1, nil: none does
 	Rank        int32      // order among routes of one subject, and among expressions: the lower first
 	rivals      int32      // 1 + number of the Table's row of all routes of the subject; 0: the only one
@@ -262,6 +269,7 @@ type Set struct {
 	Clients     []Client
 	Homes       []Home
 	Pools       []Pool
+	Peers       []Peer
 	Routes      []Route
 	Table       *Table
 	Identity    Identity

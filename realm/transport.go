@@ -19,11 +19,13 @@ const (
 	TCP
 	TLS
 	DTLS
+	SCTP     // RFC 6733 section 2.1, of Diameter alone
+	Diameter // what another protocol carries: see Home.Gateway and Peer.Client
 )
 
 // String gives the word of the routing files and of metrics.
 func (t Transport) String() string {
-	return [...]string{UDP: "udp", TCP: "tcp", TLS: "tls", DTLS: "dtls"}[t]
+	return [...]string{UDP: "udp", TCP: "tcp", TLS: "tls", DTLS: "dtls", SCTP: "sctp", Diameter: "diameter"}[t]
 }
 
 // Secured reports whether a certificate says who the peer is.
