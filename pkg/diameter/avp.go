@@ -26,6 +26,9 @@ type AVP struct {
 // hot: 0 allocs
 func (a *AVP) Is(code, vendor uint32) bool { return a.Code == code && a.Vendor == vendor }
 
+// ReadAVPCode reads the code of an AVP of at least four octets.
+func ReadAVPCode(b []byte) uint32 { return binary.BigEndian.Uint32(b) }
+
 // Uint32 reads an Unsigned32, Integer32, Enumerated or Time.
 //
 // hot: 0 allocs
@@ -55,6 +58,8 @@ func (a *AVP) Group() Cursor { return Cursor{rest: a.Data} }
 type Cursor struct {
 	rest []byte
 	bad  []byte // what has no valid length
+	next int    // offset of rest
+	at   int    // and of the last AVP
 }
 
 // Walk begins at the first of a number of AVPs.
@@ -89,8 +94,13 @@ func (c *Cursor) Next(a *AVP) bool {
 	}
 	a.Data, a.Raw = b[head:n:n], b[:end:end]
 	c.rest = b[end:]
+	c.at = c.next
+	c.next += end
 	return true
 }
+
+// Offset gives where the last AVP began, counted from the first.
+func (c *Cursor) Offset() int { return c.at }
 
 // Bad gives what could not be an AVP, from its header on, nil: all were good.
 func (c *Cursor) Bad() []byte { return c.bad }

@@ -104,6 +104,7 @@ const (
 	DRMP                        = 301
 	CCRequestNumber             = 415
 	CCRequestType               = 416
+	SubscriptionID              = 443
 	AccountingRecordType        = 480
 	AccountingRealtimeRequired  = 483
 	AccountingRecordNumber      = 485

@@ -19,7 +19,8 @@ const (
 	ManyDestinations       // Destination-Host or Destination-Realm twice
 	NoOriginHost
 	NoOriginRealm
-	BadValue // a value that its type cannot have: an identity with octets that no name has, an integer of another size
+	BadValue   // a value that its type cannot have: an identity with octets that no name has
+	BadAVPSize // an integer of another size
 	NumFaults
 )
 
@@ -42,6 +43,7 @@ var faultTexts = [NumFaults]struct {
 	NoOriginHost:     {"no_origin_host", ResultMissingAVP},
 	NoOriginRealm:    {"no_origin_realm", ResultMissingAVP},
 	BadValue:         {"value", ResultInvalidAVPValue},
+	BadAVPSize:       {"avp_size", ResultInvalidAVPLength},
 }
 
 // String is the label of counters.
@@ -49,6 +51,10 @@ func (f Fault) String() string { return faultTexts[f].text }
 
 // Result is the Result-Code of the answer that is due.
 func (f Fault) Result() uint32 { return faultTexts[f].result }
+
+// Closes reports whether the connection is of no more use: the frame is lost, or the
+// peer speaks another version, of whose frame we know nothing.
+func (f Fault) Closes() bool { return f.Unframed() || f == BadVersion }
 
 // Unframed reports whether the frame is lost with it.
 func (f Fault) Unframed() bool { return f == BadLength || f == TooLong }

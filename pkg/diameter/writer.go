@@ -26,6 +26,65 @@ func (w *Writer) Begin(room []byte, h *Header) {
 	binary.BigEndian.PutUint32(w.b[16:], h.EndToEnd)
 }
 
+// Copy starts with a copy of a whole message in room, to be added to and edited.
+//
+// hot: 0 allocs
+func (w *Writer) Copy(room, raw []byte) {
+	w.full = len(room) < len(raw) || len(raw) < HeaderLen
+	if w.full {
+		w.b = nil
+		return
+	}
+	w.b = room[:copy(room, raw)]
+}
+
+// Cut takes out the octets from at to end, which are those of whole AVPs as Span and
+// Cursor.Offset give them. What stands behind moves: a later AVP is cut first.
+//
+// hot: 0 allocs
+func (w *Writer) Cut(at, end int) {
+	if w.full || at < HeaderLen || end < at || end > len(w.b) {
+		return
+	}
+	w.b = append(w.b[:at], w.b[end:]...)
+}
+
+// Replace gives the AVP at an offset, at the top of the message, another value. Its
+// code, vendor and flags stay. What stands behind moves, as with Cut.
+//
+// hot: 0 allocs
+func (w *Writer) Replace(at int, v []byte) {
+	var a AVP
+	if w.full || at < HeaderLen || at > len(w.b) {
+		return
+	}
+	c := Walk(w.b[at:])
+	if !c.Next(&a) {
+		return
+	}
+	head := 8
+	if a.Flags&AVPVendor != 0 {
+		head = 12
+	}
+	n, old := padded(head+len(v)), len(a.Raw)
+	if head+len(v) > MaxLen {
+		w.full = true
+		return
+	}
+	if n > old && w.extend(n-old) == nil {
+		return
+	}
+	was := len(w.b)
+	if n > old {
+		was -= n - old
+	}
+	copy(w.b[at+n:], w.b[at+old:was])
+	w.b = w.b[:was+n-old]
+	b := w.b[at : at+n]
+	b[5], b[6], b[7] = byte((head+len(v))>>16), byte((head+len(v))>>8), byte(head+len(v))
+	clear(b[head+copy(b[head:], v):])
+}
+
 // Finish gives the message; nil: it did not fit.
 //
 // hot: 0 allocs
@@ -50,9 +109,19 @@ func (w *Writer) extend(n int) []byte {
 
 func (w *Writer) head(code, vendor uint32, flags AVPFlags, n int) []byte {
 	head := 8
+	flags &^= AVPVendor
 	if vendor != 0 {
 		flags |= AVPVendor
 		head = 12
+	}
+	return w.open(code, vendor, flags, head, n)
+}
+
+// open adds an AVP with a header of head octets and gives its value.
+func (w *Writer) open(code, vendor uint32, flags AVPFlags, head, n int) []byte {
+	if head+n > MaxLen {
+		w.full = true
+		return nil
 	}
 	b := w.extend(padded(head + n))
 	if b == nil {
@@ -61,7 +130,7 @@ func (w *Writer) head(code, vendor uint32, flags AVPFlags, n int) []byte {
 	binary.BigEndian.PutUint32(b, code)
 	b[4] = byte(flags)
 	b[5], b[6], b[7] = byte((head+n)>>16), byte((head+n)>>8), byte(head+n)
-	if vendor != 0 {
+	if head == 12 {
 		binary.BigEndian.PutUint32(b[8:], vendor)
 	}
 	clear(b[head+n:])
