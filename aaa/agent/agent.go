@@ -71,6 +71,7 @@ type Rooms struct {
 	Stats    *stat.Registry
 	Spool    *spool.Spool
 	Events   *accounting.Events
+	Owed     Creditor      // nil: nothing is acknowledged before a home has it
 	Identity []byte        // keys the hashes of identities
 	Policy   *device.Table // nil: no route may enable the device policy
 }
