@@ -51,7 +51,9 @@ type Peer struct {
 	Queue, InFlight int
 	// HideTopology replaces the names of other nodes in what goes to it by pseudonyms.
 	HideTopology bool
-	Disabled     bool
+	// Screening is what is checked of its requests, nil: that of all peers.
+	Screening *Screening
+	Disabled  bool
 	// Drain lets what is under way end and begins nothing.
 	Drain bool
 	Pos   Pos

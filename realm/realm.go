@@ -235,6 +235,7 @@ type Route struct {
 	Acct  int32 // index into Set.Pools, -1: ends here (durable) or is refused
 	// Diameter is what becomes of Diameter requests, nil: they are not served (3003).
 	Diameter    *DiameterRoute
+	Steering    *Steering  // of devices into networks, nil: none
 	Discover    *Discovery // finds the homes by DNS where Auth or Acct is -1, nil: none does
 	Rank        int32      // order among routes of one subject, and among expressions: the lower first
 	rivals      int32      // 1 + number of the Table's row of all routes of the subject; 0: the only one
@@ -270,6 +271,8 @@ type Set struct {
 	Homes       []Home
 	Pools       []Pool
 	Peers       []Peer
+	Screenings  []*Screening
+	Steerings   []*Steering
 	Routes      []Route
 	Table       *Table
 	Identity    Identity
