@@ -64,6 +64,9 @@ func (h *Hub) HomeReports() (all []HomeReport) {
 	pools := make(map[string][]string)
 	for i := range snap.Set.Pools {
 		p := &snap.Set.Pools[i]
+		if p.Diameter {
+			continue
+		}
 		for _, m := range p.Members {
 			name := snap.Set.Homes[m.Home].Name
 			pools[name] = append(pools[name], p.Name)

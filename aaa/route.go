@@ -208,6 +208,9 @@ type fence struct {
 func newFence(set *realm.Set, clients *client.Table) fence {
 	f := fence{pools: make([]bool, len(set.Pools)), clients: make([]bool, len(set.Clients))}
 	for i := range set.Pools {
+		if set.Pools[i].Diameter {
+			continue
+		}
 		for _, m := range set.Pools[i].Members {
 			f.pools[i] = f.pools[i] || set.Homes[m.Home].Realms != nil
 		}

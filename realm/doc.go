@@ -26,6 +26,11 @@
 // route for all of it, then to wider subjects. A subject whose routes are all for
 // other groups ends the search: a realm closed to its sender is nobody else's.
 //
+// The same routes are those of Diameter (RFC 6733 section 2.7): the realm is
+// Destination-Realm, the subscriber the User-Name of 3GPP commands. A route says for
+// each protocol what becomes of its requests; one that says nothing for a protocol is
+// passed over, and the search goes on to wider subjects.
+//
 // A million routes are meant: their names stand in the slots of one table
 // without pointers, 64 octets each and filled to 3/5, behind an octet of hash
 // each, so that a look-up touches one cache line of them and a collection

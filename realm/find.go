@@ -3,14 +3,19 @@ package realm
 import "github.com/roamgate/roamgate/pkg/nai"
 
 // Find returns the route of a request, the first in the order of tiers and
-// ranks that takes it. Without one it is nil, and why is OtherGroup where a
+// ranks that takes it. A route that does nothing with requests of its protocol is
+// passed over. Without one it is nil, and why is OtherGroup where a
 // subject matched whose routes are all for other groups: such a request goes
 // to no wider route either, since a realm that is closed to its sender is not
 // handed to somebody else.
 //
 // hot: 0 allocs
 func (t *Table) Find(q *Query) (r *Route, why Mismatch) {
-	if !t.narrow {
+	protocol := ofRADIUS
+	if q.Message {
+		protocol = ofDiameter
+	}
+	if !t.narrow[protocol] {
 		if q.Realm == nil {
 			r = t.none.route
 		} else {
@@ -23,7 +28,7 @@ func (t *Table) Find(q *Query) (r *Route, why Mismatch) {
 	}
 	s := search{t: t, q: q}
 	for i := s.next(); i >= 0; i = s.next() {
-		if t.judged[i>>6]&(1<<(i&63)) == 0 {
+		if t.judged[protocol][i>>6]&(1<<(i&63)) == 0 {
 			return &t.routes[i], Matches
 		}
 		r, why = t.take(i, q)
@@ -44,16 +49,20 @@ func (t *Table) take(head int32, q *Query) (r *Route, why Mismatch) {
 		}
 		return nil, why
 	}
-	closed := true
+	groups, others := 0, 0
 	for _, i := range t.rivals[r.rivals-1] {
 		r := &t.routes[i]
-		why = r.Judge(q)
-		if why == Matches {
+		switch why = r.Judge(q); why {
+		case Matches:
 			return r, why
+		case OtherGroup:
+			groups++
+		case OtherProtocol:
+		default:
+			others++
 		}
-		closed = closed && why == OtherGroup
 	}
-	if closed {
+	if groups > 0 && others == 0 {
 		return nil, OtherGroup
 	}
 	return nil, OtherSubject

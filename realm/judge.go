@@ -12,6 +12,9 @@ import (
 //
 // hot: 0 allocs
 func (r *Route) Judge(q *Query) Mismatch {
+	if q.Message && r.Diameter == nil || !q.Message && !r.RADIUS() {
+		return OtherProtocol
+	}
 	if r.For != nil && (q.Client == nil || !r.For.Has(q.Client.Group)) {
 		return OtherGroup
 	}
@@ -25,6 +28,10 @@ func (c *Condition) judge(q *Query, rank int32) Mismatch {
 	switch {
 	case len(c.Clients) > 0 && (q.Client == nil || !slices.Contains(c.Clients, q.Client.Name)):
 		return OtherClient
+	case len(c.Applications) > 0 && !(q.Message && slices.Contains(c.Applications, q.Application)):
+		return OtherApplication
+	case len(c.Commands) > 0 && !(q.Message && slices.Contains(c.Commands, q.Command)):
+		return OtherCommand
 	case len(c.NASPortTypes) > 0 && !c.nasPortType(q.Packet):
 		return OtherNASPortType
 	case len(c.SSIDs) > 0 && !c.ssid(q.Packet):

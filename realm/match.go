@@ -28,6 +28,7 @@ type Condition struct {
 	// Applications and Commands are of Diameter: a RADIUS request has none.
 	Applications []uint32
 	Commands     []uint32
+	// These four are attributes of RADIUS: a Diameter request has none of them.
 	NASPortTypes []uint32
 	SSIDs        []string // of Called-Station-Id, behind the colon
 	Operators    []string // Operator-Name with its digit; "1*.suffix" for all below
@@ -51,8 +52,11 @@ type Mismatch uint8
 const (
 	Matches Mismatch = iota
 	OtherSubject
+	OtherProtocol
 	OtherGroup
 	OtherClient
+	OtherApplication
+	OtherCommand
 	OtherNASPortType
 	OtherSSID
 	OtherOperator
@@ -66,8 +70,11 @@ const (
 var mismatchTexts = [mismatches]string{
 	Matches:          "matches",
 	OtherSubject:     "is for another name",
+	OtherProtocol:    "does nothing with requests of this protocol",
 	OtherGroup:       "is not for the client's group",
 	OtherClient:      "is not for this client",
+	OtherApplication: "is not for this application",
+	OtherCommand:     "is not for this command",
 	OtherNASPortType: "is not for this NAS-Port-Type",
 	OtherSSID:        "is not for this SSID",
 	OtherOperator:    "is not for this Operator-Name",

@@ -124,7 +124,8 @@ type Home struct {
 	Holder    *Holder
 	// Gateway is the application of Diameter that its requests become (NASREQ, STa,
 	// SWm), where its Transport is Diameter: it is no server by itself, and what it
-	// is sent goes where the Diameter routes of the realm say.
+	// is sent goes where the Diameter routes of the realm say. Auth and Acct are
+	// Nowhere then, which is valid, and it has no Secret.
 	Gateway uint32
 	// Connections are what one event loop opens at most to it for each of
 	// authentication and accounting, 0: 8.
@@ -233,7 +234,8 @@ type Route struct {
 	Index int32 // dense in this Set, for counters
 	Auth  int32 // index into Set.Pools, -1: refused
 	Acct  int32 // index into Set.Pools, -1: ends here (durable) or is refused
-	// Diameter is what becomes of Diameter requests, nil: they are not served (3003).
+	// Diameter is what becomes of Diameter requests, nil: the route is passed over
+	// for them, as it is for RADIUS where nothing else is said. See Route.RADIUS.
 	Diameter    *DiameterRoute
 	Steering    *Steering  // of devices into networks, nil: none
 	Discover    *Discovery // finds the homes by DNS where Auth or Acct is -1, nil: none does

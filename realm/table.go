@@ -40,11 +40,19 @@ type Table struct {
 	rivals  [][]int32        // rows of routes of one subject, in the order of trial
 	named   map[string]int32 // routes that have a Name
 	n       int
-	narrow  bool // a look-up by realm alone does not find every route
-	// judged has a bit for each route that is not all there is to its
-	// subject: the routes themselves lie far apart in memory.
-	judged []uint64
+	// narrow is set where a look-up by realm alone does not find every route,
+	// judged has a bit for each route that is not all there is to its subject:
+	// the routes themselves lie far apart in memory. Both are by protocol.
+	narrow [protocols]bool
+	judged [protocols][]uint64
 }
+
+// The protocols that requests are of.
+const (
+	ofRADIUS = iota
+	ofDiameter
+	protocols
+)
 
 // NewTable indexes routes by their Realm, which must be folded. The slice is
 // retained and must not change afterwards. Of routes with equal subjects those
@@ -60,7 +68,10 @@ func NewTable(routes []Route) *Table {
 			names[1]++
 		}
 	}
-	t := &Table{routes: routes, exact: newIndex(routes, names[0]), below: newIndex(routes, names[1]), judged: make([]uint64, len(routes)/64+1)}
+	t := &Table{routes: routes, exact: newIndex(routes, names[0]), below: newIndex(routes, names[1])}
+	for p := range t.judged {
+		t.judged[p] = make([]uint64, len(routes)/64+1)
+	}
 	for i := range routes {
 		t.add(int32(i))
 	}
@@ -74,7 +85,9 @@ func NewTable(routes []Route) *Table {
 	for _, row := range t.rivals {
 		slices.SortStableFunc(row, func(a, b int32) int { return byRank(&routes[a], &routes[b]) })
 	}
-	t.narrow = t.narrow || t.imsi.n > 0 || t.plmn.n > 0 || len(t.exprs) > 0
+	for p := range t.narrow {
+		t.narrow[p] = t.narrow[p] || t.imsi.n > 0 || t.plmn.n > 0 || len(t.exprs) > 0
+	}
 	return t
 }
 
@@ -117,9 +130,8 @@ func (t *Table) add(i int32) {
 		return
 	}
 	t.n++
-	if r.narrow() {
-		t.judge(i)
-	}
+	t.judge(i, ofRADIUS, r.narrow() || !r.RADIUS())
+	t.judge(i, ofDiameter, r.narrow() || r.Diameter == nil)
 	if r.Name != "" {
 		if t.named == nil {
 			t.named = make(map[string]int32)
@@ -174,13 +186,17 @@ func (t *Table) join(head, i int32) bool {
 		return false
 	}
 	*row = append(*row, i)
-	t.judge(head)
+	t.judge(head, ofRADIUS, true)
+	t.judge(head, ofDiameter, true)
 	return true
 }
 
-func (t *Table) judge(i int32) {
-	t.narrow = true
-	t.judged[i>>6] |= 1 << (i & 63)
+// judge notes that a route does not take all requests of a protocol.
+func (t *Table) judge(i int32, protocol int, narrow bool) {
+	if narrow {
+		t.narrow[protocol] = true
+		t.judged[protocol][i>>6] |= 1 << (i & 63)
+	}
 }
 
 func (t *Table) addSuffix(suffix string, i int32) int32 {

@@ -71,6 +71,8 @@ func New(cs []realm.Client) (*Table, error) {
 func (t *Table) add(c *Client) error {
 	prefixes := &t.udp
 	switch by := c.Spec.Transport; {
+	case by == realm.Diameter: // nobody comes from outside in its name
+		return nil
 	case by.Secured():
 		c.Secret = radius.NewSecret(by.Secret())
 		return secured(c.Spec)

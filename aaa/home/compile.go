@@ -17,6 +17,9 @@ import (
 // behind its first, as far as there is room.
 func (r *Registry) compilePool(v *View, spec *realm.Pool, k Kind) *Pool {
 	p := &Pool{Spec: spec, Timers: Timers(spec.Timers), even: true}
+	if spec.Diameter {
+		return p // of peers: the agent's
+	}
 	if spec.Breaker {
 		p.breaker = r.breaker
 	}
