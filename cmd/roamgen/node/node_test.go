@@ -1,0 +1,181 @@
+package node_test
+
+import (
+	"context"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/roamgate/roamgate/cmd/roamgen/node"
+	dia "github.com/roamgate/roamgate/pkg/diameter"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const home = "home.example"
+
+func start(t *testing.T, c node.Config) *node.Node {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	n, err := node.Start(ctx, c)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, n.Close()) })
+	return n
+}
+
+func pair(t *testing.T, script node.Script) (visited, hss *node.Node) {
+	hss = start(t, node.Config{
+		Identity: "hss.home.example", Realm: home, Listen: netip.MustParseAddrPort("127.0.0.1:0"), Track: true, Script: script,
+	})
+	return start(t, node.Config{
+		Identity: "mme.visited.example", Realm: "visited.example", Connect: []netip.AddrPort{hss.Addr()}, Connections: 2,
+	}), hss
+}
+
+// Every conversation is had between two nodes that are connected directly.
+func TestRoles(t *testing.T) {
+	for _, role := range node.RoleNames() {
+		t.Run(role, func(t *testing.T) {
+			visited, server := pair(t, node.Script{Rounds: 2})
+			steps := node.Roles[role]
+			const total = 200
+			require.NoError(t, visited.Play(t.Context(), node.Work{Steps: steps, Realm: home, Window: 20, Total: total, Octets: 1 << 33}))
+			asked, answered := visited.Snapshot(), server.Snapshot()
+			assert.EqualValues(t, total, asked.Finished)
+			rounds := 0
+			for _, s := range steps {
+				if s == node.DER {
+					rounds = 2
+				}
+			}
+			assert.EqualValues(t, total*(len(steps)+rounds), asked.Success)
+			assert.True(t, asked.AddsUp())
+			assert.Equal(t, asked.Sent, answered.Unique)
+			assert.Equal(t, asked.Sent, answered.Answered)
+			assert.Zero(t, asked.Flaws+answered.Strangers+answered.Malformed+asked.Malformed)
+			for _, r := range server.Records() {
+				assert.Equal(t, 1, r.Times)
+				if r.Type == 4 {
+					assert.Greater(t, r.Input, uint64(1<<33)-1)
+				}
+			}
+		})
+	}
+}
+
+func TestScripts(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		script node.Script
+		want   func(t *testing.T, c *node.Counts)
+	}{
+		{name: "result", script: node.Script{Result: dia.ResultUnableToDeliver}, want: func(t *testing.T, c *node.Counts) {
+			assert.EqualValues(t, 10, c.Results[dia.ResultUnableToDeliver])
+		}},
+		{name: "experimental", script: node.Script{Result: 5004, Vendor: dia.Vendor3GPP}, want: func(t *testing.T, c *node.Counts) {
+			assert.EqualValues(t, 10, c.Results[5004])
+		}},
+		{name: "silent", script: node.Script{Silent: true}, want: func(t *testing.T, c *node.Counts) {
+			assert.EqualValues(t, 10, c.Lost)
+			assert.EqualValues(t, 10, c.Repeated)
+		}},
+		{name: "twice", script: node.Script{Late: time.Millisecond}, want: func(t *testing.T, c *node.Counts) {
+			assert.EqualValues(t, 10, c.Success)
+		}},
+		{name: "delayed", script: node.Script{Delay: 20 * time.Millisecond}, want: func(t *testing.T, c *node.Counts) {
+			assert.EqualValues(t, 10, c.Success)
+			assert.Greater(t, c.Latency.Quantile(0), 15*time.Millisecond)
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			visited, _ := pair(t, tt.script)
+			require.NoError(t, visited.Play(t.Context(), node.Work{
+				Steps: []node.Step{node.ULR}, Realm: home, Total: 10, Timeout: 100 * time.Millisecond, Retries: 1,
+			}))
+			c := visited.Snapshot()
+			assert.True(t, c.AddsUp())
+			tt.want(t, &c)
+		})
+	}
+}
+
+// What a lost connection has carried goes over another with the T bit, and each is
+// answered.
+func TestLostConnections(t *testing.T) {
+	visited, hss := pair(t, node.Script{Delay: 5 * time.Millisecond})
+	done := make(chan error, 1)
+	go func() {
+		done <- visited.Play(t.Context(), node.Work{Steps: []node.Step{node.ULR}, Realm: home, Window: 50, Total: 2000})
+	}()
+	for range 5 {
+		before := hss.Snapshot().Requests
+		require.Eventually(t, func() bool { return hss.Snapshot().Requests > before+100 }, 10*time.Second, time.Millisecond)
+		hss.Disconnect()
+	}
+	require.NoError(t, <-done)
+	c, s := visited.Snapshot(), hss.Snapshot()
+	assert.EqualValues(t, 2000, c.Success)
+	assert.NotZero(t, c.Repeated)
+	assert.LessOrEqual(t, s.Flagged, c.Repeated, "some were never read")
+	assert.NotZero(t, s.Flagged)
+	assert.EqualValues(t, 2000, s.Unique)
+}
+
+func TestPeerMessages(t *testing.T) {
+	visited, hss := pair(t, node.Script{})
+	assert.Equal(t, []string{"hss.home.example", "hss.home.example"}, visited.Peers())
+	visited.Watch()
+	require.Eventually(t, func() bool { return hss.Snapshot().Watchdogs == 2 }, 10*time.Second, time.Millisecond)
+	opened := hss.Snapshot().Opened
+	hss.Leave(0)
+	require.Eventually(t, func() bool { return visited.Snapshot().Disconnects == 2 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return hss.Snapshot().Opened == opened+2 }, 10*time.Second, time.Millisecond, "it comes back")
+}
+
+func TestAsk(t *testing.T) {
+	visited, hss := pair(t, node.Script{})
+	room := make([]byte, 1024)
+	var w dia.Writer
+	w.Begin(room, &dia.Header{Flags: dia.FlagRequest, Command: dia.CancelLocation, Application: dia.AppS6a})
+	w.String(dia.SessionID, 0, dia.AVPMandatory, "hss;1;2")
+	w.String(dia.OriginHost, 0, dia.AVPMandatory, "hss.home.example")
+	w.String(dia.OriginRealm, 0, dia.AVPMandatory, home)
+	w.String(dia.DestinationRealm, 0, dia.AVPMandatory, "visited.example")
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	answer, err := hss.Ask(ctx, w.Finish())
+	require.NoError(t, err)
+	assert.EqualValues(t, dia.ResultSuccess, node.Result(answer))
+	assert.EqualValues(t, 1, visited.Snapshot().ByCommand[dia.CancelLocation])
+	visited.SetScript(node.Script{Silent: true})
+	short, stop := context.WithTimeout(ctx, 20*time.Millisecond)
+	defer stop()
+	_, err = hss.Ask(short, w.Finish())
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+func TestParseSteps(t *testing.T) {
+	got, err := node.ParseSteps("air,ulr,ccr-t")
+	require.NoError(t, err)
+	assert.Equal(t, []node.Step{node.AIR, node.ULR, node.CCRTerminate}, got)
+	_, err = node.ParseSteps("air,xyz")
+	require.ErrorContains(t, err, `step "xyz"`)
+}
+
+func BenchmarkDirect(b *testing.B) {
+	ctx := context.Background()
+	hss, err := node.Start(ctx, node.Config{Identity: "hss.home.example", Realm: home, Listen: netip.MustParseAddrPort("127.0.0.1:0")})
+	require.NoError(b, err)
+	mme, err := node.Start(ctx, node.Config{Identity: "mme.visited.example", Realm: "visited.example", Connect: []netip.AddrPort{hss.Addr()}})
+	require.NoError(b, err)
+	require.NoError(b, mme.Play(ctx, node.Work{Steps: []node.Step{node.ULR}, Realm: home, Window: 256, Total: uint64(b.N)}))
+	c := mme.Snapshot()
+	require.EqualValues(b, b.N, c.Success)
+	require.NoError(b, mme.Close())
+	require.NoError(b, hss.Close())
+}
