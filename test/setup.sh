@@ -5,6 +5,7 @@
 set -euo pipefail
 
 packages=(freeradius freeradius-utils radsecproxy eapoltest redis-server postgresql
+	freediameterd freediameter-extensions erlang-diameter tshark
 	hostapd nsd unbound ldnsutils openssl make gcc libc6-dev)
 
 fail() { printf 'test/setup.sh: %s\n' "$*" >&2; exit 1; }
@@ -53,5 +54,7 @@ for p in "${missing[@]}"; do
 	installed "$p" || fail "$p is still missing after apt-get install"
 	case $p in freeradius | radsecproxy | redis-server | postgresql | hostapd | nsd | unbound)
 		if [ -d /run/systemd/system ]; then run systemctl disable --quiet "$p"; else run update-rc.d "$p" disable; fi ;;
+	erlang-diameter) # epmd, which joins nodes of Erlang, comes with its runtime; our peers are alone
+		if [ -d /run/systemd/system ]; then run systemctl disable --quiet epmd.service epmd.socket || true; fi ;;
 	esac
 done

@@ -16,6 +16,10 @@ var packages = map[string]string{
 	"redis-server": "redis-server",
 	"postgres":     "postgresql",
 
+	"freeDiameterd": "freediameterd, freediameter-extensions",
+	"erl":           "erlang-diameter",
+	"tshark":        "tshark",
+
 	"openssl":       "openssl",
 	"hostapd":       "hostapd",
 	"nsd":           "nsd",
