@@ -22,6 +22,8 @@ type fence struct {
 var fences = []fence{
 	{path: "layeh.com/radius", rooms: []string{"pkg/radius/dict", "cmd/roamgen", "test"},
 		why: "it is the independent oracle: the product must not share code with it"},
+	{path: "github.com/fiorix/go-diameter", rooms: []string{"pkg/diameter/dict", "test"}, tests: []string{"pkg/diameter", "aaa", "cmd/roamgen", "test"},
+		why: "it is the independent oracle of Diameter: the product must not share code with it"},
 	{path: "github.com/redis/go-redis/v9", rooms: []string{"aaa/device", "accounting/queue"}, tests: []string{"aaa/device", "accounting/queue"},
 		why: "Redis stays behind aaa/device and accounting/queue; cmd builds clients through them"},
 	{path: "github.com/nats-io", rooms: []string{"accounting/queue"}, tests: []string{"accounting/queue"},

@@ -59,3 +59,33 @@ func TestFreeDiameterRelays(t *testing.T) {
 		})
 	}
 }
+
+// TestErlangAgrees holds that OTP's client and server understand our nodes.
+func TestErlangAgrees(t *testing.T) {
+	_, at := peer.StartErlang(t, "aaa.home.test", "home.test")
+	nas := startNode(t, node.Config{Identity: "nas.visited.test", Realm: "visited.test", Applications: []uint32{3}, Connect: []netip.AddrPort{at}})
+	require.NoError(t, nas.Play(t.Context(), node.Work{Steps: []node.Step{node.RecordStart, node.RecordStop}, Realm: "home.test", Window: 4, Total: 20}))
+	c := nas.Snapshot()
+	assert.EqualValues(t, 40, c.Success)
+
+	home := startNode(t, node.Config{Identity: "aaa.home.test", Realm: "home.test", Applications: []uint32{3}, Listen: netip.MustParseAddrPort("127.0.0.1:0"), Track: true})
+	success, output := peer.AskErlang(t, "nas.visited.test", "visited.test", home.Addr(), "home.test", 20)
+	assert.Equal(t, 20, success, output)
+	assert.EqualValues(t, 20, home.Snapshot().Unique)
+}
+
+// TestGoDiameterAgrees holds the same of go-diameter.
+func TestGoDiameterAgrees(t *testing.T) {
+	const s6a = 16777251
+	hss := &peer.GoDiameter{Identity: "hss.home.test", Realm: "home.test"}
+	mme := startNode(t, node.Config{Identity: "mme.visited.test", Realm: "visited.test", Applications: []uint32{s6a}, Connect: []netip.AddrPort{hss.Listen(t)}})
+	require.NoError(t, mme.Play(t.Context(), node.Work{Steps: []node.Step{node.ULR}, Realm: "home.test", Window: 4, Total: 20}))
+	c := mme.Snapshot()
+	assert.EqualValues(t, 20, c.Success)
+	assert.Equal(t, 20, hss.Requests())
+
+	home := startNode(t, node.Config{Identity: "hss.home.test", Realm: "home.test", Applications: []uint32{s6a}, Listen: netip.MustParseAddrPort("127.0.0.1:0"), Track: true})
+	asking := &peer.GoDiameter{Identity: "mme.visited.test", Realm: "visited.test"}
+	assert.Equal(t, map[uint32]int{2001: 20}, asking.Ask(t, home.Addr(), "home.test", 20))
+	assert.EqualValues(t, 20, home.Snapshot().Unique)
+}
