@@ -1,8 +1,8 @@
-// Command roamgen plays the networks around a RADIUS roaming proxy: visited
+// Command roamgen plays the networks around a roaming proxy: visited
 // networks that send and home servers that answer, by a script. It is used by
 // `make run`, tests and benchmarks and is never packaged.
 //
-// The engine is package play; here are only flags and what is printed. The
+// The engines are packages play, for RADIUS, and node, for Diameter; here are only flags and what is printed. The
 // demo starts roamgate as a child process between two visited and three home
 // networks, all on loopback.
 package main
@@ -35,10 +35,10 @@ var errDoesNotAddUp = errors.New("the figures do not add up")
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "roamgen",
-		Short:         "Plays visited networks and home servers around a RADIUS proxy",
+		Short:         "Plays visited networks and home servers around a roaming proxy",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newHomeCommand(), newNASCommand(), newDemoCommand())
+	root.AddCommand(newHomeCommand(), newNASCommand(), newDiameterCommand(), newDemoCommand())
 	return root
 }
