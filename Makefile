@@ -62,7 +62,8 @@ lint: ## gofmt, go vet and staticcheck
 vuln: ## govulncheck; GOVULNDB=file:///... uses a local database (see test/vulndb)
 	@test/vuln.sh
 
-gen: ## write what is generated: the list of metrics and of linked modules
+gen: ## write what is generated: the tables of Diameter's dictionary, the list of metrics and of linked modules
+	$(GO) test -count=1 -run TestTables ./pkg/diameter/dict -update
 	$(GO) test -count=1 -run TestMetricsDocumented ./cmd/roamgate -update
 	$(GO) test -count=1 -run TestLinkedModules ./test/arch -update
 
