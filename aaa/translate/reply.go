@@ -1,0 +1,236 @@
+package translate
+
+import (
+	"github.com/roamgate/roamgate/pkg/diameter"
+	"github.com/roamgate/roamgate/pkg/radius"
+)
+
+// Asked is the request of RADIUS that an answer of Diameter belongs to.
+type Asked struct {
+	Packet  *radius.Packet
+	Session ID   // whose handle the answer carries
+	Named   bool // there is such a session
+	// Application is that of the request of Diameter.
+	Application uint32
+}
+
+// Outcome is what a Reply has come to.
+type Outcome struct {
+	Code         radius.Code
+	Result       uint32
+	Experimental bool
+	// Stateful: the home keeps the session until it is told of its end.
+	Stateful bool
+}
+
+// Reply turns an answer into that of RADIUS (RFC 4005 section 9.2, RFC 4072 section
+// 6.2). A nil packet is no answer at all: accounting that was not taken is sent again.
+// What cannot be granted as the home has said it is rejected, and why says so.
+//
+// hot: 0 allocs
+func (t *Translator) Reply(room []byte, m *diameter.Message, q *Asked) (packet []byte, out Outcome, why Reason) {
+	t.Failed = nil
+	out.Result, out.Experimental = resultOf(m)
+	state, kept := m.Uint32(diameter.KnownAuthSessionState)
+	out.Stateful = !kept || state != noStateMaintained
+	p := q.Packet
+	switch p.Code() {
+	case radius.AccountingRequest:
+		if !succeeded(out.Result) {
+			return nil, out, OK
+		}
+		out.Code = radius.AccountingResponse
+		t.start(room, out.Code, radius.Token(p.Authenticator()))
+		if why = t.proxyStates(p); why != OK {
+			return nil, out, why
+		}
+		return t.sealed(), out, OK
+	case radius.AccessRequest:
+	default:
+		return nil, out, Unserved
+	}
+	out.Code = replyCode(out.Result, out.Experimental)
+	if out.Code != radius.AccessReject {
+		t.start(room, out.Code, radius.Token(p.Authenticator()))
+		if why = t.granted(m, q, out.Code); why == OK {
+			return t.sealed(), out, OK
+		}
+		out.Code = radius.AccessReject
+	}
+	t.start(room, radius.AccessReject, radius.Token(p.Authenticator()))
+	if bad := t.rejected(m, q, &out, why); bad != OK {
+		return nil, out, bad
+	}
+	return t.sealed(), out, why
+}
+
+// granted fills an Accept or a Challenge.
+func (t *Translator) granted(m *diameter.Message, q *Asked, code radius.Code) Reason {
+	body, p := m.Body(), q.Packet
+	if why := t.proxyStates(p); why != OK {
+		return why
+	}
+	eap, why := t.intoEAP(body)
+	if why != OK {
+		return why
+	}
+	accept := code == radius.AccessAccept
+	t.granting = accept
+	why = t.into(body, &filter{eap: eap, state: !accept, timeout: true, lenient: q.Application >= 1<<24})
+	t.granting = false
+	if why != OK {
+		return why
+	}
+	if why = t.intoTunnels(body); why != OK {
+		return why
+	}
+	if why = t.intoFilterRules(body); why != OK {
+		return why
+	}
+	if !accept {
+		return t.challenged(body, q)
+	}
+	if why = t.intoTimes(body); why != OK {
+		return why
+	}
+	var a diameter.AVP
+	if diameter.Find(body, avpEAPMasterSessionKey, 0, &a) {
+		if why = t.intoKeys(a.Data); why != OK {
+			return why
+		}
+	}
+	if q.Application >= 1<<24 {
+		if why = t.intoAccess(body, p); why != OK {
+			return why
+		}
+	}
+	if !q.Named {
+		return OK
+	}
+	return fits(t.r.Add(radius.Class, t.Handle(t.value[:0], q.Session)))
+}
+
+// challenged adds the State by which the next round is known, with the home's behind
+// it, and the time that the user has.
+func (t *Translator) challenged(body []byte, q *Asked) Reason {
+	if v, ok := find(body, avpMultiRoundTimeOut); ok && !t.r.AddUint32(radius.SessionTimeout, v) {
+		return NoRoom
+	}
+	state := t.Handle(t.value[:0], q.Session)
+	var a diameter.AVP
+	if diameter.Find(body, uint32(radius.State), 0, &a) {
+		if len(state)+len(a.Data) > radius.MaxValue {
+			t.Failed = a.Raw
+			return LongValue
+		}
+		state = append(state, a.Data...)
+	}
+	return fits(t.r.Add(radius.State, state))
+}
+
+// intoEAP adds EAP-Message, in pieces. An invalid packet of the NAS that the home gives
+// back comes with the Error-Cause that says so (RFC 4072 section 6.2).
+func (t *Translator) intoEAP(body []byte) (eap bool, why Reason) {
+	var a diameter.AVP
+	if diameter.Find(body, avpEAPPayload, 0, &a) {
+		return true, t.split(radius.EAPMessage, a.Data)
+	}
+	if !diameter.Find(body, avpEAPReissuedPayload, 0, &a) {
+		return false, OK
+	}
+	if why = t.split(radius.EAPMessage, a.Data); why == OK {
+		why = fits(t.r.AddErrorCause(causeInvalidEAP))
+	}
+	return true, why
+}
+
+// intoTimes adds Session-Timeout and Termination-Action (RFC 4005 section 9.2). The
+// shorter of the two times of Diameter counts: after one the session ends, after the
+// other it is authorised anew.
+func (t *Translator) intoTimes(body []byte) Reason {
+	session, ends := find(body, diameter.SessionTimeout)
+	life, anew := find(body, avpAuthorizationLifetime)
+	anew = anew && life != 0 && life != 1<<32-1 && !(ends && session != 0 && session < life)
+	switch {
+	case anew:
+		if !t.r.AddUint32(radius.SessionTimeout, life) || !t.r.AddUint32(radius.TerminationAction, 1) {
+			return NoRoom
+		}
+	case ends && session != 0:
+		return fits(t.r.AddUint32(radius.SessionTimeout, session))
+	}
+	return OK
+}
+
+// intoAccess adds what a 3GPP AAA server says of an access (TS 29.273): the name under
+// which it knows the device, and the bit rates, as WISPr has them.
+func (t *Translator) intoAccess(body []byte, p *radius.Packet) Reason {
+	var a, in diameter.AVP
+	if diameter.Find(body, avpMobileNodeID, 0, &a) && len(a.Data) > 0 && len(a.Data) <= radius.MaxValue {
+		var name diameter.AVP
+		if !diameter.Find(body, diameter.UserName, 0, &name) && !t.r.Add(radius.UserName, a.Data) {
+			return NoRoom
+		}
+		if p.Has(radius.ChargeableUserID) && !diameter.Find(body, uint32(radius.ChargeableUserID), 0, &name) && !t.r.Add(radius.ChargeableUserID, a.Data) {
+			return NoRoom
+		}
+	}
+	rates := diameter.Find(body, tgppAMBR, diameter.Vendor3GPP, &a)
+	if !rates && diameter.Find(body, tgppAPNConfig, diameter.Vendor3GPP, &in) {
+		rates = diameter.Find(in.Data, tgppAMBR, diameter.Vendor3GPP, &a)
+	}
+	if !rates {
+		return OK
+	}
+	for _, r := range [...]struct {
+		code uint32
+		sub  uint8
+	}{{tgppMaxUp, wisprMaxUp}, {tgppMaxDown, wisprMaxDown}} {
+		if diameter.Find(a.Data, r.code, diameter.Vendor3GPP, &in) && len(in.Data) == 4 && !t.r.AddVendor(radius.VendorWISPr, r.sub, in.Data) {
+			return NoRoom
+		}
+	}
+	return OK
+}
+
+// rejected fills a Reject. A conversation of EAP ends with a Failure, the home's or ours
+// (RFC 3579 section 2.6.3).
+func (t *Translator) rejected(m *diameter.Message, q *Asked, out *Outcome, why Reason) Reason {
+	p := q.Packet
+	if bad := t.proxyStates(p); bad != OK {
+		return bad
+	}
+	eap := false
+	if why == OK {
+		var bad Reason
+		if eap, bad = t.intoEAP(m.Body()); bad != OK {
+			return bad
+		}
+	}
+	if !eap && p.Has(radius.EAPMessage) {
+		_, id, _, _ := p.EAP()
+		if !t.r.AddEAPFailure(id) {
+			return NoRoom
+		}
+		eap = true
+	}
+	cause := causeOf(out.Result, out.Experimental)
+	if why != OK {
+		cause = causeUnsupportedAVP
+	}
+	if cause != 0 && !t.r.AddErrorCause(cause) {
+		return NoRoom
+	}
+	if eap || why != OK {
+		return OK
+	}
+	var a diameter.AVP
+	for c := diameter.Walk(m.Body()); c.Next(&a); {
+		if a.Is(uint32(radius.ReplyMessage), 0) && len(a.Data) > 0 {
+			if bad := t.split(radius.ReplyMessage, a.Data); bad != OK {
+				return bad
+			}
+		}
+	}
+	return OK
+}
