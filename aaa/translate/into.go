@@ -26,7 +26,6 @@ type filter struct {
 	lenient bool // what 3GPP adds need not be understood
 	state   bool // State is the translator's
 	timeout bool // so is Session-Timeout
-	event   bool // Event-Timestamp is there
 }
 
 // into adds the attributes of all AVPs that have one of their number.
