@@ -47,6 +47,7 @@ import (
 	"github.com/roamgate/roamgate/accounting"
 	"github.com/roamgate/roamgate/accounting/spool"
 	"github.com/roamgate/roamgate/pkg/stat"
+	"github.com/roamgate/roamgate/pkg/udp"
 )
 
 // Config is what an Agent is built with. The zero value of a field means its default.
@@ -76,9 +77,11 @@ type Rooms struct {
 	Policy   *device.Table // nil: no route may enable the device policy
 }
 
-// conn is a connection that carries Diameter messages: a stream.Conn, the gateway to
-// RADIUS, or that of a test.
-type conn interface {
+// Conn is a connection that carries Diameter messages: a stream.Conn, the gateway to
+// RADIUS, or that of a test. From Attach on it belongs to the loop.
+type Conn interface {
+	// Attach has the poller give tag when there is something to receive, or room again.
+	Attach(p *udp.Poller, tag uint32) error
 	Recv() (more bool, err error)
 	Next() ([]byte, error)
 	Done()
@@ -89,6 +92,11 @@ type conn interface {
 	Queued() int
 	Sent() uint64
 	Received() uint64
+	// Partial reports whether a message has begun and not ended.
+	Partial() bool
 	Remote() netip.AddrPort
+	Local() netip.AddrPort
 	Close()
 }
+
+type conn = Conn

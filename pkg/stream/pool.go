@@ -1,6 +1,10 @@
 package stream
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/roamgate/roamgate/pkg/diameter"
+)
 
 // What connections borrow. They are lent for as long as something is in them,
 // so there are as many as connections that do something at this moment.
@@ -14,6 +18,10 @@ const (
 	// the last record, and for what one system call reads.
 	inSize    = maxPacket + maxRecord + readSize
 	blockSize = maxPlain // of packets to be sent: one record
+	// Messages of Diameter are longer; buffers for those that are have a size of
+	// their own.
+	maxMessage = diameter.MaxLen
+	longSize   = maxMessage + maxRecord + readSize
 	// together is how many blocks are sent by one system call.
 	together   = 4
 	cipherSize = together * maxRecord
@@ -34,8 +42,11 @@ type sized struct{ b [cipherSize]byte }
 
 var (
 	inBuffers     lender[[inSize]byte]
+	longBuffers   lender[[longSize]byte]
 	readBuffers   lender[[readSize]byte]
 	rests         lender[[maxPacket]byte]
+	longRests     lender[[maxMessage]byte]
 	blocks        lender[block]
+	longBlocks    lender[block]
 	cipherBuffers lender[sized]
 )

@@ -4,33 +4,43 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+
+	"github.com/roamgate/roamgate/pkg/diameter"
 )
 
 // inbox holds what came in. The borrowed buffer is full of packets between Recv
 // and Done; what is left of one that is not whole waits in rest.
 type inbox struct {
-	buf        *[inSize]byte
+	diameter   bool
+	buf        []byte // of short or of long, nil: none is borrowed
+	short      *[inSize]byte
+	long       *[longSize]byte
 	start, end int
-	rest       *[maxPacket]byte
-	restLen    int
+	rest       []byte // of shortRest or of longRest
+	shortRest  *[maxPacket]byte
+	longRest   *[maxMessage]byte
 	skip       int // octets of a packet that is too long
 	err        error
 }
 
 // borrow readies a buffer with what is left at its front.
 func (in *inbox) borrow() {
-	if in.buf == nil {
-		in.buf = inBuffers.lend()
-		in.start, in.end = 0, 0
-	} else if in.start > 0 {
-		in.end = copy(in.buf[:], in.buf[in.start:in.end])
-		in.start = 0
+	switch {
+	case in.buf != nil:
+		if in.start > 0 {
+			in.end = copy(in.buf, in.buf[in.start:in.end])
+			in.start = 0
+		}
+		return
+	case in.diameter:
+		in.long = longBuffers.lend()
+		in.buf = in.long[:]
+	default:
+		in.short = inBuffers.lend()
+		in.buf = in.short[:]
 	}
-	if in.rest != nil {
-		in.end = copy(in.buf[:], in.rest[:in.restLen])
-		rests.back(in.rest)
-		in.rest = nil
-	}
+	in.start, in.end = 0, copy(in.buf, in.rest)
+	in.dropRest()
 }
 
 // done gives the buffer back. What is left is less than a packet.
@@ -39,11 +49,35 @@ func (in *inbox) done() {
 		return
 	}
 	if in.start < in.end {
-		in.rest = rests.lend()
-		in.restLen = copy(in.rest[:], in.buf[in.start:in.end])
+		in.keep(in.buf[in.start:in.end])
 	}
-	inBuffers.back(in.buf)
-	in.buf, in.start, in.end = nil, 0, 0
+	if in.long != nil {
+		longBuffers.back(in.long)
+	} else {
+		inBuffers.back(in.short)
+	}
+	in.buf, in.short, in.long, in.start, in.end = nil, nil, nil, 0, 0
+}
+
+// keep copies the begin of a packet aside.
+func (in *inbox) keep(b []byte) {
+	if len(b) > maxPacket {
+		in.longRest = longRests.lend()
+		in.rest = in.longRest[:copy(in.longRest[:], b)]
+		return
+	}
+	in.shortRest = rests.lend()
+	in.rest = in.shortRest[:copy(in.shortRest[:], b)]
+}
+
+func (in *inbox) dropRest() {
+	switch {
+	case in.longRest != nil:
+		longRests.back(in.longRest)
+	case in.shortRest != nil:
+		rests.back(in.shortRest)
+	}
+	in.rest, in.shortRest, in.longRest = nil, nil, nil
 }
 
 // partial reports whether the last packet is not whole.
@@ -52,6 +86,15 @@ func (in *inbox) partial() bool {
 		return true
 	}
 	b := in.unread()
+	if in.diameter {
+		for {
+			n, bad := diameter.Frame(b)
+			if n == 0 || bad != diameter.NoFault || n > len(b) {
+				return len(b) > 0
+			}
+			b = b[n:]
+		}
+	}
 	for len(b) >= minPacket {
 		n := int(binary.BigEndian.Uint16(b[2:]))
 		if n < minPacket || n > len(b) {
@@ -67,6 +110,10 @@ func (in *inbox) whole() bool {
 	b := in.unread()
 	if len(b) < 4 {
 		return false
+	}
+	if in.diameter {
+		n, bad := diameter.Frame(b)
+		return bad != diameter.NoFault || n <= len(b)
 	}
 	n := int(binary.BigEndian.Uint16(b[2:]))
 	if n > maxPacket {
@@ -171,6 +218,9 @@ func (c *Conn) Next() ([]byte, error) {
 	if len(b) < 4 {
 		return nil, nil
 	}
+	if c.in.diameter {
+		return c.in.message(b)
+	}
 	n := int(binary.BigEndian.Uint16(b[2:]))
 	switch {
 	case n < minPacket:
@@ -183,6 +233,19 @@ func (c *Conn) Next() ([]byte, error) {
 		return b[:minPacket:minPacket], ErrTooLong
 	}
 	c.in.start += n
+	return b[:n:n], nil
+}
+
+// message gives the first of b where it is whole.
+func (in *inbox) message(b []byte) ([]byte, error) {
+	n, bad := diameter.Frame(b)
+	switch {
+	case bad != diameter.NoFault:
+		return nil, ErrFraming
+	case n > len(b):
+		return nil, nil
+	}
+	in.start += n
 	return b[:n:n], nil
 }
 

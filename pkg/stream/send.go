@@ -5,18 +5,41 @@ import (
 	"net"
 )
 
-// maxUnsent bounds what is kept for a peer.
+// maxUnsent bounds what is kept for a peer, unless Diameter says otherwise.
 const maxUnsent = 1 << 20
 
 // block is a piece of what is to be sent: whole packets, but for what the
 // system has taken already.
 type block struct {
 	start, end int
-	b          [blockSize]byte
+	b          []byte
+}
+
+// lendBlock gives one with room for n octets.
+func lendBlock(n int) *block {
+	size, from := blockSize, &blocks
+	if n > blockSize {
+		size, from = maxMessage, &longBlocks
+	}
+	b := from.lend()
+	if b.b == nil {
+		b.b = make([]byte, size)
+	}
+	return b
+}
+
+func (b *block) back() {
+	b.start, b.end = 0, 0
+	if len(b.b) > blockSize {
+		longBlocks.back(b)
+	} else {
+		blocks.back(b)
+	}
 }
 
 // outbox holds what was committed and neither sent nor encrypted.
 type outbox struct {
+	most    int // octets that are kept
 	blocks  []*block
 	queued  int
 	waiting bool // the poller tells when there is room
@@ -32,8 +55,7 @@ func (o *outbox) last() *block {
 // drop gives the first n blocks back.
 func (o *outbox) drop(n int) {
 	for _, b := range o.blocks[:n] {
-		b.start, b.end = 0, 0
-		blocks.back(b)
+		b.back()
 	}
 	rest := copy(o.blocks, o.blocks[n:])
 	clear(o.blocks[rest:])
@@ -50,15 +72,21 @@ func (o *outbox) free() {
 // was committed stays where it is until Flush.
 // hot: 0 allocs
 func (c *Conn) Room() []byte {
-	if c.failed != nil || c.closed || c.Queued() > maxUnsent-maxPacket {
+	return c.RoomFor(maxPacket)
+}
+
+// RoomFor is Room for a message of n octets, 64 KiB at most.
+// hot: 0 allocs
+func (c *Conn) RoomFor(n int) []byte {
+	if c.failed != nil || c.closed || c.Queued() > c.out.most-n || n > maxMessage {
 		return nil
 	}
 	b := c.out.last()
-	if b == nil || b.end > blockSize-maxPacket {
-		b = blocks.lend()
+	if b == nil || b.end > len(b.b)-n {
+		b = lendBlock(n)
 		c.out.blocks = append(c.out.blocks, b)
 	}
-	return b.b[b.end : b.end+maxPacket : b.end+maxPacket]
+	return b.b[b.end : b.end+n : b.end+n]
 }
 
 // Commit adds the first n octets of what Room lent to what is to be sent.
@@ -142,14 +170,16 @@ func (c *Conn) push() error {
 }
 
 // encrypt makes records of the first packets, as many as go by one system call.
-// Each has one of its own: FreeRADIUS 3.2 takes no packet of a record that has
+// Each of RADIUS has one of its own: FreeRADIUS 3.2 takes no packet of a record that has
 // more than one (draft-ietf-radext-radiusdtls-bis section 4.1 writes them one by
 // one).
 func (c *Conn) encrypt() error {
 	for done, b := range c.out.blocks {
 		for b.start < b.end {
-			n := int(binary.BigEndian.Uint16(b.b[b.start+2:]))
-			n = min(max(n, minPacket), b.end-b.start)
+			n := min(maxPlain, b.end-b.start)
+			if !c.in.diameter {
+				n = min(max(int(binary.BigEndian.Uint16(b.b[b.start+2:])), minPacket), n)
+			}
 			if len(c.wire.out)+n+maxRecord-maxPlain > cipherSize {
 				c.out.drop(done)
 				return nil

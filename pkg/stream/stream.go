@@ -1,5 +1,5 @@
 // Package stream carries RADIUS packets over connections, TCP, TLS and DTLS, in
-// an event loop.
+// an event loop, and messages of Diameter over TCP and TLS.
 //
 // A Conn is one connection that stands: connecting, accepting and the handshake
 // are over when it is made, in a goroutine of the caller. From Attach on it
@@ -130,7 +130,7 @@ func secure(ctx context.Context, c *net.TCPConn, w *wire, sec *tls.Conn) (*Conn,
 // Datagrams takes over a connection whose reads give one packet each (DTLS).
 // What follows the packet in its record is padding (RFC 7360 section 5.1).
 func Datagrams(c net.Conn) *Conn {
-	return &Conn{raw: c, framed: true, remote: addrPort(c.RemoteAddr()), local: addrPort(c.LocalAddr())}
+	return &Conn{raw: c, framed: true, remote: addrPort(c.RemoteAddr()), local: addrPort(c.LocalAddr()), out: outbox{most: maxUnsent}}
 }
 
 // Secured is Datagrams of a connection whose handshake was done elsewhere: state
@@ -142,7 +142,7 @@ func Secured(c net.Conn, state *tls.ConnectionState, export func(label string, n
 }
 
 func newConn(c *net.TCPConn) (*Conn, error) {
-	s := &Conn{raw: c, remote: addrPort(c.RemoteAddr()), local: addrPort(c.LocalAddr())}
+	s := &Conn{raw: c, remote: addrPort(c.RemoteAddr()), local: addrPort(c.LocalAddr()), out: outbox{most: maxUnsent}}
 	if !s.remote.IsValid() {
 		return nil, net.ErrClosed
 	}
@@ -158,6 +158,16 @@ func addrPort(a net.Addr) netip.AddrPort {
 		ap = a.AddrPort()
 	}
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}
+
+// Diameter has the connection carry messages of Diameter, cut by their Message
+// Length (RFC 6733 section 3): up to 64 KiB each, in TLS records as full as they
+// get. At most most octets are kept for the peer, 0: a MiB. It comes before Attach.
+func (c *Conn) Diameter(most int) {
+	c.in.diameter = true
+	if most > 0 {
+		c.out.most = max(most, maxMessage)
+	}
 }
 
 // TLS is the state of the connection after its handshake, nil without TLS.

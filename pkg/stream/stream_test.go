@@ -296,7 +296,7 @@ func TestPacketOutlivesClose(t *testing.T) {
 			b, err = e.conn.Next()
 			require.NoError(t, err)
 		}
-		buf := e.conn.in.buf
+		buf := e.conn.in.short
 		e.conn.Close()
 		for range 8 {
 			assert.NotSame(t, buf, inBuffers.lend())

@@ -1,0 +1,111 @@
+package agent
+
+import (
+	"strconv"
+	"sync/atomic"
+
+	"github.com/roamgate/roamgate/aaa/listen"
+	"github.com/roamgate/roamgate/aaa/peer"
+	"github.com/roamgate/roamgate/pkg/stat"
+)
+
+// result is what came of an exchange of capabilities.
+type result uint8
+
+const (
+	resultOK result = iota
+	resultMalformed
+	resultUnknown     // nobody has that Origin-Host
+	resultElsewhere   // it does not come from there, or not by this transport
+	resultCertificate // its certificate is that of somebody else
+	resultRealm       // its Origin-Realm is not the one of the files
+	resultSecurity
+	resultApplication
+	resultDuplicate
+	resultRefused // by the peer
+	numResults
+)
+
+var resultNames = [numResults]string{
+	"ok", "malformed", "unknown_peer", "wrong_address", "wrong_certificate", "wrong_realm", "no_common_security",
+	"no_common_application", "duplicate", "refused_by_peer",
+}
+
+// agentStats are the counters of no peer.
+type agentStats struct {
+	panics     stat.ID
+	sent       [numClasses]stat.ID
+	taken      [numClasses]stat.ID
+	exchanges  [numResults]stat.ID
+	handshakes [listen.NumResults]*stat.AtomicCounter // of those we have begun
+}
+
+const baseHelp = "Messages between Diameter peers: exchanges of capabilities, watchdogs and disconnections, by direction."
+
+func newAgentStats(r *stat.Registry) *agentStats {
+	c := &agentStats{panics: r.Counter("roamgate_diameter_panics_recovered_total", "Mistakes of the Diameter agent that a message found; each is logged with its stack.")}
+	for i, name := range classNames {
+		c.sent[i] = r.Counter("roamgate_diameter_base_messages_total", baseHelp, "direction", "out", "class", name)
+		c.taken[i] = r.Counter("roamgate_diameter_base_messages_total", baseHelp, "direction", "in", "class", name)
+	}
+	for i, name := range resultNames {
+		c.exchanges[i] = r.Counter("roamgate_diameter_capabilities_total", "Exchanges of capabilities, by what came of them.", "result", name)
+	}
+	for i := range listen.NumResults {
+		if !i.Refused() {
+			c.handshakes[i] = r.Atomic("roamgate_diameter_tls_handshakes_total", "TLS handshakes with Diameter peers, by who has connected and result.", "direction", "out", "result", i.String())
+		}
+	}
+	return c
+}
+
+// What a watchdog does, for counters.
+const (
+	watchSent = iota
+	watchSuspect
+	watchClosed
+	numWatch
+)
+
+var watchNames = [numWatch]string{"sent", "suspect", "closed"}
+
+const numLeaves = 4
+
+// nodeStats are the counters of a peer. They outlive it.
+type nodeStats struct {
+	state, open *atomic.Int32
+	attempts    stat.ID
+	restarts    stat.ID
+	watchdog    [numWatch]stat.ID
+	leaves      [numLeaves]stat.ID
+	closed      [numClosings]stat.ID
+}
+
+// nodeSeries gives the figures of a peer.
+func (a *Agent) nodeSeries(name string) *nodeStats {
+	a.seriesMu.Lock()
+	defer a.seriesMu.Unlock()
+	if c := a.series[name]; c != nil {
+		return c
+	}
+	r := a.rooms.Stats
+	c := &nodeStats{state: new(atomic.Int32), open: new(atomic.Int32)}
+	c.state.Store(nodeDown)
+	r.StateSet("roamgate_diameter_peer_state", "State of a Diameter peer, of its best connection.", stateNames, func() int { return int(c.state.Load()) }, "peer", name)
+	r.GaugeFunc("roamgate_diameter_peer_connections", "Open connections with a Diameter peer.", func() float64 { return float64(c.open.Load()) }, "peer", name)
+	c.attempts = r.Counter("roamgate_diameter_connects_total", "Attempts to connect to a Diameter peer.", "peer", name)
+	c.restarts = r.Counter("roamgate_diameter_peer_restarts_total", "Times that a peer has come back with a greater Origin-State-Id: its sessions are lost.", "peer", name)
+	for i, w := range watchNames {
+		c.watchdog[i] = r.CounterSparse("roamgate_diameter_watchdog_total", "Watchdogs of a peer: requests sent, expired so that the peer is suspect, and connections closed for it.", "peer", name, "event", w)
+	}
+	for i := range c.leaves {
+		c.leaves[i] = r.CounterSparse("roamgate_diameter_disconnects_total", "Disconnect-Peer-Requests of a peer, by cause.", "peer", name, "cause", peer.Cause(i).String())
+	}
+	for why := staysOpen + 1; why < numClosings; why++ {
+		c.closed[why] = r.CounterSparse("roamgate_diameter_connections_closed_total", "Connections with a peer that have ended, by who or what has ended them.", "peer", name, "reason", why.String())
+	}
+	a.series[name] = c
+	return c
+}
+
+func utoa(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
