@@ -3,6 +3,8 @@ package accounting
 import (
 	"bytes"
 	"encoding/binary"
+
+	"github.com/roamgate/roamgate/pkg/diameter"
 )
 
 // Attribute types this package reads (RFC 2865, 2866, 2869, 3162, 4372).
@@ -47,14 +49,14 @@ const (
 // that never set its clock and counts from its own start.
 const clockFloor = 946684800
 
-// Event is what one Accounting-Request says. The slices borrow from the
-// packet. An Event may be reused; Classify overwrites all of it.
+// Event is what one Accounting-Request, of RADIUS or Diameter, says. The slices
+// borrow from the packet. An Event may be reused; Classify overwrites all of it.
 type Event struct {
 	Kind       Kind
 	Quarantine Reason
 	Flags      Flags
 
-	Status uint32 // Acct-Status-Type as received, 0 when unusable
+	Status uint32 // Acct-Status-Type, Accounting-Record-Type or CC-Request-Type as received, 0 when unusable
 	Time   int64  // event time, Unix seconds
 
 	SessionID      []byte
@@ -72,12 +74,22 @@ type Event struct {
 	DelayTime      uint32
 	InputOctets    uint64 // Acct-Input-Gigawords * 2^32 + Acct-Input-Octets (RFC 2869 section 5.1)
 	OutputOctets   uint64
-	InputPackets   uint32
-	OutputPackets  uint32
-	TerminateCause uint32 // 0 when absent
+	InputPackets   uint64
+	OutputPackets  uint64
+	TerminateCause uint32 // as RADIUS numbers them; 0 when absent
 	NASPortType    uint32
 	RATType        uint8
 	Has            Has
+
+	// Of Diameter alone.
+	Diameter     bool
+	Application  uint32
+	Command      uint32
+	RecordNumber uint32 // Accounting-Record-Number or CC-Request-Number
+	OriginHost   []byte
+	OriginRealm  []byte
+	Equipment    []byte // IMEI or IMEISV
+	Context      []byte // Service-Context-Id
 
 	raw []byte
 }
@@ -96,26 +108,34 @@ const (
 	HasNASPortType
 	HasRATType
 	HasDelayTime
-	HasInputGigawords
-	HasOutputGigawords
+	HasInputGigawords  // all 64 bits are there
+	HasOutputGigawords // likewise
+	HasRecordNumber
+	HasWidePackets // the packet counters have 64 bits
+	HasSince       // counters and Acct-Session-Time are of the time since the report before
 )
 
 // walker carries what a walk must remember between attributes.
 type walker struct {
 	inLow, inHigh, outLow, outHigh uint32
+	inPackets, outPackets          uint32
 	timestamp                      uint32
 	statuses                       int
 	statusBad, manyIDs, password   bool
 }
 
-// Classify reads the Accounting-Request raw, of exactly its Length octets,
-// that arrived at the Unix time arrival in nanoseconds. It never fails: what
-// cannot be billed comes out as Quarantined with a reason. raw is retained
-// by e until the next Classify.
+// Classify reads the Accounting-Request raw, of RADIUS or Diameter and of
+// exactly its Length octets, that arrived at the Unix time arrival in
+// nanoseconds. It never fails: what cannot be billed comes out as Quarantined
+// with a reason. raw is retained by e until the next Classify.
 //
 // hot: 0 allocs
 func Classify(e *Event, raw []byte, arrival int64) {
 	*e = Event{raw: raw}
+	if IsDiameter(raw) {
+		e.diameter(arrival)
+		return
+	}
 	var w walker
 	ok := len(raw) >= headerLen && len(raw) <= maxPacket
 	off := headerLen
@@ -134,6 +154,7 @@ func Classify(e *Event, raw []byte, arrival int64) {
 	}
 	e.InputOctets = uint64(w.inHigh)<<32 | uint64(w.inLow)
 	e.OutputOctets = uint64(w.outHigh)<<32 | uint64(w.outLow)
+	e.InputPackets, e.OutputPackets = uint64(w.inPackets), uint64(w.outPackets)
 	e.setTime(w.timestamp, arrival)
 	e.setKind(&w, ok)
 }
@@ -201,9 +222,9 @@ func (e *Event) number(w *walker, t byte, v []byte) {
 	case attrAcctSessionTime:
 		e.take(&e.SessionTime, HasSessionTime, v)
 	case attrAcctInputPackets:
-		e.take(&e.InputPackets, HasInputPackets, v)
+		e.take(&w.inPackets, HasInputPackets, v)
 	case attrAcctOutputPackets:
-		e.take(&e.OutputPackets, HasOutputPackets, v)
+		e.take(&w.outPackets, HasOutputPackets, v)
 	case attrAcctTerminateCause:
 		e.take(&e.TerminateCause, HasTerminateCause, v)
 	case attrNASPortType:
@@ -315,6 +336,15 @@ func (e *Event) SessionStart() int64 { return e.Time - int64(e.SessionTime) }
 
 // EachClass calls f with the value of every Class in order.
 func (e *Event) EachClass(f func(v []byte)) {
+	if e.Diameter {
+		var a diameter.AVP
+		for c := diameter.Walk(body(e.raw)); c.Next(&a); {
+			if a.Is(diameter.Class, 0) {
+				f(a.Data)
+			}
+		}
+		return
+	}
 	for raw, off := e.raw, headerLen; off+2 <= len(raw); {
 		n := int(raw[off+1])
 		if n < 2 || n > len(raw)-off {

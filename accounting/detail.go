@@ -31,7 +31,11 @@ type detail struct {
 	offered, financial, clearer []byte // WBA
 	rate                        []byte // WBA-Linear-Volume-Rate, eight octets
 	plmn, homePLMN, cell        []byte
+	visited                     [6]byte // digits of Visited-PLMN-Id
+	nVisited                    int
 	chargingID                  uint32
+	context                     []byte // Service-Context-Id
+	groups                      groups
 	offset                      int // seconds east of UTC
 
 	civic, geo location
@@ -44,6 +48,13 @@ type detail struct {
 // read walks the attributes of raw. What does not have the form its
 // specification gives it is left out: the packet itself is kept.
 func (d *detail) read(raw []byte) {
+	if IsDiameter(raw) {
+		d.readMessage(body(raw), 0)
+		if d.nDatas > 0 {
+			d.locate()
+		}
+		return
+	}
 	for off := headerLen; off+2 <= len(raw); {
 		n := int(raw[off+1])
 		if n < 2 || n > len(raw)-off {

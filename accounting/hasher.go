@@ -40,6 +40,8 @@ const (
 	purposeCUI    = 'c'
 	purposeClass  = 'k'
 	purposeSame   = 's'
+	purposeNumber = 'n'
+	purposeModel  = 'm'
 )
 
 // contentSeed keys the content hash, which is only ever compared inside this
@@ -71,6 +73,9 @@ func NewHasher(key []byte) *Hasher {
 //
 // hot: 0 allocs
 func (h *Hasher) Key(e *Event, visited string) Key {
+	if e.Diameter {
+		return h.numbered(e, visited)
+	}
 	h.start(purposeEvent)
 	h.text(visited)
 	if len(e.NASIdentifier) > 0 {
@@ -134,8 +139,8 @@ func (h *Hasher) identity(e *Event) {
 func (h *Hasher) counters(e *Event) {
 	h.buf = binary.BigEndian.AppendUint64(h.buf, e.InputOctets)
 	h.buf = binary.BigEndian.AppendUint64(h.buf, e.OutputOctets)
-	h.buf = binary.BigEndian.AppendUint32(h.buf, e.InputPackets)
-	h.buf = binary.BigEndian.AppendUint32(h.buf, e.OutputPackets)
+	h.buf = binary.BigEndian.AppendUint32(h.buf, uint32(e.InputPackets))
+	h.buf = binary.BigEndian.AppendUint32(h.buf, uint32(e.OutputPackets))
 	h.buf = binary.BigEndian.AppendUint32(h.buf, e.SessionTime)
 }
 
@@ -162,6 +167,9 @@ func (h *Hasher) StableContent(raw []byte) Key {
 // same event is reported again. Credentials are stored as zeros, so their
 // values stay out too: a packet and its record have the same content.
 func appendStable(dst, raw []byte) []byte {
+	if IsDiameter(raw) {
+		return appendStableMessage(dst, raw)
+	}
 	if len(raw) < headerLen {
 		return dst
 	}

@@ -53,6 +53,7 @@ func (r *Record) AppendJSON(dst []byte, v *View) []byte {
 		dst = appendText(dst, "quarantine", r.Quarantine.String())
 		dst = appendUint(dst, "status", uint64(e.Status))
 	}
+	dst = appendProtocol(dst, &e)
 	dst = appendHex(dst, "key", r.Key[:])
 	content := v.Hasher.StableContent(r.Raw)
 	dst = appendHex(dst, "content", content[:])
@@ -64,14 +65,14 @@ func (r *Record) AppendJSON(dst []byte, v *View) []byte {
 	dst = appendText(dst, "realm", r.Realm)
 	dst = appendText(dst, "route", r.Route)
 	dst = v.identities(dst, &e)
-	dst = appendText(dst, "session_id", e.SessionID)
-	dst = appendText(dst, "multi_session_id", e.MultiSessionID)
-	dst = appendText(dst, "nas", e.NASIdentifier)
+	dst = appendShort(dst, "session_id", e.SessionID)
+	dst = appendShort(dst, "multi_session_id", e.MultiSessionID)
+	dst = appendShort(dst, "nas", e.nas())
 	dst = appendAddr(dst, "nas_address", e.NASAddress)
 	dst = v.classes(dst, &e)
 	dst = appendCounters(dst, &e)
 	var buf [maxStation]byte
-	dst = appendText(dst, "called_station", CalledStation(buf[:0], e.CalledStation))
+	dst = appendShort(dst, "called_station", CalledStation(buf[:0], e.CalledStation))
 	dst = d.appendJSON(dst, r.Rate)
 	if r.PolicyVersion != 0 {
 		dst = appendUint(dst, "policy_version", uint64(r.PolicyVersion))
@@ -102,7 +103,8 @@ func (v *View) identities(dst []byte, e *Event) []byte {
 	device := Device(buf[:0], e)
 	dst = v.identity(dst, "user", purposeUser, e.UserName)
 	dst = v.identity(dst, "device", purposeDevice, device)
-	return v.identity(dst, "cui", purposeCUI, e.CUI)
+	dst = v.identity(dst, "cui", purposeCUI, e.CUI)
+	return v.identity(dst, "equipment", purposeModel, e.Equipment)
 }
 
 func (v *View) identity(dst []byte, name string, purpose byte, id []byte) []byte {
@@ -112,7 +114,7 @@ func (v *View) identity(dst []byte, name string, purpose byte, id []byte) []byte
 	sum := v.Hasher.sumOf(purpose, id)
 	dst = appendHex(dst, name+"_hash", sum[:])
 	if v.Plain {
-		dst = appendText(dst, name, id)
+		dst = appendShort(dst, name, id)
 	}
 	return dst
 }
@@ -149,8 +151,8 @@ func appendCounters(dst []byte, e *Event) []byte {
 		// A NAS may leave out a low half of zero.
 		{"input_octets", HasInputOctets | HasInputGigawords, e.InputOctets},
 		{"output_octets", HasOutputOctets | HasOutputGigawords, e.OutputOctets},
-		{"input_packets", HasInputPackets, uint64(e.InputPackets)},
-		{"output_packets", HasOutputPackets, uint64(e.OutputPackets)},
+		{"input_packets", HasInputPackets, e.InputPackets},
+		{"output_packets", HasOutputPackets, e.OutputPackets},
 		{"delay_time", HasDelayTime, uint64(e.DelayTime)},
 		{"terminate_cause", HasTerminateCause, uint64(e.TerminateCause)},
 		{"nas_port_type", HasNASPortType, uint64(e.NASPortType)},
@@ -166,13 +168,16 @@ func appendCounters(dst []byte, e *Event) []byte {
 	if e.Has&HasOutputGigawords != 0 {
 		dst = append(dst, `,"output_gigawords":true`...)
 	}
+	if e.Has&HasSince != 0 {
+		dst = append(dst, `,"since_last":true`...)
+	}
 	return dst
 }
 
 // appendJSON appends what only the second walk reads. The rate that was agreed
 // stands in the place of the packet's.
 func (d *detail) appendJSON(dst []byte, rate wba.Rate) []byte {
-	dst = appendText(dst, "operator_name", d.operatorName)
+	dst = appendShort(dst, "operator_name", d.operatorName)
 	dst = appendText(dst, "home_plmn", d.homePLMN)
 	if d.offset != 0 {
 		dst = strconv.AppendInt(appendField(dst, "utc_offset"), int64(d.offset), 10)
@@ -185,19 +190,23 @@ func (d *detail) appendJSON(dst []byte, rate wba.Rate) []byte {
 	}
 	dst = d.civic.appendCivic(dst)
 	dst = d.geo.appendPoint(dst)
-	dst = appendText(dst, "plmn", d.plmn)
+	if len(d.plmn) > 0 {
+		dst = appendText(dst, "plmn", d.plmn)
+	} else {
+		dst = appendText(dst, "plmn", d.visited[:d.nVisited])
+	}
 	if len(d.cell) > 0 {
-		dst = appendHex(dst, "cell", d.cell)
+		dst = appendHex(dst, "cell", d.cell[:min(len(d.cell), maxPlain)])
 	}
 	dst = closeObject(dst, at, open)
 
 	at = len(dst)
 	dst = appendField(dst, "service")
 	open = len(dst)
-	dst = appendText(dst, "offered", d.offered)
-	dst = appendText(dst, "granted", d.filterID)
-	dst = appendText(dst, "financial_clearing", d.financial)
-	dst = appendText(dst, "data_clearing", d.clearer)
+	dst = appendShort(dst, "offered", d.offered)
+	dst = appendShort(dst, "granted", d.filterID)
+	dst = appendShort(dst, "financial_clearing", d.financial)
+	dst = appendShort(dst, "data_clearing", d.clearer)
 	agreed := rate != (wba.Rate{})
 	if !agreed {
 		rate, agreed = wba.ReadRate(d.rate)
@@ -212,6 +221,8 @@ func (d *detail) appendJSON(dst []byte, rate wba.Rate) []byte {
 	if d.chargingID != 0 {
 		dst = appendUint(dst, "charging_id", uint64(d.chargingID))
 	}
+	dst = appendShort(dst, "context", d.context)
+	dst = d.groups.appendJSON(dst)
 	return closeObject(dst, at, open)
 }
 
@@ -237,6 +248,8 @@ var flagNames = [...]struct {
 	{FlagFree, "free"},
 	{FlagSettled, "settled"},
 	{FlagRateDiffers, "rate_differs"},
+	{FlagOnce, "once"},
+	{FlagNoDirection, "no_direction"},
 }
 
 // ParseFlag returns the flag that the JSON form calls name, 0 for none that

@@ -97,6 +97,7 @@ const (
 	Hairpin                     // it would go back to where it came from
 	OperatorNameMismatch        // its Operator-Name is of an operator that the client does not speak for
 	TooManyHops                 // it has been through too many proxies
+	NoRecordNumber              // no Accounting-Record-Number or CC-Request-Number: which report of its session is it?
 	reasons
 )
 
@@ -104,7 +105,7 @@ var reasonNames = [reasons]string{
 	"", "no_status_type", "bad_status_type", "unknown_status", "no_session_id",
 	"many_session_ids", "no_identity", "credentials", "malformed", "no_route",
 	"scope_denied", "realm_not_allowed", "transit_denied", "hairpin", "operator_name_mismatch",
-	"too_many_hops",
+	"too_many_hops", "no_record_number",
 }
 
 // String gives the counter label.
@@ -139,5 +140,7 @@ const (
 	FlagFree                           // settlement-free: kept for statistics, never billed
 	FlagSettled                        // a settled session: it is paid
 	FlagRateDiffers                    // the packet names another rate than was agreed, which stands
+	FlagOnce                           // one report is all of its session (EVENT_RECORD, EVENT_REQUEST)
+	FlagNoDirection                    // octets without a direction are among the output
 	flagsEnd
 )

@@ -14,8 +14,12 @@ import (
 const Version = 1
 
 // MaxRecord bounds the octets of one record: its header with five full
-// names and the longest packet.
-const MaxRecord = fixedLen + 5*(1+maxName) + addedLen + rateLen + maxPacket
+// names and the longest message.
+const MaxRecord = fixedLen + 5*(1+maxName) + addedLen + rateLen + MaxMessage
+
+// MaxMessage bounds the Diameter messages that are recorded: four times what a
+// packet of RADIUS can say. A longer one is refused; a record is kept as it came.
+const MaxMessage = 16 << 10
 
 const (
 	maxName = 255
@@ -66,7 +70,7 @@ func (h *Header) SetEvent(e *Event) {
 }
 
 // AppendRecord appends the record of the Accounting-Request raw to dst. The
-// packet is stored verbatim except credentials, which do not belong into
+// packet or message is stored verbatim except credentials, which do not belong into
 // accounting (RFC 2866 section 4.1) and become zeros when h.Flags has
 // FlagRedacted. Names longer than 255 octets are cut and flagged. The store
 // below keeps the checksum.
@@ -108,11 +112,19 @@ func AppendRecord(dst []byte, h *Header, raw []byte) []byte {
 	}
 	binary.BigEndian.PutUint16(dst[base+1:], uint16(len(dst)-base))
 	at := len(dst)
-	dst = append(dst, raw[:min(len(raw), maxPacket)]...)
+	dst = append(dst, raw[:min(len(raw), most(raw))]...)
 	if flags&FlagRedacted != 0 {
 		redact(dst[at:])
 	}
 	return dst
+}
+
+// most is how long raw may be.
+func most(raw []byte) int {
+	if IsDiameter(raw) {
+		return MaxMessage
+	}
+	return maxPacket
 }
 
 func appendName(dst []byte, s string) []byte {
@@ -123,6 +135,10 @@ func appendName(dst []byte, s string) []byte {
 
 // redact overwrites the values of User-Password and CHAP-Password.
 func redact(raw []byte) {
+	if IsDiameter(raw) {
+		redactMessage(raw)
+		return
+	}
 	for off := headerLen; off+2 <= len(raw); {
 		n := int(raw[off+1])
 		if n < 2 || n > len(raw)-off {
@@ -158,7 +174,7 @@ func headerEnd(b []byte) (int, error) {
 		return 0, fmt.Errorf("%w: %d octets are too many", ErrRecord, len(b))
 	}
 	n := int(binary.BigEndian.Uint16(b[1:]))
-	if n < fixedLen+5 || n > len(b) || len(b)-n > maxPacket {
+	if n < fixedLen+5 || n > len(b) || len(b)-n > most(b[n:]) {
 		return 0, fmt.Errorf("%w: header length %d of %d octets", ErrRecord, n, len(b))
 	}
 	return n, nil

@@ -77,13 +77,25 @@ func TestRecordRate(t *testing.T) {
 func TestRecordBounds(t *testing.T) {
 	long := strings.Repeat("x", 300)
 	h := Header{Kind: Start, Client: long, Operator: long, Country: long, Realm: long, Route: long, Rate: euro}
-	b := AppendRecord(nil, &h, make([]byte, 5000))
-	assert.Len(t, b, MaxRecord)
-	r, err := Decode(b)
-	require.NoError(t, err)
-	assert.Len(t, r.Client, 255)
-	assert.NotZero(t, r.Flags&FlagNameCut)
-	assert.Len(t, r.Raw, maxPacket)
+	for _, tt := range []struct {
+		name  string
+		first byte
+		most  int
+	}{{"RADIUS", 4, maxPacket}, {"Diameter", 1, MaxMessage}} {
+		t.Run(tt.name, func(t *testing.T) {
+			raw := make([]byte, MaxMessage+1)
+			raw[0] = tt.first
+			b := AppendRecord(nil, &h, raw)
+			assert.Len(t, b, MaxRecord-MaxMessage+tt.most)
+			r, err := Decode(b)
+			require.NoError(t, err)
+			assert.Len(t, r.Client, 255)
+			assert.NotZero(t, r.Flags&FlagNameCut)
+			assert.Len(t, r.Raw, tt.most)
+			_, err = Decode(append(b, 0))
+			assert.ErrorIs(t, err, ErrRecord)
+		})
+	}
 }
 
 func TestRecordKeepsNoCredentials(t *testing.T) {

@@ -76,7 +76,7 @@ type Trace struct {
 	Has                         accounting.Has `json:"has"`
 	SessionTime                 uint32         `json:"session_time"`
 	InputOctets, OutputOctets   uint64
-	InputPackets, OutputPackets uint32
+	InputPackets, OutputPackets uint64
 	TerminateCause              uint32
 }
 
@@ -96,7 +96,7 @@ func (t *Trace) numbers() [13]uint64 {
 	return [...]uint64{
 		t.Epoch, t.Seq, uint64(t.Kind), uint64(t.Class), uint64(t.Arrival.UnixNano()), uint64(t.Event.Unix()),
 		uint64(t.Has), uint64(t.SessionTime), t.InputOctets, t.OutputOctets,
-		uint64(t.InputPackets), uint64(t.OutputPackets), uint64(t.TerminateCause),
+		t.InputPackets, t.OutputPackets, uint64(t.TerminateCause),
 	}
 }
 
@@ -127,7 +127,7 @@ func readTrace(b []byte) (t Trace, err error) {
 		Arrival: time.Unix(0, int64(n[4])).UTC(), Event: time.Unix(int64(n[5]), 0).UTC(),
 		Has: accounting.Has(n[6]), SessionTime: uint32(n[7]),
 		InputOctets: n[8], OutputOctets: n[9],
-		InputPackets: uint32(n[10]), OutputPackets: uint32(n[11]), TerminateCause: uint32(n[12]),
+		InputPackets: n[10], OutputPackets: n[11], TerminateCause: uint32(n[12]),
 	}, nil
 }
 

@@ -25,7 +25,7 @@ func report(k accounting.Kind, seconds int, in, out uint64) usage.Report {
 	if k != accounting.Start {
 		rep.Has = accounting.HasSessionTime | accounting.HasInputOctets | accounting.HasOutputOctets |
 			accounting.HasInputPackets | accounting.HasOutputPackets
-		rep.InputPackets, rep.OutputPackets = uint32((in+99)/100), uint32((out+99)/100)
+		rep.InputPackets, rep.OutputPackets = (in+99)/100, (out+99)/100
 	}
 	return rep
 }

@@ -52,7 +52,7 @@ func drawTruth(t *rapid.T) (tr truth) {
 		if rep.InputGigawords, rep.OutputGigawords = wide, wide; !wide {
 			rep.InputOctets, rep.OutputOctets = rep.InputOctets%wrap, rep.OutputOctets%wrap
 		}
-		rep.InputPackets, rep.OutputPackets = uint32(now.count[2]), uint32(now.count[3])
+		rep.InputPackets, rep.OutputPackets = uint64(uint32(now.count[2])), uint64(uint32(now.count[3]))
 		rep.SessionTime = uint32(now.seconds)
 		rep.Event = starts.Add(time.Duration(now.seconds) * time.Second)
 		rep.Arrival = rep.Event.Add(time.Duration(jitter.Draw(t, "late")) * time.Second)
@@ -154,7 +154,7 @@ func drawHostile(t *rapid.T) []usage.Report {
 		rep.Has = accounting.Has(rapid.Uint16().Draw(t, "has"))
 		rep.InputOctets = rapid.OneOf(rapid.Uint64Range(0, 1000), rapid.Uint64()).Draw(t, "in")
 		rep.OutputOctets = rapid.OneOf(rapid.Uint64Range(0, 1000), rapid.Uint64()).Draw(t, "out")
-		rep.InputPackets, rep.OutputPackets = rapid.Uint32().Draw(t, "p"), rapid.Uint32().Draw(t, "q")
+		rep.InputPackets, rep.OutputPackets = uint64(rapid.Uint32().Draw(t, "p")), uint64(rapid.Uint32().Draw(t, "q"))
 		rep.InputGigawords, rep.OutputGigawords = rapid.Bool().Draw(t, "gi"), rapid.Bool().Draw(t, "go")
 		rep.SessionID, rep.NAS = fmt.Sprint(pick("id", 1)), fmt.Sprint(pick("nas", 1))
 		rep.Node, rep.Client, rep.Operator = fmt.Sprint("hub", pick("node", 9)), fmt.Sprint("client", pick("client", 9)), "4CAFE:DE"

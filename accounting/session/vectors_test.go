@@ -150,9 +150,9 @@ func parseField(rep *usage.Report, w string) (err error) {
 	case "O":
 		rep.OutputOctets, rep.OutputGigawords = number(64, accounting.HasOutputOctets), true
 	case "p":
-		rep.InputPackets = uint32(number(32, accounting.HasInputPackets))
+		rep.InputPackets = number(32, accounting.HasInputPackets)
 	case "q":
-		rep.OutputPackets = uint32(number(32, accounting.HasOutputPackets))
+		rep.OutputPackets = number(32, accounting.HasOutputPackets)
 	case "cause":
 		rep.TerminateCause = uint32(number(32, accounting.HasTerminateCause))
 	case "late":

@@ -34,12 +34,17 @@ func (r *Record) AppendJSON(b []byte) ([]byte, error) {
 	o.text("client", r.Client)
 	o.some("route", r.Route)
 
+	o.some("protocol", r.Protocol)
+	o.number("application", r.Application)
+
 	o.key("device", &r.Device)
 	o.key("user", &r.User)
 	o.key("cui", &r.CUI)
+	o.key("equipment", &r.Equipment)
 	o.some("plain_device", r.PlainDevice)
 	o.some("plain_user", r.PlainUser)
 	o.some("plain_cui", r.PlainCUI)
+	o.some("plain_equipment", r.PlainEquipment)
 
 	o.text("session_id", r.SessionID)
 	o.some("multi_session_id", r.MultiSessionID)

@@ -18,6 +18,11 @@ func (r *Record) Describe(p *Report) {
 	orKey(&r.Device, p.DeviceHash)
 	orKey(&r.User, p.UserHash)
 	orKey(&r.CUI, p.CUIHash)
+	orKey(&r.Equipment, p.EquipmentHash)
+	r.PlainEquipment = or(p.Equipment, r.PlainEquipment)
+	if p.Diameter {
+		r.Protocol, r.Application = accounting.Protocol, p.Application
+	}
 	r.PlainDevice, r.PlainUser, r.PlainCUI = or(p.Device, r.PlainDevice), or(p.User, r.PlainUser), or(p.CUI, r.PlainCUI)
 	r.SessionID = or(p.SessionID, r.SessionID)
 	r.MultiSessionID = or(p.MultiSessionID, r.MultiSessionID)
@@ -72,6 +77,7 @@ func (s *Service) take(p *Service) {
 	if p.ChargingID != 0 {
 		s.ChargingID = p.ChargingID
 	}
+	s.Context = or(p.Context, s.Context)
 }
 
 func or(a, b string) string {

@@ -24,6 +24,7 @@ const (
 	LateReport       Exception = "late_report"
 	MonthCut         Exception = "month_cut"
 	ContentDiffers   Exception = "content_differs"
+	RecordNumberGap  Exception = "record_number_gap"
 )
 
 // What Validate finds in any record.
@@ -44,6 +45,7 @@ const (
 	EventBefore2000       Exception = "event_before_2000"
 	SettlementFree        Exception = "settlement_free"
 	RateDiffers           Exception = "rate_differs"
+	NoDirection           Exception = "no_direction"
 )
 
 // What Validate finds where the profile of WRIX-i applies (Validators.WRIX).
@@ -84,6 +86,7 @@ var meanings = []struct {
 	{LateReport, false, "a report came after the record of its time: see the record that this one corrects"},
 	{MonthCut, false, "the session goes on in another month: this is one part of it"},
 	{ContentDiffers, false, "one event was reported twice, with other content"},
+	{RecordNumberGap, false, "an Accounting-Record-Number between the first and the last of the session did not come"},
 	{ZeroUsage, false, "no octets at all: kept, it is the evidence of a device that is only attached"},
 	{ArrivalTime, false, "no usable Event-Timestamp: times are those of arrival"},
 	{BadAttribute, false, "an attribute had a wrong length and was not used"},
@@ -100,6 +103,7 @@ var meanings = []struct {
 	{EventBefore2000, true, "a time from a clock that was never set"},
 	{SettlementFree, true, "the networks have agreed that nobody pays: it is kept for statistics"},
 	{RateDiffers, false, "a packet names another rate than was agreed when the device attached: the agreed one stands"},
+	{NoDirection, false, "octets of which only the total was said are counted as output"},
 	{WRIXNoOperator, true, "no Operator-Name"},
 	{WRIXBadOperator, true, "an Operator-Name that is no 4<WBAID>:<country>"},
 	{WRIXNoCUI, true, "no Chargeable-User-Identity"},

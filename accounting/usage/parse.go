@@ -41,6 +41,10 @@ var reportFields = [...]struct {
 	{"kind", func(s *scanner, r *Report) { r.Kind = s.kind() }},
 	{"quarantine", func(s *scanner, r *Report) { r.Quarantine = s.text() }},
 	{"status", func(s *scanner, _ *Report) { s.uint(32) }},
+	{"protocol", func(s *scanner, r *Report) { r.Diameter = s.protocol() }},
+	{"application", func(s *scanner, r *Report) { r.Application = uint32(s.uint(32)) }},
+	{"record_number", func(s *scanner, r *Report) { r.RecordNumber = s.has(r, accounting.HasRecordNumber) }},
+	{"origin_realm", func(s *scanner, r *Report) { r.OriginRealm = s.text() }},
 	{"key", func(s *scanner, r *Report) { s.hex(r.Key[:]) }},
 	{"content", func(s *scanner, r *Report) { s.hex(r.Content[:]) }},
 	{"evidence", func(s *scanner, r *Report) { s.hex(r.Evidence[:]) }},
@@ -55,6 +59,8 @@ var reportFields = [...]struct {
 	{"device", func(s *scanner, r *Report) { r.Device = s.text() }},
 	{"cui_hash", func(s *scanner, r *Report) { s.hex(r.CUIHash[:]) }},
 	{"cui", func(s *scanner, r *Report) { r.CUI = s.text() }},
+	{"equipment_hash", func(s *scanner, r *Report) { s.hex(r.EquipmentHash[:]) }},
+	{"equipment", func(s *scanner, r *Report) { r.Equipment = s.text() }},
 	{"session_id", func(s *scanner, r *Report) { r.SessionID = s.text() }},
 	{"multi_session_id", func(s *scanner, r *Report) { r.MultiSessionID = s.text() }},
 	{"nas", func(s *scanner, r *Report) { r.NAS = s.text() }},
@@ -69,8 +75,8 @@ var reportFields = [...]struct {
 		r.OutputOctets = s.uint(64)
 		r.Has |= accounting.HasOutputOctets
 	}},
-	{"input_packets", func(s *scanner, r *Report) { r.InputPackets = s.has(r, accounting.HasInputPackets) }},
-	{"output_packets", func(s *scanner, r *Report) { r.OutputPackets = s.has(r, accounting.HasOutputPackets) }},
+	{"input_packets", func(s *scanner, r *Report) { r.InputPackets = s.packets(r, accounting.HasInputPackets) }},
+	{"output_packets", func(s *scanner, r *Report) { r.OutputPackets = s.packets(r, accounting.HasOutputPackets) }},
 	{"delay_time", func(s *scanner, r *Report) { r.DelayTime = s.has(r, accounting.HasDelayTime) }},
 	{"terminate_cause", func(s *scanner, r *Report) { r.TerminateCause = s.has(r, accounting.HasTerminateCause) }},
 	{"nas_port_type", func(s *scanner, r *Report) { r.NASPortType = s.has(r, accounting.HasNASPortType) }},
@@ -86,6 +92,11 @@ var reportFields = [...]struct {
 	{"output_gigawords", func(s *scanner, r *Report) {
 		if r.OutputGigawords = s.bool(); r.OutputGigawords {
 			r.Has |= accounting.HasOutputGigawords
+		}
+	}},
+	{"since_last", func(s *scanner, r *Report) {
+		if s.bool() {
+			r.Has |= accounting.HasSince
 		}
 	}},
 	{"called_station", func(s *scanner, r *Report) { r.CalledStation = s.text() }},
@@ -257,6 +268,24 @@ func (s *scanner) kind() accounting.Kind {
 func (s *scanner) has(r *Report, h accounting.Has) uint32 {
 	r.Has |= h
 	return uint32(s.uint(32))
+}
+
+// packets reads a counter of packets, which only Diameter has of 64 bits.
+func (s *scanner) packets(r *Report, h accounting.Has) uint64 {
+	r.Has |= h
+	if r.Diameter {
+		r.Has |= accounting.HasWidePackets
+		return s.uint(64)
+	}
+	return s.uint(32)
+}
+
+// protocol reads the one word there is.
+func (s *scanner) protocol() bool {
+	if string(s.string()) != accounting.Protocol {
+		s.fail(errWord)
+	}
+	return true
 }
 
 // flags that a later hub has added mean nothing here.

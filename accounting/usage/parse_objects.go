@@ -69,6 +69,9 @@ func (s *scanner) service(v *Service) {
 		case "charging_id":
 			v.ChargingID = uint32(s.uint(32))
 			return 5
+		case "context":
+			v.Context = s.text()
+			return 6
 		}
 		return -1
 	})

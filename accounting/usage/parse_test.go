@@ -211,15 +211,16 @@ func FuzzReport(f *testing.F) {
 			require.Equal(t, e.RATType, r.RAT)
 		}
 		type figures struct {
-			kind            accounting.Kind
-			has             accounting.Has
-			in, out         uint64
-			time, pin, pout uint32
-			delay, cause    uint32
-			port, version   uint32
-			id, multi, nas  string
-			classes         int
-			at              int64
+			kind           accounting.Kind
+			has            accounting.Has
+			in, out        uint64
+			time           uint32
+			pin, pout      uint64
+			delay, cause   uint32
+			port, version  uint32
+			id, multi, nas string
+			classes        int
+			at             int64
 		}
 		require.Equal(t,
 			figures{e.Kind, e.Has, e.InputOctets, e.OutputOctets, e.SessionTime, e.InputPackets, e.OutputPackets, e.DelayTime, e.TerminateCause,

@@ -40,13 +40,21 @@ type Record struct {
 	Client  string `json:"client"`
 	Route   string `json:"route,omitempty"`
 
+	// Protocol is that of its reports, "": RADIUS.
+	Protocol    string `json:"protocol,omitempty"`
+	Application uint32 `json:"application,omitempty"` // of Diameter
+
 	Device accounting.Key `json:"device,omitzero"` // keyed hash
 	User   accounting.Key `json:"user,omitzero"`   // keyed hash
 	CUI    accounting.Key `json:"cui,omitzero"`    // keyed hash
+	// Equipment is the IMEI or IMEISV.
+	Equipment accounting.Key `json:"equipment,omitzero"` // keyed hash
 	// Plain identities stand here only where the hub shows them (privacy.plain).
 	PlainDevice string `json:"plain_device,omitempty"`
 	PlainUser   string `json:"plain_user,omitempty"`
 	PlainCUI    string `json:"plain_cui,omitempty"`
+
+	PlainEquipment string `json:"plain_equipment,omitempty"`
 
 	SessionID      string           `json:"session_id"`
 	MultiSessionID string           `json:"multi_session_id,omitempty"`

@@ -23,6 +23,14 @@ type Report struct {
 	Content    accounting.Key // of what does not change when a NAS sends it again; the same at every such hub
 	Evidence   [32]byte       // SHA-256 of the packet as received
 
+	// Of Diameter alone.
+	Diameter      bool
+	Application   uint32
+	RecordNumber  uint32 // with accounting.HasRecordNumber
+	OriginRealm   string // of the node that reported
+	Equipment     string // IMEI or IMEISV, plain, only with privacy.plain
+	EquipmentHash accounting.Key
+
 	Client       string // configured name of the visited network
 	Operator     string // configured visited operator (RFC 5580 with its namespace)
 	Country      string // configured, ISO 3166
@@ -43,8 +51,8 @@ type Report struct {
 	Has                             accounting.Has
 	SessionTime                     uint32
 	InputOctets, OutputOctets       uint64 // 64 bits only where Gigawords
-	InputPackets, OutputPackets     uint32
-	InputGigawords, OutputGigawords bool // the attribute was there
+	InputPackets, OutputPackets     uint64 // 64 bits only of Diameter
+	InputGigawords, OutputGigawords bool   // the attribute was there
 	DelayTime                       uint32
 	TerminateCause                  uint32
 	NASPortType                     uint32
@@ -69,7 +77,8 @@ type Location struct {
 	Cell      string            `json:"cell,omitempty"` // 3GPP-User-Location-Info, hexadecimal
 }
 
-// Service is what was offered and granted (WBA and 3GPP attributes, Filter-Id).
+// Service is what was offered and granted (WBA and 3GPP attributes, Filter-Id), and
+// which service it was (RFC 8506).
 type Service struct {
 	Offered           string `json:"offered,omitempty"`
 	Granted           string `json:"granted,omitempty"`
@@ -77,6 +86,7 @@ type Service struct {
 	DataClearing      string `json:"data_clearing,omitempty"`
 	Rate              *Rate  `json:"rate,omitempty"`
 	ChargingID        uint32 `json:"charging_id,omitempty"`
+	Context           string `json:"context,omitempty"` // Service-Context-Id
 }
 
 // Rate is WBA-Linear-Volume-Rate as received: no scale is applied.

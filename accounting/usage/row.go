@@ -90,6 +90,12 @@ type row struct {
 	SourceNode     string `parquet:"source_node,dict"`
 	SourceEpoch    uint64 `parquet:"source_epoch"`
 	SourceSeq      uint64 `parquet:"source_seq"`
+
+	Protocol       string `parquet:"protocol,dict"` // empty: RADIUS
+	Application    int64  `parquet:"application"`
+	Context        string `parquet:"service_context,dict"`
+	Equipment      string `parquet:"equipment"`
+	PlainEquipment string `parquet:"plain_equipment"`
 }
 
 func (w *row) set(r *Record) {
@@ -117,6 +123,8 @@ func (w *row) set(r *Record) {
 		ChargingID: int64(r.Service.ChargingID), PolicyVersion: int64(r.PolicyVersion), PolicyStale: r.PolicyStale,
 		TerminateCause: int64(r.TerminateCause), Evidence: hashText(r.Evidence),
 		SourceNode: r.Source.Node, SourceEpoch: r.Source.Epoch, SourceSeq: r.Source.Seq,
+		Protocol: r.Protocol, Application: int64(r.Application), Context: r.Service.Context,
+		Equipment: keyText(r.Equipment), PlainEquipment: r.PlainEquipment,
 	}
 	if r.Corrects != nil {
 		w.Corrects = keyText(*r.Corrects)

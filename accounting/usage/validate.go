@@ -41,6 +41,7 @@ func Validate(r *Record, p *Report, v *Validators) (found []Exception) {
 	// A session that one report calls settled was sealed as such when it began.
 	add(SettlementFree, p.Flags&(accounting.FlagFree|accounting.FlagSettled) == accounting.FlagFree)
 	add(RateDiffers, p.Flags&accounting.FlagRateDiffers != 0)
+	add(NoDirection, p.Flags&accounting.FlagNoDirection != 0)
 	figures(r, p, v, add)
 	if v.wrix(r.Client) {
 		profile(r, p, add)
