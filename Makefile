@@ -30,7 +30,7 @@ allocs: ## what must not allocate and must inline, without the race detector, wh
 e2e: ## the whole hub on loopback with scripted peers: the demo must add up
 	$(GO) test -race -count=1 -v -run TestDemo ./cmd/roamgen
 
-interop: ## the hub between FreeRADIUS, radsecproxy, eapol_test, radclient and Redis
+interop: ## the hub between FreeRADIUS, radsecproxy, freeDiameter, eapol_test, radclient and Redis
 	@test/setup.sh
 	CI=1 $(GO) test -race -count=1 -v ./test/peer/... ./test/interop/...
 
@@ -47,7 +47,7 @@ accept: ## the long forms of test/conformance/acceptance.md: KILLS=200 SEEDS=100
 	$(GO) test -count=1 -v -timeout 20m ./accounting/clearing ./accounting/session
 	$(GO) test -count=1 -v -timeout 20m -run 'TestRepetitions|TestKilledUnderLoad' ./test/interop
 
-bench: build ## the hub, radsecproxy, FreeRADIUS and a bare forwarder in turns; writes test/bench/RESULTS.md (CASE=pap,mix: those, no file)
+bench: build ## the hub, radsecproxy, FreeRADIUS, freeDiameter and a bare forwarder in turns; writes test/bench/RESULTS.md (CASE=pap,mix: those, no file)
 	$(GO) run ./test/bench $(if $(CASE),-case $(CASE))
 
 bench-go: ## the benchmarks of the packages (PKG limits them)

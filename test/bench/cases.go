@@ -55,6 +55,11 @@ var scenarios = []*scenario{
 	deadHome,
 	overload,
 	scream,
+	ulr,
+	ulrHalf,
+	nodesIdle,
+	nodeStalled,
+	translated,
 }
 
 // pap shows the forwarder a second time, with the segmentation that roamgate

@@ -35,6 +35,7 @@ type order struct {
 type homeScript struct {
 	Home   int
 	Silent bool
+	Stall  bool // of a Diameter node: it reads nothing more
 	Delay  time.Duration
 }
 
@@ -64,6 +65,10 @@ type visit struct {
 	// Crowd opens so many connections first, which say nothing, and holds them
 	// until the work is done.
 	Crowd int
+	// Steps are those of a Diameter node, "" where the visit is RADIUS. Realms are
+	// then numbers of homes.
+	Steps   string
+	Timeout time.Duration // of Diameter, 0: 4 s
 	// Refusable takes rejects for answers; otherwise they are not the work
 	// that was asked for.
 	Refusable bool
@@ -104,9 +109,13 @@ func (o *outcome) check(v *visit) error {
 
 // load is the load process: it plays the homes all the time and visited
 // networks for each order. Its arguments are the number of homes, the RADIUS
-// version that they speak over connections, and the lab's files for that.
+// version that they speak over connections, or that they are Diameter nodes,
+// and the lab's files for that.
 func load(ctx context.Context, args []string, in io.Reader, out io.Writer) error {
 	n := 1
+	if len(args) > 1 && args[1] == overDiameter {
+		return loadNodes(ctx, args[0], in, out)
+	}
 	var over *play.Stream
 	if len(args) > 0 {
 		var err error
@@ -125,6 +134,16 @@ func load(ctx context.Context, args []string, in io.Reader, out io.Writer) error
 		return err
 	}
 	defer homes.Close()
+	return serve(ctx, radiusHomes(homes.All), ports, in, out)
+}
+
+// world is what the load process plays all the time.
+type world interface {
+	script(homeScript)
+	reached() uint64 // requests that have come so far, each once
+}
+
+func serve(ctx context.Context, w world, ports []homePorts, in io.Reader, out io.Writer) error {
 	e := json.NewEncoder(out)
 	if err := e.Encode(ports); err != nil {
 		return fmt.Errorf("reporting ports: %w", err)
@@ -134,10 +153,28 @@ func load(ctx context.Context, args []string, in io.Reader, out io.Writer) error
 		if d.Decode(&o) != nil || ctx.Err() != nil {
 			return nil // the parent has closed the pipe, or is gone
 		}
-		if err := e.Encode(o.run(ctx, homes.All)); err != nil {
+		if err := e.Encode(o.run(ctx, w)); err != nil {
 			return fmt.Errorf("reporting a turn: %w", err)
 		}
 	}
+}
+
+type radiusHomes []*play.Home
+
+func (hs radiusHomes) script(s homeScript) {
+	for i, h := range hs {
+		if s.Home < 0 || s.Home == i {
+			h.SetScript(s.script())
+		}
+	}
+}
+
+func (hs radiusHomes) reached() (n uint64) {
+	for _, h := range hs {
+		s := h.Snapshot()
+		n += s.Unique.All()
+	}
+	return n
 }
 
 // startHomes gives all homes one event loop: the load has one processor.
@@ -168,24 +205,23 @@ func (s homeScript) script() play.Script {
 	return play.Script{SessionTimeout: 3600, Rounds: 2, Silent: s.Silent, Delay: play.Delay{Min: s.Delay}}
 }
 
-func (o *order) run(ctx context.Context, homes []*play.Home) (r reply) {
+func (o *order) run(ctx context.Context, w world) (r reply) {
 	for _, s := range o.Scripts {
-		for i, h := range homes {
-			if s.Home < 0 || s.Home == i {
-				h.SetScript(s.script())
-			}
-		}
+		w.script(s)
 	}
 	r.Outcomes = make([]outcome, len(o.Visits))
 	var wait sync.WaitGroup
 	for i := range o.Visits {
-		wait.Go(func() { r.Outcomes[i] = o.Visits[i].run(ctx) })
+		wait.Go(func() {
+			if o.Visits[i].Steps != "" {
+				r.Outcomes[i] = o.Visits[i].runNode(ctx)
+			} else {
+				r.Outcomes[i] = o.Visits[i].run(ctx)
+			}
+		})
 	}
 	wait.Wait()
-	for _, h := range homes {
-		s := h.Snapshot()
-		r.Reached += s.Unique.All()
-	}
+	r.Reached = w.reached()
 	return r
 }
 

@@ -1,5 +1,5 @@
-// Command bench compares roamgate with radsecproxy, FreeRADIUS and a bare UDP
-// forwarder on the same work, for `make bench`.
+// Command bench compares roamgate with radsecproxy, FreeRADIUS, freeDiameter and a
+// bare UDP forwarder on the same work, for `make bench`.
 //
 // It works through cases, each with proxies and a table of its own. One load
 // process plays the visited networks and the home servers on one processor,

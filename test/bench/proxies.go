@@ -23,10 +23,12 @@ const (
 	forwarder   = "forwarder"
 	direct      = "direct" // the visited network asks the home itself
 	newer       = "radsecproxy-new"
+
+	freediameter = "freediameter"
 )
 
 // kinds is what the command line may name.
-var kinds = []string{roamgate, radsecproxy, freeradius, forwarder, direct}
+var kinds = []string{roamgate, radsecproxy, freeradius, forwarder, freediameter, direct}
 
 // proxy is one that takes turns.
 type proxy struct {
@@ -34,6 +36,7 @@ type proxy struct {
 	version    string
 	auth, acct netip.AddrPort
 	radsec     netip.AddrPort // for both, over TLS
+	diameter   netip.AddrPort
 	admin      netip.AddrPort // of roamgate
 	secret     string         // of its clients
 	command    *exec.Cmd      // nil without a process
@@ -90,6 +93,8 @@ func (b *bench) program(kind string) string {
 		return b.newer
 	case radsecproxy, freeradius:
 		return kind
+	case freediameter:
+		return "freeDiameterd"
 	}
 	return ""
 }
@@ -109,10 +114,10 @@ func (st *stage) startProxy(ctx context.Context, p *proxy) error {
 	p.secret = visitedSecret
 	if p.kind == direct {
 		p.auth, p.acct, p.secret = st.load.homes[0].Auth, st.load.homes[0].Acct, homeSecret
-		p.version = "no proxy: the load alone"
+		p.version, p.diameter = "no proxy: the load alone", p.auth
 		return nil
 	}
-	for _, port := range []*netip.AddrPort{&p.auth, &p.acct, &p.radsec} {
+	for _, port := range []*netip.AddrPort{&p.auth, &p.acct, &p.radsec, &p.diameter} {
 		var err error
 		if *port, err = st.freePort(); err != nil {
 			return err
@@ -166,6 +171,8 @@ func (st *stage) prepare(ctx context.Context, p *proxy, dir string) ([]string, e
 		return st.radsecproxy(p, dir)
 	case freeradius:
 		return st.freeradius(p, dir)
+	case freediameter:
+		return st.freediameter(p, dir)
 	}
 	return st.forwarder(p)
 }

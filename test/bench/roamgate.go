@@ -36,6 +36,10 @@ func (st *stage) roamgate(ctx context.Context, p *proxy, dir string) ([]string, 
 			Operator: "1visited.example", Country: "DE",
 		})
 	}
+	if st.nodes {
+		st.overNodes(p, &h)
+		return st.roamgateCommand(p, dir, &h)
+	}
 	for i, home := range st.load.homes {
 		name := fmt.Sprint("home-", i)
 		at := play.HubHome{Name: name, Auth: home.Auth, Acct: home.Acct, Secret: homeSecret}
@@ -70,6 +74,10 @@ func (st *stage) roamgate(ctx context.Context, p *proxy, dir string) ([]string, 
 			return nil, err
 		}
 	}
+	return st.roamgateCommand(p, dir, &h)
+}
+
+func (st *stage) roamgateCommand(p *proxy, dir string, h *play.HubFiles) ([]string, error) {
 	config, err := h.Write(dir)
 	if err != nil {
 		return nil, err

@@ -51,6 +51,11 @@ type setting struct {
 	in, out     string
 	connections int // of an event loop of roamgate to a home, 0 as it does
 	requests    int // as in play.Stream
+	// nodes says that the homes are Diameter nodes, steps that the visited networks
+	// are too, and what they ask; peers are how many more of them the hub knows.
+	nodes bool
+	steps string
+	peers int
 }
 
 // contender is what takes turns in a case.
@@ -97,7 +102,11 @@ func (b *bench) run(ctx context.Context, s *scenario) (err error) {
 		}
 		defer func() { err = errors.Join(err, st.limit.remove()) }()
 	}
-	if st.load, err = startLoad(b.options, s.setting.homes, s.setting.out, b.pki); err != nil {
+	over := s.setting.out
+	if s.setting.nodes {
+		over = overDiameter
+	}
+	if st.load, err = startLoad(b.options, s.setting.homes, over, b.pki); err != nil {
 		return err
 	}
 	defer st.load.stop()
@@ -207,6 +216,9 @@ func (st *stage) visit(p *proxy) visit {
 		Window: st.window, Sockets: st.options.sockets, Realms: st.realms, Devices: 100_000,
 		Clients: p.clients, Over: st.in, PKI: st.pki, Requests: st.requests,
 	}
+	if v.Steps = st.steps; v.Steps != "" {
+		v.Auth = p.diameter
+	}
 	if p.kind == direct {
 		v.Over = st.out
 	} else if v.Over != "" {
@@ -225,10 +237,15 @@ func (st *stage) visit(p *proxy) visit {
 	return v
 }
 
-// capacity is what a kind of proxy has done in a closed loop of PAP: in the
-// case for it where that has run, else when it was warmed up.
+// capacity is what a kind of proxy has done in a closed loop of PAP, or of ULR
+// where it is an agent: in the case for it where that has run, else when it was
+// warmed up.
 func (st *stage) capacity(kind string) float64 {
-	if r := st.done["pap"]; r != nil {
+	in := pap.name
+	if st.steps != "" {
+		in = ulr.name
+	}
+	if r := st.done[in]; r != nil {
 		if p := r.find(kind); p != nil {
 			return median(p.each((*turn).perSecond))
 		}

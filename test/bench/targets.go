@@ -31,7 +31,7 @@ func atLeast(what string, limit float64, values []float64, digits int) []goal {
 
 // targets states which of the goals set for this product hold.
 func (b *bench) targets(w *page) {
-	goals := slices.Concat(b.cpuGoals(), b.latencyGoals(), b.slowGoals(), b.deadGoals(), b.overloadGoals(), b.streamGoals())
+	goals := slices.Concat(b.cpuGoals(), b.latencyGoals(), b.slowGoals(), b.deadGoals(), b.overloadGoals(), b.streamGoals(), b.diameterGoals())
 	if len(goals) == 0 {
 		w.line("None of the cases with targets has run.")
 		return

@@ -27,6 +27,9 @@ type Config struct {
 	// Track remembers every request by its origin and End-to-End Identifier, and
 	// every accounting record.
 	Track bool
+	// Receive bounds what the kernel takes for it where it does not read, 0: as the
+	// system does.
+	Receive int
 	// Quiet answers no watchdog.
 	Quiet bool
 }
@@ -55,9 +58,12 @@ func vendorOf(app uint32) uint32 {
 }
 
 const (
-	dialLimit   = 10 * time.Second
-	retryPause  = 200 * time.Millisecond
+	dialLimit  = 10 * time.Second
+	retryPause = 200 * time.Millisecond
+	// A connection begins with a small buffer, and has a larger one when it is full.
+	firstBuffer = 4 << 10
 	readBuffer  = 256 << 10
+	firstRoom   = 8 << 10
 	productName = "roamgen"
 	vendorID    = 0 // nobody has given one to roamgen
 )

@@ -51,6 +51,9 @@ func (n *Node) dial(ctx context.Context, to netip.AddrPort) (*conn, error) {
 func (n *Node) shake(ctx context.Context, raw net.Conn, first bool) (*conn, error) {
 	release := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })
 	defer release()
+	if tcp, ok := raw.(*net.TCPConn); ok && n.config.Receive > 0 {
+		_ = tcp.SetReadBuffer(n.config.Receive) // a bound that is not kept is no error
+	}
 	c := &conn{Conn: raw, node: n, wake: make(chan struct{}, 1), gone: make(chan struct{})}
 	if n.config.TLS != nil {
 		side := tls.Server
@@ -232,9 +235,12 @@ func (c *conn) write() {
 // read gives take all whole messages that have arrived together, until the connection
 // ends. They are take's until it returns.
 func (c *conn) read(take func(c *conn, all [][]byte)) {
-	buf := make([]byte, readBuffer)
+	buf := make([]byte, firstBuffer)
 	var all [][]byte
 	for n := 0; ; {
+		if n == len(buf) {
+			return // a message beyond all that is sent here
+		}
 		m, err := c.Read(buf[n:])
 		if err != nil {
 			return
@@ -256,7 +262,12 @@ func (c *conn) read(take func(c *conn, all [][]byte)) {
 		if len(all) > 0 {
 			take(c, all)
 		}
+		full := n == len(buf)
 		n = copy(buf, rest)
+		if full && len(buf) < readBuffer {
+			buf = append(buf[:n], make([]byte, 4*len(buf)-n)...)
+			buf = buf[:cap(buf)]
+		}
 	}
 }
 

@@ -56,7 +56,7 @@ const asking = 1 << 31
 func Start(ctx context.Context, c Config) (*Node, error) {
 	n := &Node{
 		config: c, script: c.Script, asks: map[uint32]*ask{}, rounds: map[string]int{},
-		room: make([]byte, dia.MaxLen),
+		room: make([]byte, firstRoom),
 	}
 	// RFC 6733 section 3: the time above, and what is random below.
 	n.endToEnd.Store(uint32(time.Now().Unix())<<20 | rand.Uint32()>>12)
