@@ -42,6 +42,8 @@ type link struct {
 	dirty    bool
 	unread   bool
 	closed   bool
+
+	linkWalk
 }
 
 // ids are the identifiers of a request of the peer machine.

@@ -1,26 +1,113 @@
 package agent
 
-// walk is what the packet walk keeps in the loop.
-type walk struct{}
+import (
+	"github.com/roamgate/roamgate/pkg/diameter"
+	"github.com/roamgate/roamgate/realm"
+)
 
-// nodeWalk is what it keeps of a node.
-type nodeWalk struct{}
+// walk is what the packet walk keeps in the loop.
+type walk struct {
+	atlas   *atlas
+	table   table
+	router  router
+	asking  asking
+	asked   asked
+	guard   *guard
+	ledger  *ledger
+	repeats repeats
+	in      diameter.Message // as it came
+	kept    diameter.Message // of a transaction
+	answers diameter.Answer  // who we are in those of our own
+	scratch []byte
+	walkStats
+}
+
+// nodeWalk is what the walk keeps of a node.
+type nodeWalk struct {
+	gateway bool   // to RADIUS: what it asks begins here, and the walk of RADIUS has judged it
+	flight  int    // requests that it has not answered
+	record  []byte // the Route-Record of what comes from it
+	bucket  bucket
+	counts  nodeCounts
+}
+
+// linkWalk is what the walk keeps of a link: transactions that wait for an answer of it,
+// and those whose answer goes to it.
+type linkWalk struct{ pending, promised list }
+
+// begin makes what the walk has for as long as the loop.
+func (lp *loop) begin() {
+	r := &lp.agent.rooms
+	lp.table = newTable(lp.conf.InFlight)
+	lp.guard = newGuard(lp.conf, r, lp.snap.set)
+	lp.scratch = make([]byte, diameter.MaxLen)
+	lp.answers = diameter.Answer{Host: lp.conf.Identity, Realm: lp.conf.Realm}
+	lp.walkStats = newWalkStats(r.Stats)
+}
+
+// adopted is that lp.snap is a newer configuration.
+func (lp *loop) adopted() {
+	if lp.guard == nil {
+		lp.begin()
+	}
+	set := lp.snap.set
+	lp.guard.apply(set)
+	for _, n := range lp.nodes {
+		if n != nil {
+			lp.know(n)
+		}
+	}
+	lp.atlas = newAtlas(lower(lp.conf.Identity), lower(lp.conf.Realm), set, lp.nodes, lp.agent.rooms.Stats)
+}
+
+// know prepares a node for the walk.
+func (lp *loop) know(n *node) {
+	if n.record == nil && !n.gateway {
+		n.record = routeRecord(n.peer.Identity)
+	}
+	n.counts.register(lp.agent.rooms.Stats, n.peer.Name)
+}
+
+// clientOf is what the routes call the network behind a peer.
+func (lp *loop) clientOf(n *node) *realm.Client {
+	set := lp.atlas.set
+	if n.gateway || n.index < 0 || n.peer.Client < 0 || int(n.peer.Client) >= len(set.Clients) {
+		return nobody
+	}
+	return &set.Clients[n.peer.Client]
+}
 
 // heard takes a message that is not the peer machine's. raw is lent until it returns.
-func (lp *loop) heard(l *link, raw []byte) {}
-
-// lost is that a link can be used no more: its requests go elsewhere. It may be called
-// again for one that was closed after that.
-func (lp *loop) lost(l *link) {}
-
-// opened is that requests may be sent by a link.
-func (lp *loop) opened(l *link) {}
+//
+// hot: 0 allocs
+func (lp *loop) heard(l *link, raw []byte) {
+	m := &lp.in
+	fault := m.Parse(raw)
+	if m.Flags&diameter.FlagRequest != 0 {
+		lp.request(l, m, fault)
+	} else {
+		lp.answer(l, m, fault)
+	}
+}
 
 // tick is called once a round, after all that came was taken.
 func (lp *loop) tick() {}
 
-// adopted is that lp.snap is a newer configuration.
-func (lp *loop) adopted() {}
+// routeRecord is the AVP that says that a request has come from a node.
+func routeRecord(identity string) []byte {
+	var w diameter.Writer
+	room := make([]byte, diameter.HeaderLen+12+len(identity))
+	w.Begin(room, &diameter.Header{})
+	w.String(diameter.RouteRecord, 0, diameter.AVPMandatory, identity)
+	return w.Finish()[diameter.HeaderLen:]
+}
 
-// expired is a timer of lp.wheel.
-func (lp *loop) expired(slot uint32) {}
+func lower(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
+}

@@ -1,0 +1,120 @@
+package agent
+
+import (
+	"github.com/roamgate/roamgate/pkg/diameter"
+)
+
+// answer takes an answer as it came: to the request that has its Hop-by-Hop Identifier
+// on that connection, or to nobody (RFC 6733 section 6.2).
+//
+// hot: 0 allocs
+func (lp *loop) answer(l *link, m *diameter.Message, fault diameter.Fault) {
+	n := l.node
+	lp.stats.Add(n.counts.answers[incoming], 1)
+	t := lp.table.find(m.HopByHop)
+	switch {
+	case t == nil, t.phase != phaseSent, l != t.out && l != t.prior:
+		lp.drop(n, LateAnswer)
+		return
+	case m.EndToEnd != t.endToEnd, m.Command != t.command:
+		lp.drop(n, OtherEndToEnd)
+		return
+	case fault != diameter.NoFault:
+		lp.drop(n, BadAnswer)
+		lp.fail(t, BadAnswer)
+		return
+	}
+	result := resultOf(m)
+	if lp.elsewhere(t, l, m, result) {
+		return
+	}
+	lp.guard.answered(t.mark, familyOf(result) == familySuccess, lp.now)
+	if t.way != nil {
+		lp.stats.Add(t.way.results[familyOf(result)], 1)
+		lp.stats.Observe(t.way.seconds, lp.now-t.began)
+	}
+	lp.give(t, m.Raw, result)
+	lp.finish(t)
+}
+
+// resultOf gives the Result-Code of an answer, or its Experimental-Result-Code, 0:
+// there is none.
+func resultOf(m *diameter.Message) uint32 {
+	if v, ok := m.Uint32(diameter.KnownResultCode); ok {
+		return v
+	}
+	var a diameter.AVP
+	if diameter.Find(m.Value(diameter.KnownExperimentalResult), diameter.ExperimentalResultCode, 0, &a) {
+		v, _ := a.Uint32()
+		return v
+	}
+	return 0
+}
+
+// elsewhere sends a request that a peer could not deliver, or was too busy for, to
+// another one, unless one host alone can answer it (RFC 6733 section 6.2). The T bit is
+// not set for it: nobody has processed it.
+func (lp *loop) elsewhere(t *transaction, l *link, m *diameter.Message, result uint32) bool {
+	if m.Flags&diameter.FlagError == 0 || result != diameter.ResultUnableToDeliver && result != diameter.ResultTooBusy {
+		return false
+	}
+	if t.fixed || !t.left() || l != t.out {
+		return false
+	}
+	lp.takeBack(t)
+	t.prior = nil
+	if lp.forward(t) == OK {
+		lp.stats.Add(l.node.counts.rerouted, 1)
+		return true
+	}
+	return false
+}
+
+// give passes an answer to whoever asked, and to all that have asked again meanwhile.
+//
+// hot: 0 allocs
+func (lp *loop) give(t *transaction, raw []byte, result uint32) {
+	if t.entry != 0 {
+		lp.remember(t, raw, result)
+	}
+	lp.hand(t, raw, result)
+	for at := t.copies; at != 0; {
+		c := lp.table.at(at - 1)
+		at = c.next
+		lp.hand(c, raw, result)
+		lp.finish(c)
+	}
+	t.copies = 0
+}
+
+// hand writes an answer into the queue of the connection that its request came by.
+func (lp *loop) hand(t *transaction, raw []byte, result uint32) {
+	l := t.from
+	if l == nil {
+		lp.drop(t.of, SenderGone)
+		return
+	}
+	b := l.room(len(raw))
+	if b == nil {
+		lp.drop(l.node, SenderStalled)
+		return
+	}
+	copy(b, raw)
+	diameter.SetHopByHop(b, t.came)
+	l.commit(len(raw))
+	lp.stats.Add(l.node.counts.answers[outgoing], 1)
+	lp.stats.Add(l.node.counts.results[familyOf(result)], 1)
+}
+
+// finish ends a transaction.
+//
+// hot: 0 allocs
+func (lp *loop) finish(t *transaction) {
+	lp.takeBack(t)
+	if l := t.from; l != nil {
+		lp.table.leave(&l.promised, t, placeGot)
+		l.owed--
+	}
+	lp.wheel.Cancel(t.slot)
+	lp.table.drop(t)
+}

@@ -1,0 +1,256 @@
+package agent
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/roamgate/roamgate/pkg/diameter"
+	"github.com/roamgate/roamgate/realm"
+)
+
+// Requests that are answered here: which result, in which order, with what in Failed-AVP,
+// and that the link lives on (RFC 6733 sections 6.1, 6.2 and 7.1). D1: what an agent
+// looks at in a request.
+func TestC117Refusals(t *testing.T) {
+	long := func(flags byte, length int) func(b []byte) []byte {
+		return func(b []byte) []byte {
+			b = append(b, 0, 0, 39, 15, flags, byte(length>>16), byte(length>>8), byte(length))
+			b[1], b[2], b[3] = 0, byte(len(b)>>8), byte(len(b))
+			return b
+		}
+	}
+	for name, c := range map[string]struct {
+		m      *message
+		bend   func(b []byte) []byte
+		edit   func(*realm.Set)
+		shut   []string // peers that are not connected
+		result uint32
+		why    string
+		failed uint32 // code of the AVP in Failed-AVP, 0: there is none
+	}{
+		"R and E bit":                      {m: request(), bend: func(b []byte) []byte { b[4] |= 0x20; return b }, result: 3008, why: "malformed_header_bits"},
+		"application 0":                    {m: request(), bend: func(b []byte) []byte { copy(b[8:], "\x00\x00\x00\x00"); return b }, result: 3007, why: "application_base"},
+		"application of relays":            {m: request(), bend: func(b []byte) []byte { copy(b[8:], "\xff\xff\xff\xff"); return b }, result: 3007, why: "application_base"},
+		"not proxiable":                    {m: request(), bend: func(b []byte) []byte { b[4] = 0x80; return b }, result: 3001, why: "not_proxiable"},
+		"AVP longer than the message":      {m: request(), bend: long(0, 0xffffff), result: 5014, why: "malformed_avp_length", failed: 9999},
+		"AVP shorter than its header":      {m: request(), bend: long(0, 7), result: 5014, why: "malformed_avp_length", failed: 9999},
+		"vendor AVP shorter":               {m: request(), bend: long(0x80, 11), result: 5014, why: "malformed_avp_length", failed: 9999},
+		"AVP of length 0":                  {m: request(), bend: long(0, 0), result: 5014, why: "malformed_avp_length", failed: 9999},
+		"no Session-Id":                    {m: request().without(diameter.SessionID), result: 5005, why: "malformed_no_session_id", failed: diameter.SessionID},
+		"two Session-Ids":                  {m: request().with(avp{diameter.SessionID, 0, "x;1"}), result: 5009, why: "malformed_session_id_twice", failed: diameter.SessionID},
+		"NUL in Session-Id":                {m: request().set(diameter.SessionID, "a\x00b"), result: 5004, why: "malformed_value", failed: diameter.SessionID},
+		"no Origin-Host":                   {m: request().without(diameter.OriginHost), result: 5005, why: "malformed_no_origin_host", failed: diameter.OriginHost},
+		"no Origin-Realm":                  {m: request().without(diameter.OriginRealm), result: 5005, why: "malformed_no_origin_realm", failed: diameter.OriginRealm},
+		"Origin-Host twice":                {m: request().with(avp{diameter.OriginHost, 0, "x.example"}), result: 5009, why: "malformed_origin_twice", failed: diameter.OriginHost},
+		"Destination-Realm twice":          {m: request().with(avp{diameter.DestinationRealm, 0, "x.example"}), result: 5009, why: "malformed_destination_twice", failed: diameter.DestinationRealm},
+		"Destination-Realm is no name":     {m: request().set(diameter.DestinationRealm, "a b"), result: 5004, why: "malformed_value", failed: diameter.DestinationRealm},
+		"Auth-Session-State of 3 octets":   {m: request().set(diameter.AuthSessionState, []byte{0, 0, 1}), result: 5014, why: "malformed_avp_size", failed: diameter.AuthSessionState},
+		"no Destination-Realm":             {m: request().without(diameter.DestinationRealm), result: 5005, why: "no_destination_realm", failed: diameter.DestinationRealm},
+		"Destination-Host without realm":   {m: request().without(diameter.DestinationRealm).with(avp{diameter.DestinationHost, 0, "hss1.home.example"}), result: 3002, why: "host_without_realm"},
+		"for us":                           {m: request().with(avp{diameter.DestinationHost, 0, "DRA.hub.example"}), result: 3001, why: "for_us"},
+		"our realm, nobody in it":          {m: request().set(diameter.DestinationRealm, "hub.example"), result: 3002, why: "peers_down"},
+		"realm without a route":            {m: request().set(diameter.DestinationRealm, "nowhere.example"), result: 3003, why: "no_route"},
+		"route without Diameter":           {m: request(), edit: func(s *realm.Set) { s.Routes[0].Diameter = nil }, result: 3003, why: "no_route"},
+		"route of other groups":            {m: request(), edit: func(s *realm.Set) { s.Routes[0].For = &realm.Scope{Groups: []*realm.Group{{Name: "g"}}} }, result: 3003, why: "scope_denied"},
+		"realm that the peer may not send": {m: request(), edit: func(s *realm.Set) { s.Clients[0].Realms = realm.NewNames([]string{"other.example"}) }, result: 3003, why: "realm_not_allowed"},
+		"realm that no peer takes":         {m: request(), edit: none(func(p *realm.Peer) { p.Realms = realm.NewNames([]string{"other.example"}) }), result: 3003, why: "realm_not_allowed"},
+		"transit without a contract":       {m: request(), edit: federations, result: 3003, why: "transit_denied"},
+		"route that rejects": {m: request(), edit: func(s *realm.Set) {
+			s.Routes[0].Diameter = &realm.DiameterRoute{Action: realm.DiameterReject, Result: 5003}
+		}, result: 5003, why: "route_rejects"},
+		"to RADIUS without a gateway":       {m: request(), edit: func(s *realm.Set) { s.Routes[0].Diameter = &realm.DiameterRoute{Action: realm.DiameterRADIUS} }, result: 3002, why: "no_pool"},
+		"nobody connected":                  {m: request(), shut: []string{"hss1", "hss2", "dra"}, result: 3002, why: "peers_down"},
+		"application that nobody serves":    {m: request(), edit: none(func(p *realm.Peer) { p.Applications = []uint32{1} }), result: 3002, why: "application_not_served"},
+		"host that is not connected":        {m: request().with(avp{diameter.DestinationHost, 0, "hss1.home.example"}), shut: []string{"hss1", "dra"}, result: 3002, why: "peers_down"},
+		"loop":                              {m: request().with(route("a.example"), route("DRA.hub.example"), route("b.example")), result: 3005, why: "loop"},
+		"everybody has had it":              {m: request().with(route("hss1.home.example"), route("HSS2.home.example"), route("dra.transit.example")), result: 3002, why: "hairpin"},
+		"back to where it came from":        {m: request().set(diameter.DestinationRealm, "visited.example"), result: 3002, why: "hairpin"},
+		"more than the peer may send":       {m: request(), edit: func(s *realm.Set) { s.Peers[0].Rate, s.Peers[0].Burst = 1, -1 }, result: 3004, why: "rate_exceeded"},
+		"decorated name that leads nowhere": {m: request().set(diameter.DestinationRealm, "hub.example").set(diameter.UserName, "a..b!u@hub.example"), result: 5004, why: "bad_name"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newWalkRig(t, c.edit)
+			for _, peer := range c.shut {
+				r.close(r.links[peer])
+			}
+			raw := c.m.octets()
+			if c.bend != nil {
+				raw = c.bend(raw)
+			}
+			var in diameter.Message
+			in.Parse(raw)
+			r.lp.heard(r.links["mme"], raw)
+			ans := r.one("mme")
+			result, _ := ans.Uint32(diameter.KnownResultCode)
+			assert.EqualValues(t, c.result, result)
+			assert.Equal(t, c.result/1000 == 3, ans.Flags&diameter.FlagError != 0, "the E bit is of errors of the protocol")
+			assert.Zero(t, ans.Flags&(diameter.FlagRequest|diameter.FlagRetransmitted))
+			assert.Equal(t, [3]uint32{in.HopByHop, in.EndToEnd, in.Command}, [3]uint32{ans.HopByHop, ans.EndToEnd, ans.Command})
+			assert.Equal(t, agentIdentity, string(ans.Value(diameter.KnownOriginHost)))
+			assert.Equal(t, string(in.Value(diameter.KnownSessionID)), string(ans.Value(diameter.KnownSessionID)))
+			var failed diameter.AVP
+			if c.failed == 0 {
+				assert.False(t, diameter.Find(ans.Body(), diameter.FailedAVP, 0, &failed))
+			} else if assert.True(t, diameter.Find(ans.Body(), diameter.FailedAVP, 0, &failed)) {
+				inner := failed.Group()
+				var a diameter.AVP
+				assert.True(t, inner.Next(&a))
+				assert.Equal(t, c.failed, a.Code)
+			}
+			assert.Equal(t, 1, r.counted("roamgate_diameter_refused_total", "peer", "mme", "reason", c.why))
+			r.rest()
+
+			// The next one goes through.
+			if c.edit == nil && c.shut == nil {
+				r.heard("mme", request())
+				r.one("hss1")
+			}
+		})
+	}
+}
+
+func route(identity string) avp { return avp{diameter.RouteRecord, 0, identity} }
+
+// none does something to all that may be homes.
+func none(f func(*realm.Peer)) func(*realm.Set) {
+	return func(s *realm.Set) {
+		for i := 1; i < 4; i++ {
+			f(&s.Peers[i])
+		}
+	}
+}
+
+func federations(s *realm.Set) {
+	s.Clients[0].Group = &realm.Group{Name: "a", Kind: realm.Federation}
+	s.Pools[0].Group = &realm.Group{Name: "b", Kind: realm.Federation}
+}
+
+// C115: with a contract a federation reaches another.
+func TestC115Transit(t *testing.T) {
+	r := newWalkRig(t, func(s *realm.Set) {
+		federations(s)
+		s.Contracts = []realm.Contract{{From: s.Clients[0].Group, To: s.Pools[0].Group}}
+	})
+	r.heard("mme", request())
+	r.one("hss1")
+}
+
+// C115: candidates that stand in the Route-Records are passed over.
+func TestC115Candidates(t *testing.T) {
+	r := newWalkRig(t, nil)
+	r.heard("mme", request().with(route("a.example"), route("hss1.HOME.example"), route("b.example")))
+	assert.Equal(t, []string{"a.example", "hss1.HOME.example", "b.example", "mme.visited.example"}, recordsOf(r.one("hss2")))
+}
+
+// The own identity is found wherever it stands among many.
+func TestC115LoopAnywhere(t *testing.T) {
+	for _, at := range []int{0, 1, 30, 63} {
+		r := newWalkRig(t, nil)
+		m := request()
+		for i := range 64 {
+			identity := fmt.Sprintf("node%d.example", i)
+			if i == at {
+				identity = agentIdentity
+			}
+			m = m.with(route(identity))
+		}
+		r.heard("mme", m)
+		result, _ := r.one("mme").Uint32(diameter.KnownResultCode)
+		assert.EqualValues(t, diameter.ResultLoopDetected, result, at)
+	}
+}
+
+// A Destination-Host that is connected is the one, whatever the pool prefers; one that is
+// nobody's or not connected goes to those that know others.
+func TestC115DestinationHost(t *testing.T) {
+	for name, c := range map[string]struct {
+		host, realm string
+		shut        []string
+		want        string
+	}{
+		"connected":                  {"HSS2.home.example", "home.example", nil, "hss2"},
+		"not connected":              {"hss1.home.example", "home.example", []string{"hss1"}, "dra"},
+		"unknown":                    {"hss9.home.example", "home.example", nil, "dra"},
+		"connected without a route":  {"dra.transit.example", "transit.example", nil, "dra"},
+		"the other MME, by its host": {"mme2.visited.example", "visited.example", nil, "mme2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newWalkRig(t, nil)
+			for _, peer := range c.shut {
+				r.close(r.links[peer])
+			}
+			r.heard("mme", request().set(diameter.DestinationRealm, c.realm).with(avp{diameter.DestinationHost, 0, c.host}))
+			r.one(c.want)
+		})
+	}
+}
+
+// C121: a decorated name leads on, through as many realms of ours as stand in front.
+func TestC121Decorated(t *testing.T) {
+	for name, c := range map[string]struct {
+		user, realm string
+		want, name  string
+	}{
+		"one":             {"home.example!u@hub.example", "hub.example", "home.example", "u@home.example"},
+		"ours twice":      {"own.example!home.example!u@hub.example", "HUB.example", "home.example", "u@home.example"},
+		"more behind":     {"home.example!far.example!u@hub.example", "hub.example", "home.example", "far.example!u@home.example"},
+		"not ours":        {"far.example!u@home.example", "home.example", "home.example", "far.example!u@home.example"},
+		"a name as usual": {"u@hub.example", "home.example", "home.example", "u@hub.example"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newWalkRig(t, func(s *realm.Set) { s.Identity.Own = realm.NewNames([]string{"own.example"}) })
+			in := request().set(diameter.DestinationRealm, c.realm).set(diameter.UserName, c.user)
+			r.heard("mme", in)
+			out := r.one("hss1")
+			assert.Equal(t, c.want, string(out.Value(diameter.KnownDestinationRealm)))
+			assert.Equal(t, c.name, string(out.Value(diameter.KnownUserName)))
+			assert.Equal(t, out.AVPs, len(in.avps)+1)
+		})
+	}
+	r := newWalkRig(t, nil)
+	r.heard("mme", request().set(diameter.DestinationRealm, "hub.example").set(diameter.UserName, "home.example!u@hub.example").
+		with(avp{diameter.DestinationHost, 0, agentIdentity}))
+	assert.False(t, r.one("hss1").Has(diameter.KnownDestinationHost), "we are not the one any more")
+}
+
+// C120: a redirect route says where to ask, and for how long to remember it.
+func TestC120Redirect(t *testing.T) {
+	r := newWalkRig(t, func(s *realm.Set) {
+		s.Routes[0].Diameter = &realm.DiameterRoute{Action: realm.DiameterRedirect, Usage: 2, Cache: 3600,
+			Hosts: []string{"aaa://a.home.example:3868;transport=tcp", "aaas://b.home.example"}}
+	})
+	r.heard("mme", request().with(avp{diameter.ProxyInfo, 0, []avp{{diameter.ProxyHost, 0, "p"}, {diameter.ProxyState, 0, "s"}}}))
+	ans := r.one("mme")
+	result, _ := ans.Uint32(diameter.KnownResultCode)
+	assert.EqualValues(t, diameter.ResultRedirectIndication, result)
+	assert.NotZero(t, ans.Flags&diameter.FlagError)
+	assert.True(t, ans.Has(diameter.KnownProxyInfo))
+	var a diameter.AVP
+	var hosts []string
+	for c := diameter.Walk(ans.Body()); c.Next(&a); {
+		if a.Is(diameter.RedirectHost, 0) {
+			hosts = append(hosts, string(a.Data))
+		}
+	}
+	assert.Equal(t, r.set.Routes[0].Diameter.Hosts, hosts)
+	for code, want := range map[uint32]uint32{diameter.RedirectHostUsage: 2, diameter.RedirectMaxCacheTime: 3600} {
+		assert.True(t, diameter.Find(ans.Body(), code, 0, &a))
+		v, _ := a.Uint32()
+		assert.Equal(t, want, v)
+	}
+}
+
+// A redirection of a peer goes back to who asked: following it is theirs.
+func TestC120RedirectPassesBack(t *testing.T) {
+	r := newWalkRig(t, nil)
+	r.heard("mme", request())
+	m := answerTo(r.one("hss1"), "hss1.home.example", diameter.ResultRedirectIndication, avp{diameter.RedirectHost, 0, "aaa://x.example"})
+	r.heard("hss1", m)
+	got := r.one("mme")
+	diameter.SetHopByHop(got.Raw, m.HopByHop)
+	assert.True(t, bytes.Equal(m.octets(), got.Raw))
+	r.rest()
+}
