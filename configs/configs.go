@@ -10,7 +10,7 @@ package configs
 import _ "embed"
 
 // Hub is the main configuration, Policy the device policy, Routing the routing
-// files that explain every key.
+// files that explain every key, Diameter those of its keys.
 var (
 	//go:embed roamgate.yaml
 	Hub []byte
@@ -18,4 +18,6 @@ var (
 	Policy []byte
 	//go:embed realms/00-hub.yaml
 	Routing []byte
+	//go:embed realms/90-diameter.yaml
+	Diameter []byte
 )

@@ -63,7 +63,7 @@ func compare(old, set *realm.Set) comparison {
 		file.Delta
 	}{
 		{"settings", change.Settings}, {"groups", change.Groups}, {"contracts", change.Contracts}, {"filters", change.Filters},
-		{"clients", change.Clients}, {"homes", change.Homes}, {"pools", change.Pools}, {"realms", change.Realms},
+		{"tls", change.TLS}, {"discoveries", change.Discoveries}, {"clients", change.Clients}, {"homes", change.Homes}, {"peers", change.Peers}, {"pools", change.Pools}, {"realms", change.Realms},
 	} {
 		if !k.Empty() {
 			c.Kinds = append(c.Kinds, kindChange{k.kind, k.String(), some(k.Added), some(k.Removed), some(k.Changed)})

@@ -19,7 +19,7 @@ var commentedOut = regexp.MustCompile(`(?m)^(\s+)# (\w+: )`)
 // schemas are the kinds of files, each with its schema.
 var schemas = map[string]func() []byte{
 	"routing": func() []byte {
-		return file.RoutingSchema("Routing file of roamgate", file.Comments(annotated.Routing))
+		return file.RoutingSchema("Routing file of roamgate", routingComments())
 	},
 	"hub": func() []byte {
 		text := commentedOut.ReplaceAll(annotated.Hub, []byte("$1$2"))
@@ -29,6 +29,13 @@ var schemas = map[string]func() []byte{
 		return file.Schema("Device policy of roamgate", device.File{}, file.Comments(annotated.Policy))
 	},
 	"tests": func() []byte { return file.Schema("Tests of routes", routeTests{}, nil) },
+}
+
+// routingComments are what the two files say that explain the keys together.
+func routingComments() map[string]string {
+	said := file.Comments(annotated.Diameter)
+	maps.Copy(said, file.Comments(annotated.Routing))
+	return said
 }
 
 func schemaCommand() *cobra.Command {

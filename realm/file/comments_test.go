@@ -33,7 +33,18 @@ func TestReferenceDescribes(t *testing.T) {
 	text, err := os.ReadFile("../../configs/realms/00-hub.yaml")
 	require.NoError(t, err)
 	said := Comments(text)
+	diameter, err := os.ReadFile("../../configs/realms/90-diameter.yaml")
+	require.NoError(t, err)
+	for path, text := range Comments(diameter) {
+		if said[path] == "" {
+			said[path] = text
+		}
+	}
 	for _, path := range []string{
+		"peers.name", "peers.identity", "peers.realm", "peers.origins", "peers.takes", "peers.host", "peers.port", "peers.transport", "peers.tls", "peers.certificate",
+		"peers.from", "peers.protected", "peers.applications", "peers.connections", "peers.watchdog", "peers.retry", "peers.rate", "peers.burst", "peers.queue", "peers.in_flight",
+		"peers.hide_topology", "peers.disabled", "peers.drain", "peers.group", "peers.realms", "homes.application", "pools.peers", "realms.diameter", "realms.diameter.action",
+		"realms.diameter.deadline", "realms.diameter.hosts", "realms.diameter.usage", "realms.diameter.max_cache", "realms.diameter.result", "realms.when.application", "realms.when.command",
 		"identity.allow", "identity.own", "loops.proxy_states", "loops.hop_attribute", "loops.hops", "filters.profile", "filters.rules",
 		"groups.kind", "groups.realms", "groups.operator_name", "groups.in", "groups.out", "clients.address", "clients.secret_file",
 		"clients.group", "clients.dynauth", "clients.hide_nas", "homes.address", "homes.host", "homes.drain", "homes.maintenance", "homes.dynauth",

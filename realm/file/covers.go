@@ -10,6 +10,9 @@ import (
 // covers reports whether a takes every request that b takes of the same
 // subject. false may also mean that it is not known.
 func covers(a, b *realm.Route) bool {
+	if b.RADIUS() && !a.RADIUS() || b.Diameter != nil && a.Diameter == nil {
+		return false
+	}
 	if a.For != nil && (b.For == nil || !within(b.For.Groups, a.For.Groups, func(x, y *realm.Group) bool { return x == y })) {
 		return false
 	}
@@ -22,6 +25,8 @@ func covers(a, b *realm.Route) bool {
 	c, d := a.When, b.When
 	return (c.Percent == 0 || c.Percent == allDevices) &&
 		implied(d.Clients, c.Clients, func(x, y string) bool { return x == y }) &&
+		implied(d.Applications, c.Applications, func(x, y uint32) bool { return x == y }) &&
+		implied(d.Commands, c.Commands, func(x, y uint32) bool { return x == y }) &&
 		implied(d.NASPortTypes, c.NASPortTypes, func(x, y uint32) bool { return x == y }) &&
 		implied(d.SSIDs, c.SSIDs, func(x, y string) bool { return x == y }) &&
 		implied(d.Operators, c.Operators, operatorWithin) &&

@@ -15,7 +15,7 @@ import (
 
 // Detail is one thing that a new version changes in an object that both have.
 type Detail struct {
-	Kind     string // client, home, pool, discovery, realm, group, contract, filter, tls, identity, loops
+	Kind     string // client, home, peer, pool, discovery, realm, group, contract, filter, tls, identity, loops
 	Name     string
 	Field    string // the key of the files
 	Old, New string // in the words of the files, "" where it is not set; of a secret only that it has changed
@@ -54,6 +54,7 @@ func Details(old, set *realm.Set, most int) []Detail {
 	detail(l, "tls", securitiesOf, securityFields)
 	detail(l, "client", clientsOf, clientFields)
 	detail(l, "home", homesOf, homeFields)
+	detail(l, "peer", peersOf, peerFields)
 	detail(l, "pool", poolsOf, poolFields)
 	detail(l, "discovery", discoveriesOf, discoveryFields)
 	eachRoute(old, set, func(was, r *realm.Route) {
@@ -118,11 +119,16 @@ func objectsOf[T any](list []T, of func(*T) (string, realm.Pos)) []object[T] {
 }
 
 func clientsOf(s *realm.Set) []object[realm.Client] {
-	return objectsOf(s.Clients, func(c *realm.Client) (string, realm.Pos) { return c.Name, c.Pos })
+	list := objectsOf(s.Clients, func(c *realm.Client) (string, realm.Pos) { return c.Name, c.Pos })
+	return slices.DeleteFunc(list, func(o object[realm.Client]) bool { return o.value.Transport == realm.Diameter }) // told as peers
 }
 
 func homesOf(s *realm.Set) []object[realm.Home] {
 	return objectsOf(s.Homes, func(h *realm.Home) (string, realm.Pos) { return h.Name, h.Pos })
+}
+
+func peersOf(s *realm.Set) []object[realm.Peer] {
+	return objectsOf(s.Peers, func(p *realm.Peer) (string, realm.Pos) { return p.Name, p.Pos })
 }
 
 func poolsOf(s *realm.Set) []object[realm.Pool] {
@@ -258,17 +264,28 @@ var homeFields = []property[realm.Home]{
 	{"transport", func(_ *realm.Set, h *realm.Home) string { return h.Transport.String() }},
 	{"tls", func(_ *realm.Set, h *realm.Home) string { return securityText(h.Security) }},
 	{"certificate", func(_ *realm.Set, h *realm.Home) string { return holderText(h.Holder) }},
+	{"application", func(_ *realm.Set, h *realm.Home) string {
+		if h.Gateway == 0 {
+			return ""
+		}
+		return ApplicationName(h.Gateway)
+	}},
 	{"connections", func(_ *realm.Set, h *realm.Home) string { return numberText(h.Connections) }},
 	{"protected", func(_ *realm.Set, h *realm.Home) string { return strconv.FormatBool(h.Protected) }},
 }
 
 var poolFields = []property[realm.Pool]{
 	{"homes", func(s *realm.Set, p *realm.Pool) string {
-		var homes []string
-		for _, m := range p.Members {
-			homes = append(homes, fmt.Sprintf("%s (priority %d, weight %d)", s.Homes[m.Home].Name, m.Priority, m.Weight))
+		if p.Diameter {
+			return ""
 		}
-		return strings.Join(homes, ", ")
+		return membersText(p, func(i int32) string { return s.Homes[i].Name })
+	}},
+	{"peers", func(s *realm.Set, p *realm.Pool) string {
+		if !p.Diameter {
+			return ""
+		}
+		return membersText(p, func(i int32) string { return s.Peers[i].Name })
 	}},
 	{"retransmit", func(_ *realm.Set, p *realm.Pool) string {
 		if p.Retransmit == realm.RetransmitClient {
@@ -287,6 +304,7 @@ var routeFields = []property[realm.Route]{
 	{"auth", func(s *realm.Set, r *realm.Route) string { return poolName(s, r.Auth) }},
 	{"accounting", func(s *realm.Set, r *realm.Route) string { return poolName(s, r.Acct) }},
 	{"discover", func(_ *realm.Set, r *realm.Route) string { return discoveryName(r.Discover) }},
+	{"diameter", func(s *realm.Set, r *realm.Route) string { return diameterText(s, r.Diameter) }},
 	{"acknowledge", func(_ *realm.Set, r *realm.Route) string { return r.Acknowledge.String() }},
 	{"reject", func(_ *realm.Set, r *realm.Route) string { return r.Reject }},
 	{"policy", func(_ *realm.Set, r *realm.Route) string { return policyText(r.Policy) }},
@@ -323,6 +341,14 @@ var routeFields = []property[realm.Route]{
 		}
 		return "pass"
 	}},
+}
+
+func membersText(p *realm.Pool, name func(int32) string) string {
+	var list []string
+	for _, m := range p.Members {
+		list = append(list, fmt.Sprintf("%s (priority %d, weight %d)", name(m.Home), m.Priority, m.Weight))
+	}
+	return strings.Join(list, ", ")
 }
 
 func policyText(p realm.Policy) string {
@@ -411,6 +437,8 @@ func conditionText(c *realm.Condition) string {
 		}
 	}
 	add("client", c.Clients...)
+	add("application", wordsOf(applications, c.Applications)...)
+	add("command", wordsOf(commands, c.Commands)...)
 	var types []string
 	for _, t := range c.NASPortTypes {
 		types = append(types, portTypeName(t))

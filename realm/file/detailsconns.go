@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/roamgate/roamgate/realm"
 )
@@ -68,6 +69,51 @@ var discoveryFields = []property[*realm.Discovery]{
 	{"peers", func(_ *realm.Set, d **realm.Discovery) string { return strconv.Itoa((*d).Peers) }},
 	{"rate", func(_ *realm.Set, d **realm.Discovery) string { return strconv.Itoa((*d).Rate) }},
 	{"idle", func(_ *realm.Set, d **realm.Discovery) string { return (*d).Idle.String() }},
+}
+
+var peerFields = []property[realm.Peer]{
+	{"identity", func(_ *realm.Set, p *realm.Peer) string { return p.Identity }},
+	{"realm", func(_ *realm.Set, p *realm.Peer) string { return p.Realm }},
+	{"origins", func(_ *realm.Set, p *realm.Peer) string { return namesText(p.Origins) }},
+	{"takes", func(_ *realm.Set, p *realm.Peer) string { return namesText(p.Realms) }},
+	{"applications", func(_ *realm.Set, p *realm.Peer) string {
+		return strings.Join(wordsOf(applications, p.Applications), ", ")
+	}},
+	{"transport", func(_ *realm.Set, p *realm.Peer) string { return p.Transport.String() }},
+	{"tls", func(_ *realm.Set, p *realm.Peer) string { return securityText(p.Security) }},
+	{"certificate", func(_ *realm.Set, p *realm.Peer) string { return holderText(p.Holder) }},
+	{"address", func(_ *realm.Set, p *realm.Peer) string { return join(p.Addresses) }},
+	{"host", func(_ *realm.Set, p *realm.Peer) string { return p.Host }},
+	{"port", func(_ *realm.Set, p *realm.Peer) string { return numberText(int(p.Port)) }},
+	{"from", func(_ *realm.Set, p *realm.Peer) string { return join(p.From) }},
+	{"connections", func(_ *realm.Set, p *realm.Peer) string { return numberText(p.Connections) }},
+	{"watchdog", func(_ *realm.Set, p *realm.Peer) string { return durationText(p.Watchdog) }},
+	{"retry", func(_ *realm.Set, p *realm.Peer) string { return durationText(p.Retry) }},
+	{"rate", func(_ *realm.Set, p *realm.Peer) string { return numberText(p.Rate) }},
+	{"burst", func(_ *realm.Set, p *realm.Peer) string { return numberText(p.Burst) }},
+	{"queue", func(_ *realm.Set, p *realm.Peer) string { return numberText(p.Queue) }},
+	{"in_flight", func(_ *realm.Set, p *realm.Peer) string { return numberText(p.InFlight) }},
+	{"hide_topology", func(_ *realm.Set, p *realm.Peer) string { return strconv.FormatBool(p.HideTopology) }},
+	{"disabled", func(_ *realm.Set, p *realm.Peer) string { return strconv.FormatBool(p.Disabled) }},
+	{"drain", func(_ *realm.Set, p *realm.Peer) string { return strconv.FormatBool(p.Drain) }},
+	{"group", func(_ *realm.Set, p *realm.Peer) string { return groupText(p.Group) }},
+	{"operator", ofClient(func(c *realm.Client) string { return c.Operator })},
+	{"operators", ofClient(func(c *realm.Client) string { return strings.Join(c.Operators, ", ") })},
+	{"country", ofClient(func(c *realm.Client) string { return c.Country })},
+	{"realms", ofClient(func(c *realm.Client) string { return namesText(c.Realms) })},
+	{"protected", ofClient(func(c *realm.Client) string { return strconv.FormatBool(c.Protected) })},
+}
+
+// ofClient is a field that stands in the client of a peer.
+func ofClient(text func(c *realm.Client) string) func(*realm.Set, *realm.Peer) string {
+	return func(s *realm.Set, p *realm.Peer) string { return text(&s.Clients[p.Client]) }
+}
+
+func durationText(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return d.String()
 }
 
 func securityText(s *realm.Security) string {

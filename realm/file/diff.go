@@ -27,7 +27,7 @@ func (d Delta) String() string {
 type Change struct {
 	Settings                      Delta // identity and loops
 	Groups, Contracts, Filters    Delta
-	TLS, Discoveries              Delta
+	TLS, Discoveries, Peers       Delta
 	Clients, Homes, Pools, Realms Delta // routes by their labels
 }
 
@@ -41,7 +41,7 @@ func (c Change) deltas() []struct {
 		Delta
 	}{
 		{"settings", c.Settings}, {"groups", c.Groups}, {"contracts", c.Contracts}, {"filters", c.Filters},
-		{"tls", c.TLS}, {"discoveries", c.Discoveries},
+		{"tls", c.TLS}, {"discoveries", c.Discoveries}, {"peers", c.Peers},
 		{"clients", c.Clients}, {"homes", c.Homes}, {"pools", c.Pools}, {"realms", c.Realms},
 	}
 }
@@ -61,7 +61,7 @@ func (c Change) Empty() bool {
 func (c Change) String() string {
 	var parts []string
 	for i, d := range c.deltas() {
-		if i >= 6 || !d.Empty() {
+		if i >= 7 || !d.Empty() {
 			parts = append(parts, d.kind+" "+d.String())
 		}
 	}
@@ -88,6 +88,8 @@ func Diff(old, set *realm.Set) Change {
 		Homes:     delta(old, set, homesOf, homeFields),
 		Pools:     delta(old, set, poolsOf, poolFields),
 		Realms:    routesDelta(old, set),
+
+		Peers: delta(old, set, peersOf, peerFields),
 
 		Discoveries: delta(old, set, discoveriesOf, discoveryFields),
 	}
@@ -176,7 +178,7 @@ func delta[T any](old, set *realm.Set, all func(*realm.Set) []object[T], fields 
 func sameRoute(old, set *realm.Set, a, b *realm.Route) bool {
 	if poolName(old, a.Auth) != poolName(set, b.Auth) || poolName(old, a.Acct) != poolName(set, b.Acct) ||
 		a.Reject != b.Reject || a.Acknowledge != b.Acknowledge || a.Policy != b.Policy || a.IssueCUI != b.IssueCUI ||
-		discoveryName(a.Discover) != discoveryName(b.Discover) {
+		discoveryName(a.Discover) != discoveryName(b.Discover) || (a.Diameter != nil || b.Diameter != nil) && diameterText(old, a.Diameter) != diameterText(set, b.Diameter) {
 		return false
 	}
 	if a.Name == "" && b.Name == "" && a.When == nil && b.When == nil && a.For == nil && b.For == nil && a.Rewrite == nil && b.Rewrite == nil && a.Rank == b.Rank {

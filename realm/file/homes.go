@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/roamgate/roamgate/pkg/diameter"
 	"github.com/roamgate/roamgate/realm"
 )
 
@@ -18,13 +19,17 @@ func (l *loader) home(e *homeEntry) {
 		StatusServer: e.StatusServer,
 		Disabled:     e.Disabled,
 		Drain:        e.Drain.v,
-		Transport:    l.transport(e.Pos, e.Transport, e.TLS),
+		Transport:    l.homeCarrier(e),
 		Protected:    e.Protected.v,
 		Pos:          e.Pos,
 	}
-	l.homePort(e, &h)
-	l.homeAddresses(e, &h)
-	l.homeTransport(e, &h)
+	if h.Transport == realm.Diameter {
+		l.homeGateway(e, &h)
+	} else {
+		l.homePort(e, &h)
+		l.homeAddresses(e, &h)
+		l.homeTransport(e, &h)
+	}
 	l.homeRules(e, &h)
 	if !e.RequireMA.v && !h.Transport.Secured() {
 		l.warn(e.RequireMA.pos(e.Pos.File), "bring the home to send Message-Authenticator",
@@ -40,6 +45,51 @@ func (l *loader) home(e *homeEntry) {
 	h.DynAuth = l.reversePrefixes(e, &h)
 	l.homes[h.Name] = int32(len(l.set.Homes))
 	l.set.Homes = append(l.set.Homes, h)
+}
+
+// homeCarrier is the transport of a home, which may be Diameter.
+func (l *loader) homeCarrier(e *homeEntry) realm.Transport {
+	if e.Transport.v != realm.Diameter.String() {
+		if e.Application.set() {
+			l.fail(e.Application.pos(e.Pos.File), "write transport: diameter, or remove it", "application: home %s does not speak Diameter", quote(e.Name.v))
+		}
+		word := e.Transport
+		if word.set() && !slices.Contains([]string{"udp", "tcp", "tls", "dtls"}, word.v) {
+			return choose(l, e.Pos, "transport", word, realm.UDP, []string{"udp", "tcp", "tls", "dtls", "diameter"}, realm.UDP, realm.TCP, realm.TLS, realm.DTLS, realm.Diameter)
+		}
+		return l.transport(e.Pos, word, e.TLS)
+	}
+	return realm.Diameter
+}
+
+// homeGateway reads a home that is no server: its requests become those of Diameter,
+// which the routes of that send on.
+func (l *loader) homeGateway(e *homeEntry, h *realm.Home) {
+	file := e.Pos.File
+	for _, key := range []struct {
+		name string
+		pos  realm.Pos
+	}{
+		{"address", posOf(file, e.Address)}, {"auth", e.Auth.pos(file)}, {"acct", e.Acct.pos(file)}, {"host", e.Host.pos(file)},
+		{"port", e.Port.pos(file)}, {"auth_port", realm.Pos{File: file, Line: int(e.AuthPort.line), Col: int(e.AuthPort.col)}},
+		{"acct_port", realm.Pos{File: file, Line: int(e.AcctPort.line), Col: int(e.AcctPort.col)}},
+		{"secret_file", e.SecretFile.pos(file)}, {"secret_env", e.SecretEnv.pos(file)}, {"tls", e.TLS.pos(file)}, {"certificate", e.Certificate.Pos},
+		{"connections", e.Connections.pos(file)}, {"require_message_authenticator", e.RequireMA.pos(file)},
+	} {
+		if key.pos.Line > 0 {
+			l.fail(key.pos, "remove it: peers and the Diameter routes of the realm say where requests go", "%s: home %s is inside of the hub", key.name, quote(e.Name.v))
+		}
+	}
+	h.Gateway = choose(l, e.Pos, "application", e.Application, uint32(diameter.AppNASREQ), []string{"nasreq", "sta", "swm"},
+		diameter.AppNASREQ, uint32(diameter.AppSTa), uint32(diameter.AppSWm))
+	h.Auth, h.Acct, h.StatusServer = realm.Nowhere, realm.Nowhere, true
+}
+
+func posOf(file string, list []homeAddress) realm.Pos {
+	if len(list) == 0 {
+		return realm.Pos{}
+	}
+	return list[0].pos(file)
 }
 
 // maxConnections bounds those of one event loop to one home.
@@ -268,7 +318,7 @@ func (l *loader) reversePrefixes(e *homeEntry, h *realm.Home) (list []netip.Pref
 			h.ReverseCoA = l.reverseCoA(pos, h.Transport)
 			continue
 		}
-		if h.Transport.Secured() {
+		if h.Transport.Secured() || h.Transport == realm.Diameter {
 			l.fail(pos, "write connection", "dynauth: home %s has no secret that a packet by UDP could be signed with", quote(e.Name.v))
 			break
 		}

@@ -155,6 +155,14 @@ func (m *memberEntry) schema(s *schemer, path string) schema {
 	return schema{"anyOf": []any{schema{"type": "string"}, s.object(reflect.TypeFor[memberKeys](), path)}}
 }
 
+func (m *peerMember) schema(s *schemer, path string) schema {
+	return schema{"anyOf": []any{schema{"type": "string"}, s.object(reflect.TypeFor[peerKeys](), path)}}
+}
+
+func (d *diameterEntry) schema(s *schemer, path string) schema {
+	return schema{"anyOf": []any{schema{"type": "string"}, s.object(reflect.TypeFor[diameterKeys](), path)}}
+}
+
 // Comments gives what the comments beside the keys of a plain file say, by the
 // path of each key: keys joined by dots, lists left out, such as clients.country.
 // A comment goes on in the lines below it, in its column, that are nothing but

@@ -28,6 +28,7 @@ func (l *loader) lint(dir string) {
 			l.warn(p.pos, "remove it", "%s of client %s is covered by longer prefixes of other clients and never used", p.prefix, quote(p.client))
 		})
 	}
+	l.lintPeers()
 	l.lintSecurities()
 	l.lintHolders()
 	l.exposed()
@@ -38,13 +39,16 @@ func (l *loader) lintPools() {
 	l.inPool = used
 	for i := range l.set.Pools {
 		p := &l.set.Pools[i]
-		alive := false
+		alive := p.Diameter // lintPeers says it
 		for _, m := range p.Members {
+			if p.Diameter {
+				break
+			}
 			used[m.Home] = true
 			alive = alive || !l.set.Homes[m.Home].Disabled
 		}
 		switch {
-		case !l.usedPool[auth][i] && !l.usedPool[acct][i]:
+		case !l.usedPool[auth][i] && !l.usedPool[acct][i] && !l.usedPool[diam][i]:
 			l.warn(p.Pos, "", "pool %s is used by no realm", quote(p.Name))
 		case !alive:
 			l.warn(p.Pos, "", "all homes of pool %s are disabled", quote(p.Name))

@@ -12,7 +12,7 @@ import (
 func (l *loader) lintSecurities() {
 	for _, s := range l.set.Securities {
 		if !l.securities[s.Name].used {
-			l.warn(s.Pos, "name it with tls: of a client, a home or a discovery", "tls %s is used by nobody", quote(s.Name))
+			l.warn(s.Pos, "name it with tls: of a client, a home, a peer or a discovery", "tls %s is used by nobody", quote(s.Name))
 		}
 	}
 	l.lintUsage()
@@ -38,6 +38,13 @@ func (l *loader) lintUsage() {
 	}
 	for i := range l.set.Homes {
 		shown[pki.Server][l.set.Homes[i].Security] = true
+	}
+	for i := range l.set.Peers {
+		p := &l.set.Peers[i]
+		shown[pki.Client][p.Security] = true
+		if len(p.Addresses) > 0 || p.Host != "" {
+			shown[pki.Server][p.Security] = true
+		}
 	}
 	for _, d := range l.set.Discoveries {
 		shown[pki.Server][d.Security] = true

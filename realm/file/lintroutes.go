@@ -62,6 +62,7 @@ func (l *loader) lintRoutes() {
 			l.lintTransit(r, l.set.Pools[p].Group, "pool "+quote(l.set.Pools[p].Name), who)
 			l.lintHairpin(r, p, who)
 		}
+		l.lintDiameter(r, who)
 		if d := r.Discover; d != nil {
 			if !meets(d.Realms, r.Realm) {
 				l.warn(r.Pos, "its realms: at "+d.Pos.String(), "%s goes nowhere: discovery %s does not take it", routeName(r), quote(d.Name))
@@ -209,7 +210,7 @@ func sameHost(c *realm.Client, h *realm.Home) bool {
 func (l *loader) lintGroups() {
 	for _, g := range l.set.Groups {
 		if of := l.groups[g.Name]; of.clients == 0 && of.homes == 0 {
-			l.warn(g.Pos, "name it with group: of a client or a home", "nobody is in group %s", quote(g.Name))
+			l.warn(g.Pos, "name it with group: of a client, a home or a peer", "nobody is in group %s", quote(g.Name))
 		}
 	}
 	for _, f := range l.set.Filters {

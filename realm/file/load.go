@@ -63,13 +63,17 @@ type loader struct {
 	clients map[string]*peer
 	homes   map[string]int32
 	pools   map[string]int32
+	peers   map[string]int32
+	// identities are those of peers; ofPeers tells which pools are of peers.
+	identities map[string]realm.Pos
+	ofPeers    []bool
 
 	securities  map[string]*security
 	discoveries map[string]*realm.Discovery
 	// prefixes are those of clients by what they come by.
 	prefixes [realm.DTLS + 1]prefixes
 	// usedPool tells by service and pool whether a route uses it.
-	usedPool [2][]bool
+	usedPool [services][]bool
 	members  [][]memberEntry // of each pool, for positions
 	sources  prefixes        // where homes send CoA from
 	// partial is set when a file could not be read: what another file refers
@@ -89,6 +93,7 @@ type loader struct {
 	narrow  bool      // there are networks or expressions
 	// federated is set when there is a federation.
 	federated bool
+	messages  bool                    // a route is for Diameter
 	inPool    []bool                  // by home
 	scopes    map[string]*realm.Scope // by the names of their groups
 	key       []byte
@@ -111,6 +116,8 @@ func newLoader(env func(string) (string, bool), workers int) *loader {
 		clients:     make(map[string]*peer),
 		homes:       make(map[string]int32),
 		pools:       make(map[string]int32),
+		peers:       make(map[string]int32),
+		identities:  make(map[string]realm.Pos),
 		securities:  make(map[string]*security),
 		discoveries: make(map[string]*realm.Discovery),
 	}
@@ -145,6 +152,11 @@ func (l *loader) load(dir string, files []content, whole map[string]bool) *realm
 		}
 		for j := range all[i].Homes {
 			l.home(&all[i].Homes[j])
+		}
+	}
+	for i := range all {
+		for j := range all[i].Peers {
+			l.peer(&all[i].Peers[j])
 		}
 	}
 	l.ambiguousHomes()

@@ -264,4 +264,6 @@ func TestReferenceIsComplete(t *testing.T) {
 	}
 	walk(planOf(reflect.TypeFor[entries]()))
 	walk(planOf(reflect.TypeFor[memberKeys]()))
+	walk(planOf(reflect.TypeFor[peerKeys]()))
+	walk(planOf(reflect.TypeFor[diameterKeys]()))
 }

@@ -30,13 +30,12 @@ func (l *loader) pool(e *poolEntry) {
 	if p.Panic = e.Panic.v; p.Panic < 0 || p.Panic > 100 {
 		l.fail(e.Panic.pos(e.Pos.File), "0 switches it off", "panic: %d is not in 0 to 100 percent", p.Panic)
 	}
-	p.Members = l.poolMembers(e)
-	p.Group = l.poolGroup(e)
+	l.poolOf(e, &p)
 	slices.SortStableFunc(p.Members, func(a, b realm.Member) int {
 		if a.Priority != b.Priority {
 			return a.Priority - b.Priority
 		}
-		return strings.Compare(l.set.Homes[a.Home].Name, l.set.Homes[b.Home].Name)
+		return strings.Compare(l.memberName(&p, a), l.memberName(&p, b))
 	})
 	if !l.name(e.Pos, e.Name) {
 		return
@@ -48,6 +47,72 @@ func (l *loader) pool(e *poolEntry) {
 	l.pools[p.Name] = int32(len(l.set.Pools))
 	l.set.Pools = append(l.set.Pools, p)
 	l.members = append(l.members, e.Homes)
+	l.ofPeers = append(l.ofPeers, p.Diameter)
+}
+
+// poolOf reads the members of a pool: homes, or peers.
+func (l *loader) poolOf(e *poolEntry, p *realm.Pool) {
+	if p.Diameter = len(e.Peers) > 0; !p.Diameter {
+		p.Members, p.Group = l.poolMembers(e), l.poolGroup(e)
+		return
+	}
+	file := e.Pos.File
+	if len(e.Homes) > 0 {
+		l.fail(e.Peers[0].Peer.pos(file), "write two pools: homes speak RADIUS, peers Diameter", "pool %s has homes and peers", quote(e.Name.v))
+		return
+	}
+	for _, key := range []struct {
+		name string
+		pos  realm.Pos
+	}{
+		{"retransmit", e.Retransmit.pos(file)}, {"irt", e.Timers.IRT.pos(file)}, {"mrt", e.Timers.MRT.pos(file)}, {"mrd", e.Timers.MRD.pos(file)},
+		{"mrc", e.Timers.MRC.pos(file)}, {"panic", e.Panic.pos(file)}, {"breaker", e.Breaker.pos(file)},
+	} {
+		if key.pos.Line > 0 {
+			l.warn(key.pos, "remove it", "%s has no effect in pool %s of peers", key.name, quote(e.Name.v))
+		}
+	}
+	p.Members, p.Group = l.poolPeers(e)
+}
+
+// poolPeers is poolMembers and poolGroup for peers.
+func (l *loader) poolPeers(e *poolEntry) (members []realm.Member, group *realm.Group) {
+	if len(e.Peers) > maxMembers {
+		l.fail(e.Peers[maxMembers].Peer.pos(e.Pos.File), "", "pool %s has more than %d peers", quote(e.Name.v), maxMembers)
+		return nil, nil
+	}
+	seen := make(map[string]realm.Pos, len(e.Peers))
+	var first *realm.Peer
+	good := true
+	for i := range e.Peers {
+		m := &e.Peers[i]
+		member, ok := l.memberOf(e, "peer", l.peers, at[string](m.Peer), m.Priority, m.Weight, seen)
+		if good = good && ok; !ok {
+			continue
+		}
+		if member.Weight > 0 {
+			members = append(members, member)
+		}
+		p := &l.set.Peers[member.Home]
+		if first == nil {
+			first, group = p, p.Group
+		} else if p.Group != group {
+			l.fail(m.Peer.pos(e.Pos.File), "a pool has peers of one group", "peer %s is of %s, peer %s of %s",
+				quote(p.Name), groupName(p.Group), quote(first.Name), groupName(group))
+			return nil, nil
+		}
+	}
+	if good && len(members) == 0 {
+		l.fail(e.Pos, "give one of them a weight", "all peers of pool %s have weight 0", quote(e.Name.v))
+	}
+	return members, group
+}
+
+func (l *loader) memberName(p *realm.Pool, m realm.Member) string {
+	if p.Diameter {
+		return l.set.Peers[m.Home].Name
+	}
+	return l.set.Homes[m.Home].Name
 }
 
 // poolGroup is the group of the homes, which have one: what may pass to a pool
@@ -83,7 +148,7 @@ func groupName(g *realm.Group) string {
 
 func (l *loader) poolMembers(e *poolEntry) []realm.Member {
 	if len(e.Homes) == 0 {
-		l.fail(e.Pos, "homes: [name, name]", "pool %s has no homes", quote(e.Name.v))
+		l.fail(e.Pos, "homes: [name, name], or for Diameter peers: [name, name]", "pool %s has no homes", quote(e.Name.v))
 		return nil
 	}
 	if len(e.Homes) > maxMembers {
@@ -107,11 +172,16 @@ func (l *loader) poolMembers(e *poolEntry) []realm.Member {
 }
 
 func (l *loader) member(e *poolEntry, m *memberEntry, seen map[string]realm.Pos) (realm.Member, bool) {
-	if !m.Home.set() {
+	return l.memberOf(e, "home", l.homes, m.Home, m.Priority, m.Weight, seen)
+}
+
+// memberOf reads a member, of one kind or the other.
+func (l *loader) memberOf(e *poolEntry, kind string, all map[string]int32, of at[string], priority, weight at[int], seen map[string]realm.Pos) (realm.Member, bool) {
+	if !of.set() {
 		return realm.Member{}, false
 	}
-	name, pos := m.Home.v, m.Home.pos(e.Pos.File)
-	home, known := l.homes[name]
+	name, pos := of.v, of.pos(e.Pos.File)
+	home, known := all[name]
 	first, twice := seen[name]
 	seen[name] = pos
 	good := true
@@ -124,14 +194,14 @@ func (l *loader) member(e *poolEntry, m *memberEntry, seen map[string]realm.Pos)
 	if !known && l.partial {
 		good = false
 	} else if !known {
-		check(true, pos, meant(name, l.homes, "add it under homes:"), "home %s does not exist", quote(name))
+		check(true, pos, meant(name, all, "add it under "+kind+"s:"), "%s %s does not exist", kind, quote(name))
 	}
 	if twice {
-		check(true, pos, "first at "+first.String(), "home %s stands twice in pool %s", quote(name), quote(e.Name.v))
+		check(true, pos, "first at "+first.String(), "%s %s stands twice in pool %s", kind, quote(name), quote(e.Name.v))
 	}
-	check(m.Priority.v < 0 || m.Priority.v > maxWeight, m.Priority.pos(e.Pos.File), "lower is tried first", "the priority is not in 0 to %d", maxWeight)
-	check(m.Weight.v < 0 || m.Weight.v > maxWeight, m.Weight.pos(e.Pos.File), "0 parks the home", "the weight is not in 0 to %d", maxWeight)
-	return realm.Member{Home: home, Priority: m.Priority.v, Weight: m.Weight.v}, good
+	check(priority.v < 0 || priority.v > maxWeight, priority.pos(e.Pos.File), "lower is tried first", "the priority is not in 0 to %d", maxWeight)
+	check(weight.v < 0 || weight.v > maxWeight, weight.pos(e.Pos.File), "0 parks the "+kind, "the weight is not in 0 to %d", maxWeight)
+	return realm.Member{Home: home, Priority: priority.v, Weight: weight.v}, good
 }
 
 // meant is the hint for a name that does not exist.

@@ -11,6 +11,8 @@ import (
 const (
 	auth = iota
 	acct
+	diam // of a peer
+	services
 )
 
 // realms compiles the realms of all files.
@@ -54,8 +56,11 @@ func (l *loader) realms(all []source) {
 	}
 }
 
-func (l *loader) noPool() [2][]bool {
-	return [2][]bool{make([]bool, len(l.set.Pools)), make([]bool, len(l.set.Pools))}
+func (l *loader) noPool() (used [services][]bool) {
+	for i := range used {
+		used[i] = make([]bool, len(l.set.Pools))
+	}
+	return used
 }
 
 // part is what is compiled at once: all realms of a file, or a piece of them.
@@ -83,7 +88,7 @@ type routeReader struct {
 // init shares with l what is only read.
 func (w *routeReader) init(l *loader) {
 	w.loader = loader{
-		set: &realm.Set{}, groups: l.groups, clients: l.clients, homes: l.homes, pools: l.pools, discoveries: l.discoveries,
+		set: &realm.Set{}, groups: l.groups, clients: l.clients, homes: l.homes, pools: l.pools, ofPeers: l.ofPeers, peers: l.peers, discoveries: l.discoveries,
 		oneLabel: l.oneLabel, partial: l.partial, now: l.now,
 		usedPool: l.noPool(), scopes: make(map[string]*realm.Scope),
 	}
@@ -160,6 +165,7 @@ func (l *loader) realm(e *realmEntry) {
 		Discover:    l.discover(e),
 		Auth:        l.poolFor(e, e.Auth, auth),
 		Acct:        l.poolFor(e, e.Accounting, acct),
+		Diameter:    l.diameter(e),
 		Reject:      l.names.keep(e.Reject.v),
 		Acknowledge: l.acknowledge(e),
 		Policy:      l.policy(e),
@@ -218,6 +224,9 @@ func (l *loader) routeRules(e *realmEntry, r *realm.Route) (name string) {
 	r.When = l.condition(e, r.For)
 	r.Rewrite = l.rewrite(e)
 	r.IssueCUI = choose(l, e.Pos, "cui", e.CUI, false, []string{"issue", "pass"}, true, false)
+	if r.Rewrite != nil && !r.RADIUS() {
+		l.warn(e.Pos, "remove it", "rewrite: the User-Name of Diameter requests stays as it is")
+	}
 	if r.IssueCUI && !e.Auth.set() {
 		l.warn(e.CUI.pos(file), "remove it", "cui: nothing is authenticated here")
 	}
@@ -228,6 +237,7 @@ func (l *loader) routeRules(e *realmEntry, r *realm.Route) (name string) {
 	if e.Rank.set() && !conditioned(r) && !expr && e.When == nil {
 		l.warn(e.Rank.pos(file), "remove it", "rank: a route without groups and when comes last among those of its name")
 	}
+	l.judgeProtocols(e, r)
 	l.special = l.special || conditioned(r) || e.Name.set() || expr
 	if e.Name.set() && l.name(e.Pos, e.Name) {
 		return l.names.keep(e.Name.v)
@@ -249,9 +259,21 @@ func (l *loader) poolFor(e *realmEntry, name at[string], service int) int32 {
 			l.fail(name.pos(e.Pos.File), "that is a home; name a pool it is in", "pool %s does not exist", quote(name.v))
 			return -1
 		}
+		if _, isPeer := l.peers[name.v]; isPeer {
+			l.fail(name.pos(e.Pos.File), "that is a peer; name a pool it is in", "pool %s does not exist", quote(name.v))
+			return -1
+		}
 		word := strings.Clone(name.v)
 		l.report.later(name.pos(e.Pos.File), Error, func() string { return meant(word, l.pools, "add it under pools:") },
 			"pool %s does not exist", quote(name.v))
+		return -1
+	}
+	if of := l.ofPeers[p]; of != (service == diam) {
+		text, hint := "pool %s has homes, which do not speak Diameter", "name a pool with peers:"
+		if of {
+			text, hint = "pool %s has peers, which speak Diameter", "write diameter: "+name.v
+		}
+		l.fail(name.pos(e.Pos.File), hint, text, quote(name.v))
 		return -1
 	}
 	l.usedPool[service][p] = true
@@ -260,7 +282,7 @@ func (l *loader) poolFor(e *realmEntry, name at[string], service int) int32 {
 
 func (l *loader) acknowledge(e *realmEntry) realm.Acknowledge {
 	otherwise := realm.AcknowledgeDurable
-	forwarded := e.Accounting.set()
+	forwarded := e.Accounting.set() || e.Diameter.set() && (!e.Diameter.Action.set() || e.Diameter.Action.v == "proxy" || e.Diameter.Action.v == "relay")
 	if e.Discover.set() {
 		d := l.discoveries[e.Discover.v]
 		forwarded = forwarded || d != nil && len(d.Acct) > 0
@@ -297,7 +319,7 @@ func (l *loader) policy(e *realmEntry) realm.Policy {
 func (l *loader) judgeRoute(e *realmEntry) {
 	file := e.Pos.File
 	switch {
-	case e.Reject.set() && (e.Auth.set() || e.Policy.Enabled.set()):
+	case e.Reject.set() && (e.Auth.set() || e.Policy.Enabled.set() && !e.Diameter.set()):
 		l.fail(e.Reject.pos(file), "keep auth or reject", "a rejected realm has no auth and no policy")
 	case e.Reject.set() && e.Discover.set():
 		l.fail(e.Reject.pos(file), "keep discover or reject", "a rejected realm is not discovered")
@@ -311,8 +333,9 @@ func (l *loader) judgeRoute(e *realmEntry) {
 		if e.NameRegexp == nil && slices.ContainsFunc(e.Realm, func(r at[string]) bool { return foldASCII(r.v) == realm.NameNone }) {
 			l.fail(e.Discover.pos(file), "write auth: with a pool, or reject: with a text", "a name without a realm cannot be discovered")
 		}
+	case !e.Auth.set() && !e.Accounting.set() && e.Diameter.set():
 	case !e.Auth.set() && !e.Accounting.set():
-		l.fail(e.Pos, "write auth: with a pool, discover: or reject: with a text", "the realm goes nowhere")
+		l.fail(e.Pos, "write auth: with a pool, discover: or reject: with a text; or diameter:", "the realm goes nowhere")
 	case !e.Auth.set():
 		l.warn(e.Pos, "write reject: with a text to say why", "the realm has accounting only: every Access-Request is rejected")
 	}
@@ -321,8 +344,8 @@ func (l *loader) judgeRoute(e *realmEntry) {
 // services checks that each home of a pool offers what realms want of the
 // pool.
 func (l *loader) services() {
-	names := [2]string{"authentication", "accounting"}
-	keys := [2]string{"auth_port", "acct_port"}
+	names := [diam]string{"authentication", "accounting"}
+	keys := [diam]string{"auth_port", "acct_port"}
 	for p := range l.set.Pools {
 		for service := range names {
 			if !l.usedPool[service][p] {

@@ -17,6 +17,7 @@ type entries struct {
 	Filters   []filterEntry   `yaml:"filters"`
 	Clients   []clientEntry   `yaml:"clients"`
 	Homes     []homeEntry     `yaml:"homes"`
+	Peers     []peerEntry     `yaml:"peers"`
 	Pools     []poolEntry     `yaml:"pools"`
 
 	Discoveries []discoveryEntry `yaml:"discoveries"`
@@ -75,6 +76,8 @@ type windowEntry struct {
 type whenEntry struct {
 	Pos         realm.Pos     `yaml:",pos"`
 	Client      []at[string]  `yaml:"client"`
+	Application []at[string]  `yaml:"application"`
+	Command     []at[string]  `yaml:"command"`
 	NASPortType []at[string]  `yaml:"nas_port_type"`
 	SSID        []at[string]  `yaml:"ssid"`
 	Operator    []at[string]  `yaml:"operator"`
@@ -144,7 +147,8 @@ type homeEntry struct {
 	Out         at[string]    `yaml:"out"`
 	DynAuth     []at[string]  `yaml:"dynauth"`
 
-	Transport   at[string]  `yaml:"transport" words:"udp|tcp|tls|dtls"`
+	Transport   at[string]  `yaml:"transport" words:"udp|tcp|tls|dtls|diameter"`
+	Application at[string]  `yaml:"application" words:"nasreq|sta|swm"`
 	TLS         at[string]  `yaml:"tls"`
 	Certificate holderEntry `yaml:"certificate"`
 	Port        at[uint16]  `yaml:"port"`
@@ -210,6 +214,7 @@ type poolEntry struct {
 	Pos        realm.Pos     `yaml:",pos"`
 	Name       at[string]    `yaml:"name,required"`
 	Homes      []memberEntry `yaml:"homes"`
+	Peers      []peerMember  `yaml:"peers"`
 	Retransmit at[string]    `yaml:"retransmit" words:"proxy|client"`
 	Timers     timersEntry   `yaml:"timers"`
 
@@ -237,6 +242,27 @@ type timersEntry struct {
 	MRT at[time.Duration] `yaml:"mrt"`
 	MRD at[time.Duration] `yaml:"mrd"`
 	MRC at[int]           `yaml:"mrc"`
+}
+
+// peerMember is memberEntry for a pool of peers.
+type peerMember struct {
+	peerKeys
+}
+
+type peerKeys struct {
+	Peer     at[string] `yaml:"peer,required"`
+	Priority at[int]    `yaml:"priority"`
+	Weight   at[int]    `yaml:"weight"`
+}
+
+func (m *peerMember) SetDefaults() { m.Priority.v, m.Weight.v = 1, 1 }
+
+func (m *peerMember) decodeNode(d *decoder, i int, key string) {
+	if d.tree[i].kind == kindScalar {
+		m.Peer.decodeNode(d, i, key)
+		return
+	}
+	d.into(i, &m.peerKeys, key)
 }
 
 // memberEntry is the name of a home, or keys of which home is one.
@@ -270,16 +296,17 @@ type realmEntry struct {
 	Reject      at[string]   `yaml:"reject"`
 	Policy      policyEntry  `yaml:"policy"`
 
-	IMSI        []at[string] `yaml:"imsi"`
-	PLMN        []at[string] `yaml:"plmn"`
-	RealmRegexp []at[string] `yaml:"realm_regexp"`
-	NameRegexp  []at[string] `yaml:"name_regexp"`
-	Name        at[string]   `yaml:"name"`
-	Rank        at[int]      `yaml:"rank"`
-	Groups      []at[string] `yaml:"groups"`
-	When        *whenEntry   `yaml:"when"`
-	Rewrite     rewriteEntry `yaml:"rewrite"`
-	CUI         at[string]   `yaml:"cui" words:"issue|pass"` // issue
+	IMSI        []at[string]  `yaml:"imsi"`
+	PLMN        []at[string]  `yaml:"plmn"`
+	RealmRegexp []at[string]  `yaml:"realm_regexp"`
+	NameRegexp  []at[string]  `yaml:"name_regexp"`
+	Name        at[string]    `yaml:"name"`
+	Rank        at[int]       `yaml:"rank"`
+	Groups      []at[string]  `yaml:"groups"`
+	When        *whenEntry    `yaml:"when"`
+	Rewrite     rewriteEntry  `yaml:"rewrite"`
+	Diameter    diameterEntry `yaml:"diameter"`
+	CUI         at[string]    `yaml:"cui" words:"issue|pass"` // issue
 }
 
 func (realmEntry) KeyHint(key string) (text, hint string) {

@@ -28,6 +28,9 @@ func (l *loader) shadows() {
 }
 
 func (l *loader) hidden(r, by *realm.Route, how string) {
+	if r.RADIUS() && !by.RADIUS() || r.Diameter != nil && by.Diameter == nil {
+		return // it is passed over for one of the protocols
+	}
 	l.warn(r.Pos, fmt.Sprintf("%s at %s %s", subjectName(by.Realm), by.Pos, how), "%s is never reached", routeName(r))
 }
 
@@ -104,11 +107,25 @@ type extent struct {
 // extents returns the ranges in the order of their beginnings, the wider first.
 func (l *loader) extents() []extent {
 	var list []extent
+	radius, messages := 0, 0
 	for i := range l.set.Routes {
 		r := &l.set.Routes[i]
 		if first, last, ok := realm.ParseIMSI(r.Realm); ok {
 			list = append(list, extent{first: first, last: last, route: r, all: !conditioned(r), next: first})
+			if r.RADIUS() {
+				radius++
+			}
+			if r.Diameter != nil {
+				messages++
+			}
 		}
+	}
+	// Where ranges differ in their protocols, one hides another only if it is for
+	// every protocol there is.
+	mixed := radius > 0 && messages > 0
+	for i := range list {
+		r := list[i].route
+		list[i].all = list[i].all && (!mixed || r.RADIUS() && r.Diameter != nil)
 	}
 	slices.SortStableFunc(list, func(a, b extent) int {
 		return cmp.Or(cmp.Compare(a.first, b.first), cmp.Compare(b.last, a.last))

@@ -3,6 +3,7 @@ package file
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/roamgate/roamgate/realm"
 )
@@ -114,7 +115,7 @@ func (l *loader) exposed() {
 	}
 	for i := range l.set.Homes {
 		h := &l.set.Homes[i]
-		if h.Transport.Secured() || h.Protected {
+		if h.Transport.Secured() || h.Protected || h.Transport == realm.Diameter {
 			continue
 		}
 		for a := range homePorts(h) {
@@ -122,6 +123,19 @@ func (l *loader) exposed() {
 				note(h.Pos)
 				break
 			}
+		}
+	}
+	for i := range l.set.Peers {
+		p := &l.set.Peers[i]
+		if p.Transport.Secured() || l.set.Clients[p.Client].Protected {
+			continue
+		}
+		places := slices.Clone(p.From)
+		for _, a := range p.Addresses {
+			places = append(places, netip.PrefixFrom(a.Addr(), a.Addr().BitLen()))
+		}
+		if slices.ContainsFunc(places, public) {
+			note(p.Pos)
 		}
 	}
 	if peers == 0 {
@@ -132,5 +146,5 @@ func (l *loader) exposed() {
 		who = fmt.Sprintf("this peer and %d more are", peers-1)
 	}
 	l.warn(first, "move them to transport: tls; or write protected: true, for them or their group, where a tunnel or a line of your own protects the path",
-		"%s reached over the internet by UDP or TCP: identities can be read on the way, and passwords and secrets be tried offline", who)
+		"%s reached over the internet by UDP, TCP or SCTP: identities can be read on the way, and passwords and secrets be tried offline", who)
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/roamgate/roamgate/pkg/diameter"
 	"github.com/roamgate/roamgate/pkg/radius/dict"
 	"github.com/roamgate/roamgate/pkg/wba"
 	"github.com/roamgate/roamgate/realm"
@@ -26,6 +27,8 @@ func (l *loader) condition(e *realmEntry, scope *realm.Scope) *realm.Condition {
 	}
 	c := &realm.Condition{
 		Clients:      l.whenClients(w, scope),
+		Applications: words(l, w, "application", w.Application, routedApplication),
+		Commands:     words(l, w, "command", w.Command, command),
 		NASPortTypes: words(l, w, "nas_port_type", w.NASPortType, portType),
 		SSIDs:        words(l, w, "ssid", w.SSID, ssid),
 		Operators:    words(l, w, "operator", w.Operator, operatorWord),
@@ -34,8 +37,8 @@ func (l *loader) condition(e *realmEntry, scope *realm.Scope) *realm.Condition {
 		During:       l.windows(w.During),
 		Percent:      l.percent(w),
 	}
-	if len(w.Client)+len(w.NASPortType)+len(w.SSID)+len(w.Operator)+len(w.RCOI)+len(w.User)+len(w.During) == 0 && !w.Percent.set() {
-		l.fail(w.Pos, "client, nas_port_type, ssid, operator, rcoi, user, during or percent", "when says nothing")
+	if len(w.Client)+len(w.Application)+len(w.Command)+len(w.NASPortType)+len(w.SSID)+len(w.Operator)+len(w.RCOI)+len(w.User)+len(w.During) == 0 && !w.Percent.set() {
+		l.fail(w.Pos, "client, application, command, nas_port_type, ssid, operator, rcoi, user, during or percent", "when says nothing")
 		return nil
 	}
 	return c
@@ -80,6 +83,45 @@ func (l *loader) whenClients(w *whenEntry, scope *realm.Scope) []string {
 		}
 	}
 	return words(l, w, "client", w.Client, func(s string) (string, string, string) { return strings.Clone(s), "", "" })
+}
+
+// routedApplication is an application that requests can be of.
+func routedApplication(s string) (n uint32, text, hint string) {
+	if n, text, hint = application(s); n == diameter.AppRelay {
+		return 0, "is no application of requests", "without the key any application matches"
+	}
+	return n, text, hint
+}
+
+// judgeProtocols looks at conditions that hold in one protocol alone.
+func (l *loader) judgeProtocols(e *realmEntry, r *realm.Route) {
+	c, w := r.When, e.When
+	if c == nil {
+		return
+	}
+	var messages, packets at[string] // the first condition of each
+	first := func(to *at[string], lists ...[]at[string]) {
+		for _, list := range lists {
+			if len(list) > 0 && !to.set() {
+				*to = list[0]
+			}
+		}
+	}
+	first(&messages, w.Application, w.Command)
+	first(&packets, w.NASPortType, w.SSID, w.Operator, w.RCOI)
+	file := e.Pos.File
+	switch {
+	case messages.set() && packets.set():
+		l.fail(messages.pos(file), "write two routes, each with its rank", "when: no request has an application of Diameter and attributes of RADIUS")
+	case messages.set() && r.Diameter == nil:
+		l.fail(messages.pos(file), "add diameter:", "when: only Diameter requests have an application and a command, and the route does nothing with them")
+	case messages.set() && r.RADIUS() && r.Diameter.Action != realm.DiameterRADIUS:
+		l.warn(messages.pos(file), "remove auth, accounting, discover and reject, or the condition", "when: no RADIUS request has an application or a command, so none is taken")
+	case packets.set() && !r.RADIUS():
+		l.fail(packets.pos(file), "application, command, client, user, during and percent hold for Diameter", "when: no Diameter request has these attributes")
+	case packets.set() && r.Diameter != nil:
+		l.warn(packets.pos(file), "give Diameter a route of its own", "when: no Diameter request has these attributes, so diameter: is never used")
+	}
 }
 
 func portType(s string) (uint32, string, string) {

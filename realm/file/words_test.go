@@ -35,6 +35,10 @@ func TestWords(t *testing.T) {
 		"poolEntry.retransmit":       peers + "pools:\n  - {name: p, homes: h, retransmit: %s}\n",
 		"poolEntry.balance":          peers + "pools:\n  - {name: p, homes: h, balance: %s}\n",
 		"realmEntry.acknowledge":     peers + "pools:\n  - {name: p, homes: h}\nrealms:\n  - {realm: a.example, auth: p, accounting: p, acknowledge: %s}\n",
+		"homeEntry.application":      "homes:\n  - {name: h, transport: diameter, application: %s}\n",
+		"peerEntry.transport":        "peers:\n  - {name: p, identity: p.example, address: 192.0.2.1, transport: %s}\n",
+		"diameterKeys.action":        "realms:\n  - {realm: a.example, diameter: {action: %s}}\n",
+		"diameterKeys.usage":         "realms:\n  - {realm: a.example, diameter: {action: redirect, usage: %s}}\n",
 		"realmEntry.cui":             peers + "pools:\n  - {name: p, homes: h}\nrealms:\n  - {realm: a.example, auth: p, cui: %s}\n",
 		"policyEntry.unknown_device": peers + "pools:\n  - {name: p, homes: h}\nrealms:\n  - {realm: a.example, auth: p, policy: {enabled: true, unknown_device: %s}}\n",
 		"policyEntry.store_away":     peers + "pools:\n  - {name: p, homes: h}\nrealms:\n  - {realm: a.example, auth: p, policy: {enabled: true, store_away: %s}}\n",
@@ -43,7 +47,7 @@ func TestWords(t *testing.T) {
 	for _, typ := range []reflect.Type{
 		reflect.TypeFor[identityEntry](), reflect.TypeFor[loopsEntry](), reflect.TypeFor[groupEntry](), reflect.TypeFor[contractEntry](), reflect.TypeFor[filterEntry](),
 		reflect.TypeFor[ruleEntry](), reflect.TypeFor[clientEntry](), reflect.TypeFor[homeEntry](), reflect.TypeFor[poolEntry](), reflect.TypeFor[realmEntry](), reflect.TypeFor[policyEntry](),
-		reflect.TypeFor[tlsEntry](), reflect.TypeFor[discoveryEntry](),
+		reflect.TypeFor[tlsEntry](), reflect.TypeFor[discoveryEntry](), reflect.TypeFor[peerEntry](), reflect.TypeFor[diameterKeys](),
 	} {
 		for i := range typ.NumField() {
 			words := typ.Field(i).Tag.Get("words")
@@ -75,12 +79,15 @@ func TestDiffKnowsEveryField(t *testing.T) {
 	derived := map[string]bool{
 		"Name": true, "Pos": true, "Index": true, // what objects are compared by, and places
 		"Pool.Group": true, "Home.Unfound": true, "Home.AuthPort": true, "Home.AcctPort": true, // follow from members and addresses
-		"Group.Name": true, "Filter.Name": true,
+		"Group.Name": true, "Filter.Name": true, "Pool.Diameter": true, "Peer.Client": true,
 	}
 	n := 0
 	each(t, derived, &n, "Client", func(c realm.Client) *realm.Set { return &realm.Set{Clients: []realm.Client{c}} })
 	each(t, derived, &n, "Home", func(h realm.Home) *realm.Set { return &realm.Set{Homes: []realm.Home{h}} })
 	each(t, derived, &n, "Pool", func(p realm.Pool) *realm.Set { return &realm.Set{Pools: []realm.Pool{p}, Homes: make([]realm.Home, 3)} })
+	each(t, derived, &n, "Peer", func(p realm.Peer) *realm.Set {
+		return &realm.Set{Peers: []realm.Peer{p}, Clients: make([]realm.Client, 1)}
+	})
 	each(t, derived, &n, "Route", func(r realm.Route) *realm.Set {
 		if r.Realm == "" {
 			r.Realm = "a.example"
@@ -147,7 +154,7 @@ func other(t *testing.T, v reflect.Value) {
 	}
 	_, addr, _ := strings.Cut(v.Type().String(), "netip.")
 	switch {
-	case addr == "AddrPort":
+	case addr == "AddrPort" && v.Kind() == reflect.Struct:
 		v.Set(reflect.ValueOf(netip.MustParseAddrPort("192.0.2.1:1")))
 	case v.Kind() == reflect.Slice:
 		one := reflect.New(v.Type().Elem()).Elem()
@@ -158,6 +165,10 @@ func other(t *testing.T, v reflect.Value) {
 			e.Weight = 1
 		case *string:
 			*e = "x"
+		case *netip.AddrPort:
+			*e = netip.MustParseAddrPort("192.0.2.1:1")
+		case *uint32:
+			*e = 1
 		case *netip.Prefix:
 			*e = netip.MustParsePrefix("10.0.0.0/8")
 		case *byte:
