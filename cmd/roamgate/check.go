@@ -83,6 +83,7 @@ func loadWith(path string, routes func(*config) (*realm.Set, file.Problems)) (*l
 		if !ps.Failed() {
 			ps = append(ps, conf.unheard(set)...)
 			ps = append(ps, conf.inside(set)...)
+			ps = append(ps, conf.unspoken(set)...)
 		}
 	}
 	if conf.Policy.File != "" {
@@ -121,7 +122,7 @@ func (c *config) unheard(set *realm.Set) (ps file.Problems) {
 	}
 	for i := range set.Clients {
 		client := &set.Clients[i]
-		if by := client.Transport; !come[by] && !open[by] {
+		if by := client.Transport; by != realm.Diameter && !come[by] && !open[by] {
 			key := map[realm.Transport]string{realm.UDP: "auth", realm.TCP: "tcp", realm.TLS: "radsec", realm.DTLS: "dtls"}[by]
 			ps = append(ps, file.Problem{Pos: client.Pos, Severity: file.Warning, Text: fmt.Sprintf("client %q comes by %s, and nothing listens for it", client.Name, by),
 				Hint: "add listen." + key + " to the main file"})

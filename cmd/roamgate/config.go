@@ -47,7 +47,8 @@ type config struct {
 		Connections bool      `yaml:"connections"`
 		Memory      file.Size `yaml:"memory"` // in which live sessions are remembered
 	} `yaml:"dynauth"`
-	Source struct {
+	Diameter diameterConfig `yaml:"diameter"`
+	Source   struct {
 		IPv4 netip.Addr `yaml:"ipv4"` // local address toward homes, default any
 		IPv6 netip.Addr `yaml:"ipv6"`
 	} `yaml:"source"`

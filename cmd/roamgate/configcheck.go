@@ -16,6 +16,7 @@ func (c *config) check() file.Problems {
 	f := &findings{doc: c.doc}
 	c.checkAddresses(f)
 	c.checkLimits(f)
+	c.checkDiameter(f)
 	c.checkRedis(f)
 	c.checkQueue(f)
 	c.checkClearing(f)
@@ -40,6 +41,20 @@ type findings struct {
 
 func (f *findings) bad(key, text, hint string) {
 	f.ps = append(f.ps, file.Problem{Pos: f.doc.Pos(key), Severity: file.Error, Text: text, Hint: hint})
+}
+
+// between bounds a time that is given.
+func (f *findings) between(key string, v, low, high time.Duration, hint string) {
+	if v != 0 && (v < low || v > high) {
+		f.bad(key, fmt.Sprintf("%s %s is out of range", key, v), hint)
+	}
+}
+
+// size bounds a number of things.
+func (f *findings) size(key string, v, high int) {
+	if v < 0 || v > high {
+		f.bad(key, key+" is out of range", fmt.Sprintf("1 to %d", high))
+	}
 }
 
 func (f *findings) oneOf(key, value string, words ...string) {
@@ -87,7 +102,9 @@ func (c *config) checkAddresses(f *findings) {
 	once("listen.dtls", false, c.Listen.DTLS)
 	once("listen.radsec", true, c.Listen.RadSec)
 	once("listen.tcp", true, c.Listen.TCP)
-	if len(c.listens()) == len(c.Listen.DynAuth) {
+	once("diameter.listen", true, c.Diameter.Listen)
+	once("diameter.tls", true, c.Diameter.TLS)
+	if len(c.listens()) == len(c.Listen.DynAuth) && !c.Diameter.on() {
 		f.bad("listen", "nothing listens for requests", "add listen.auth, listen.radsec or another")
 	}
 	if c.DynAuth.Memory != 0 && len(c.Listen.DynAuth) == 0 && !c.DynAuth.Connections {
@@ -116,16 +133,7 @@ func (c *config) checkLimits(f *findings) {
 	if c.InFlight < 0 || c.InFlight > 1<<20 {
 		f.bad("in_flight", "in_flight is out of range", "1 to 1048576")
 	}
-	between := func(key string, v, low, high time.Duration, hint string) {
-		if v != 0 && (v < low || v > high) {
-			f.bad(key, fmt.Sprintf("%s %s is out of range", key, v), hint)
-		}
-	}
-	size := func(key string, v, high int) {
-		if v < 0 || v > high {
-			f.bad(key, key+" is out of range", fmt.Sprintf("1 to %d", high))
-		}
-	}
+	between, size := f.between, f.size
 	size("connections.half_open", c.Connections.HalfOpen, 1<<16)
 	size("connections.per_source", c.Connections.PerSource, 1<<16)
 	size("connections.per_client", c.Connections.PerClient, 1<<20)

@@ -308,6 +308,12 @@ var routeFields = []property[realm.Route]{
 	{"acknowledge", func(_ *realm.Set, r *realm.Route) string { return r.Acknowledge.String() }},
 	{"reject", func(_ *realm.Set, r *realm.Route) string { return r.Reject }},
 	{"policy", func(_ *realm.Set, r *realm.Route) string { return policyText(r.Policy) }},
+	{"steering", func(_ *realm.Set, r *realm.Route) string {
+		if r.Steering == nil {
+			return ""
+		}
+		return r.Steering.Name
+	}},
 	{"rank", func(_ *realm.Set, r *realm.Route) string {
 		if !conditioned(r) && !isExpression(r.Realm) {
 			return "" // it is the last anyway

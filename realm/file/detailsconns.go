@@ -94,6 +94,12 @@ var peerFields = []property[realm.Peer]{
 	{"queue", func(_ *realm.Set, p *realm.Peer) string { return numberText(p.Queue) }},
 	{"in_flight", func(_ *realm.Set, p *realm.Peer) string { return numberText(p.InFlight) }},
 	{"hide_topology", func(_ *realm.Set, p *realm.Peer) string { return strconv.FormatBool(p.HideTopology) }},
+	{"screening", func(_ *realm.Set, p *realm.Peer) string {
+		if p.Screening == nil {
+			return ""
+		}
+		return p.Screening.Name
+	}},
 	{"disabled", func(_ *realm.Set, p *realm.Peer) string { return strconv.FormatBool(p.Disabled) }},
 	{"drain", func(_ *realm.Set, p *realm.Peer) string { return strconv.FormatBool(p.Drain) }},
 	{"group", func(_ *realm.Set, p *realm.Peer) string { return groupText(p.Group) }},

@@ -177,7 +177,7 @@ func delta[T any](old, set *realm.Set, all func(*realm.Set) []object[T], fields 
 // sameRoute is the quick look at two routes, as nearly all are the same.
 func sameRoute(old, set *realm.Set, a, b *realm.Route) bool {
 	if poolName(old, a.Auth) != poolName(set, b.Auth) || poolName(old, a.Acct) != poolName(set, b.Acct) ||
-		a.Reject != b.Reject || a.Acknowledge != b.Acknowledge || a.Policy != b.Policy || a.IssueCUI != b.IssueCUI ||
+		a.Reject != b.Reject || a.Acknowledge != b.Acknowledge || a.Policy != b.Policy || (a.Steering == nil) != (b.Steering == nil) || a.Steering != nil && a.Steering.Name != b.Steering.Name || a.IssueCUI != b.IssueCUI ||
 		discoveryName(a.Discover) != discoveryName(b.Discover) || (a.Diameter != nil || b.Diameter != nil) && diameterText(old, a.Diameter) != diameterText(set, b.Diameter) {
 		return false
 	}

@@ -163,9 +163,10 @@ func (l *loader) peerIdentity(e *peerEntry, p *realm.Peer) {
 		}
 	}
 	if e.Realm.set() {
-		name, text, hint := l.foldRealm(e.Realm.v)
-		if strings.HasPrefix(name, "*") || name == realm.NameNone || name == realm.NameDefault {
-			text, hint = "is no realm that a node is in", "such as epc.mnc001.mcc262.3gppnetwork.org"
+		name, _, _ := l.foldRealm(e.Realm.v)
+		text, hint := Realm(e.Realm.v)
+		if text == oneLabel && l.oneLabel {
+			text = ""
 		}
 		if text != "" {
 			l.fail(e.Realm.pos(file), hint, "realm: %s: %s", quote(e.Realm.v), text)
@@ -206,6 +207,15 @@ func badIdentity(s string) (text, hint string) {
 		return quote(s) + " is no name of a host", how
 	}
 	return "", ""
+}
+
+// Realm checks the name of a realm that a node is in; text is empty if it is good.
+func Realm(s string) (text, hint string) {
+	name, text, hint := foldRealm(s)
+	if text == "" && (strings.HasPrefix(name, "*") || name == realm.NameNone || name == realm.NameDefault) {
+		return "is no realm that a node is in", "such as epc.mnc001.mcc262.3gppnetwork.org"
+	}
+	return text, hint
 }
 
 // Identity checks the identity of a Diameter node; text is empty if it is good.

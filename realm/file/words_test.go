@@ -148,6 +148,12 @@ func other(t *testing.T, v reflect.Value) {
 	case *realm.Condition:
 		v.Set(reflect.ValueOf(&realm.Condition{SSIDs: []string{"x"}}))
 		return
+	case *realm.Screening:
+		v.Set(reflect.ValueOf(&realm.Screening{Name: "s"}))
+		return
+	case *realm.Steering:
+		v.Set(reflect.ValueOf(&realm.Steering{Name: "s"}))
+		return
 	case *realm.Scope:
 		v.Set(reflect.ValueOf(&realm.Scope{Groups: []*realm.Group{{Name: "g"}}}))
 		return
