@@ -7,13 +7,16 @@ import (
 
 	"github.com/roamgate/roamgate/aaa/device"
 	"github.com/roamgate/roamgate/pkg/radius"
+	"github.com/roamgate/roamgate/realm"
 )
 
 // vendor3GPP is the private enterprise number of 3GPP (TS 29.061).
 const (
-	vendor3GPP  = 10415
-	tgppIMSI    = 1
-	tgppRATType = 21
+	vendor3GPP      = 10415
+	tgppIMSI        = 1
+	tgppRATType     = 21
+	tgppSGSNNetwork = 18 // 3GPP-SGSN-MCC-MNC: five or six digits
+	tgppIMEISV      = 20
 )
 
 // query collects what the device policy decides on. The octets are borrowed
@@ -34,6 +37,13 @@ func deviceQuery(p *radius.Packet, user, folded []byte) device.Query {
 	q.NASPortType, q.HasNASPortType = p.Uint32(radius.NASPortType)
 	if rat, ok := p.Vendor(vendor3GPP, tgppRATType); ok && len(rat) == 1 {
 		q.RATType, q.HasRATType = rat[0], true
+	}
+	if q.IMSI != nil || q.HasRATType {
+		// It is from a mobile network, which may say which one, and name the equipment.
+		if plmn, ok := p.Vendor(vendor3GPP, tgppSGSNNetwork); ok {
+			q.Network, _ = realm.NetworkOfDigits(plmn)
+		}
+		q.IMEI, _ = p.Vendor(vendor3GPP, tgppIMEISV)
 	}
 	return q
 }

@@ -111,6 +111,22 @@ func VisitedNetwork(b []byte) (n Network, ok bool) {
 	return NewNetwork(int(d[0])*100+int(d[1])*10+int(d[2]), mnc), true
 }
 
+// NetworkOfDigits reads a country code and a network code of two or three digits, as
+// 3GPP-SGSN-MCC-MNC has them (TS 29.061 section 16.4.7.2).
+//
+// hot: 0 allocs
+func NetworkOfDigits(b []byte) (n Network, ok bool) {
+	if len(b) != 5 && len(b) != 6 {
+		return 0, false
+	}
+	mcc, ok := decimal(b[:3])
+	mnc, ok2 := decimal(b[3:])
+	if !ok || !ok2 || mcc == 0 {
+		return 0, false
+	}
+	return NewNetwork(mcc, mnc), true
+}
+
 // AppendVisited writes what VisitedNetwork reads.
 func (n Network) AppendVisited(dst []byte) []byte {
 	mcc, mnc := n.MCC(), max(n.MNC(), 0)

@@ -17,6 +17,11 @@ type Query struct {
 	HasNASPortType bool
 	RATType        uint8 // 3GPP-RAT-Type
 	HasRATType     bool
+	Network        realm.Network // mobile network visited, as it says; 0: it says none
+	IMEI           []byte        // digits of IMEI or IMEISV, nil none
+	// Cellular marks a request that names the equipment where it is known, as an
+	// Update-Location-Request does.
+	Cellular bool
 
 	// Continues marks a later round of a conversation (the request has State):
 	// it is not another attempt.
@@ -34,14 +39,16 @@ type Decision struct {
 	Outcome Outcome
 	Reason  Reason   // why, also of an Allow by the realm's rule
 	Stale   bool     // made on a policy that the store could not confirm
+	Long    bool     // it roams for longer than its profile likes, and is only warned of
 	Profile *Profile // nil where none is known
 	Key     Key      // of the device, zero where it has no identity
 	Extra   []byte   // Profile.Extra on Allow
 }
 
 // Decide decides about a device from memory. The order of the rules is fixed:
-// blocked, denied, validity, operator, country, access type, daily volume and
-// last the attempts, so that only an attempt that would pass counts.
+// blocked, denied, validity, operator, country, network, access type, equipment,
+// daily volume, how long it roams, and last the attempts, so that only an attempt
+// that would pass counts.
 // hot: 0 allocs
 func (t *Table) Decide(q *Query) Decision {
 	if q.Route != nil && !q.Route.Policy.Enabled {
@@ -88,7 +95,12 @@ func (t *Table) decide(q *Query, k Key, ident []byte) (d Decision) {
 	}
 	hot.lookups[source].Add(1)
 	p := st.profiles.at(r.profile)
-	d = conclude(q, t.rules(q, &r, p, k0, k1), p)
+	why, long := t.rules(q, &r, p, k0, k1)
+	d = conclude(q, why, p)
+	d.Long = long
+	if long {
+		t.stats.long.Add(1)
+	}
 	if d.Stale = stale; stale {
 		hot.stale.Add(1)
 	}
@@ -109,32 +121,33 @@ func conclude(q *Query, why Reason, p *Profile) Decision {
 }
 
 // rules applies what is known of a device to the query.
-func (t *Table) rules(q *Query, r *ref, p *Profile, k0, k1 uint64) Reason {
-	if why := t.lasting(q, r, p, k0, k1); why != OK {
-		return why
+func (t *Table) rules(q *Query, r *ref, p *Profile, k0, k1 uint64) (why Reason, long bool) {
+	if why, long = t.lasting(q, r, p, k0, k1); why != OK {
+		return why, false
 	}
 	if p.AttemptsPerHour > 0 && !p.Critical && !q.Continues &&
 		!t.attempts.allow(k0, k1, milliseconds(q.Now), p.AttemptsPerHour, p.period) {
-		return TooManyAttempts
+		return TooManyAttempts, false
 	}
-	return OK
+	t.remember(q, p, k0, k1)
+	return OK, long
 }
 
 // lasting applies the rules that asking does not change.
-func (t *Table) lasting(q *Query, r *ref, p *Profile, k0, k1 uint64) Reason {
+func (t *Table) lasting(q *Query, r *ref, p *Profile, k0, k1 uint64) (why Reason, long bool) {
 	switch {
 	case r.flags&flagBlocked != 0:
-		return Blocked
+		return Blocked, false
 	case p == nil:
-		return ProfileMissing
+		return ProfileMissing, false
 	}
-	if why := p.check(q); why != OK {
-		return why
+	if why = p.check(q); why != OK {
+		return why, false
 	}
 	if p.DailyVolume > 0 && t.volumes.used(k0, k1, q.Wall) >= p.DailyVolume {
-		return VolumeCap
+		return VolumeCap, false
 	}
-	return OK
+	return t.past(q, p, k0, k1)
 }
 
 // missing decides about a device that has no entry.

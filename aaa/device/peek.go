@@ -47,7 +47,9 @@ func (t *Table) Peek(q *Query) (d Decision) {
 	st := t.state.Load()
 	if r, _, _, ok := st.devices.find(k0, k1); ok && r.hard > now {
 		p := st.profiles.at(r.profile)
-		d = conclude(q, t.lasting(q, &r, p, k0, k1), p)
+		why, long := t.lasting(q, &r, p, k0, k1)
+		d = conclude(q, why, p)
+		d.Long = long
 		d.Stale = t.inDoubt(&r, now)
 	} else {
 		d, _ = t.missing(q, k0, k1, now)

@@ -3,6 +3,8 @@ package device
 import (
 	"encoding/binary"
 	"time"
+
+	"github.com/roamgate/roamgate/realm"
 )
 
 // Profile is one compiled policy. It is immutable and may be kept.
@@ -20,6 +22,12 @@ type Profile struct {
 	InterimInterval uint32
 	DailyVolume     uint64 // octets, 0 none
 	AttemptsPerHour uint32 // 0 none
+	// RoamingDays is how many days the device may be seen in one country that is not
+	// its own, 0: any; RoamingWarn counts more of them and lets the device in.
+	RoamingDays uint16
+	RoamingWarn bool
+	// LockIMEI keeps a device to the equipment that it was first seen with.
+	LockIMEI bool
 
 	// Extra is what an Access-Accept gets: Filter-Id and the bandwidths of
 	// WISPr, as whole attributes.
@@ -36,7 +44,9 @@ type Profile struct {
 	countries   *countrySet
 	ports       *byteSet
 	rats        *byteSet
-	period      uint32 // milliseconds between attempts
+	networks    *realm.Networks
+	imeis       map[string]struct{} // of 14 digits, and type allocation codes of 8
+	period      uint32              // milliseconds between attempts
 }
 
 // Timeout is the Session-Timeout to grant at wall, unix seconds: no session
@@ -95,13 +105,31 @@ func (p *Profile) check(q *Query) Reason {
 	if p.countries != nil && (q.Client == nil || !p.countries.has(q.Client.Country)) {
 		return CountryNotAllowed
 	}
+	if p.networks != nil && !p.networks.Has(q.Network) {
+		return NetworkNotAllowed
+	}
 	if p.ports != nil && (!q.HasNASPortType || q.NASPortType > 255 || !p.ports.has(uint8(q.NASPortType))) {
 		return AccessTypeNotAllowed
 	}
 	if p.rats != nil && (!q.HasRATType || !p.rats.has(q.RATType)) {
 		return AccessTypeNotAllowed
 	}
+	if p.imeis != nil && !p.knows(q.IMEI) {
+		return EquipmentNotAllowed
+	}
 	return OK
+}
+
+// knows reports whether equipment is in the list, by itself or by its type.
+func (p *Profile) knows(imei []byte) bool {
+	if imei = equipment(imei); imei == nil {
+		return false
+	}
+	if _, ok := p.imeis[string(imei)]; ok {
+		return true
+	}
+	_, ok := p.imeis[string(imei[:tacDigits])]
+	return ok
 }
 
 // Attribute types and vendor of the answer.

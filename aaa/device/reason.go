@@ -21,7 +21,11 @@ const (
 	AccessTypeNotAllowed
 	VolumeCap
 	TooManyAttempts
-	NumReasons // how many there are
+	NetworkNotAllowed   // not this mobile network
+	EquipmentNotAllowed // not in this equipment, by its IMEI
+	RoamingTooLong      // longer in one country than its profile allows
+	Steered             // its home prefers another network
+	NumReasons          // how many there are
 )
 
 var reasons = [NumReasons]struct{ name, text string }{
@@ -40,6 +44,10 @@ var reasons = [NumReasons]struct{ name, text string }{
 	AccessTypeNotAllowed: {"access_type_not_allowed", "the device may not use this access type"},
 	VolumeCap:            {"volume_cap", "the device has used its volume of today"},
 	TooManyAttempts:      {"too_many_attempts", "the device attaches too often"},
+	NetworkNotAllowed:    {"network_not_allowed", "the device may not use this network"},
+	EquipmentNotAllowed:  {"equipment_not_allowed", "the device may not be used in this equipment"},
+	RoamingTooLong:       {"roaming_too_long", "the device has been abroad for too long"},
+	Steered:              {"steered", "the device's home prefers another network"},
 }
 
 // String is the counter label of r.

@@ -2,10 +2,13 @@ package device
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/roamgate/roamgate/realm"
 )
 
 // ProfileSpec is a profile as operators write it, in YAML and in Redis (JSON).
@@ -43,6 +46,18 @@ type ProfileSpec struct {
 	DailyVolume string `yaml:"daily_volume,omitempty" json:"daily_volume,omitempty"`
 	// Class is the device class for counters and records: a name like Name.
 	Class string `yaml:"class,omitempty" json:"class,omitempty"`
+	// VisitedPLMNs are the mobile networks allowed, as "262-01", or "262" for all of a
+	// country.
+	VisitedPLMNs []string `yaml:"visited_plmns,omitempty" json:"visited_plmns,omitempty"`
+	// IMEIs are the equipment allowed: IMEIs of 14 to 16 digits, or the first eight,
+	// which name its type (TAC).
+	IMEIs []string `yaml:"imeis,omitempty" json:"imeis,omitempty"`
+	// LockIMEI keeps each device to the equipment that it was first let in with.
+	LockIMEI bool `yaml:"lock_imei,omitempty" json:"lock_imei,omitempty"`
+	// RoamingDays is how many days a device may be seen in one country that is not
+	// its own; RoamingAction is reject, or warn, which only counts.
+	RoamingDays   uint16 `yaml:"roaming_days,omitempty" json:"roaming_days,omitempty"`
+	RoamingAction string `yaml:"roaming_action,omitempty" json:"roaming_action,omitempty"`
 	// Critical devices are never held back by attempts_per_hour.
 	Critical bool `yaml:"critical,omitempty" json:"critical,omitempty"`
 }
@@ -88,6 +103,10 @@ func (s *ProfileSpec) Compile() (p *Profile, problems, warnings []FieldError) {
 	}
 	p.DailyVolume = c.octets("daily_volume", s.DailyVolume)
 	c.filterIDs(s.FilterIDs)
+	p.networks, p.imeis = c.networks(s.VisitedPLMNs), c.imeis(s.IMEIs)
+	p.LockIMEI, p.RoamingDays, p.RoamingWarn = s.LockIMEI, s.RoamingDays, s.RoamingAction == "warn"
+	c.check(slices.Contains([]string{"", "warn", "reject"}, s.RoamingAction), "roaming_action", "is neither warn nor reject")
+	c.check(s.RoamingAction == "" || s.RoamingDays > 0, "roaming_action", "needs roaming_days")
 	if len(c.problems) > 0 {
 		return nil, c.problems, c.warnings
 	}
@@ -200,6 +219,34 @@ func (c *compiler) filterIDs(ids []string) {
 		c.check(len(id) >= 1 && len(id) <= 253 && printable(id), "filter_ids",
 			fmt.Sprintf("%q is not 1 to 253 octets of printable text", id))
 	}
+}
+
+func (c *compiler) networks(list []string) *realm.Networks {
+	c.check(len(list) <= maxList, "visited_plmns", "has more than 4096 entries")
+	all := make([]realm.Network, 0, len(list))
+	for _, text := range list {
+		n, ok := realm.ParseNetwork(text)
+		c.check(ok, "visited_plmns", fmt.Sprintf("%q is not a network such as 262-01, nor a country such as 262", text))
+		all = append(all, n)
+	}
+	return realm.NewNetworks(all)
+}
+
+func (c *compiler) imeis(list []string) map[string]struct{} {
+	if len(list) == 0 {
+		return nil
+	}
+	c.check(len(list) <= maxList, "imeis", "has more than 4096 entries")
+	m := make(map[string]struct{}, len(list))
+	for _, text := range list {
+		imei := equipment([]byte(text))
+		if len(text) == tacDigits && digits(text) {
+			imei = []byte(text)
+		}
+		c.check(imei != nil, "imeis", "an entry is neither an IMEI of 14 to 16 digits nor its first eight")
+		m[string(imei)] = struct{}{}
+	}
+	return m
 }
 
 func validName(s string) bool {

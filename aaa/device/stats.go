@@ -82,6 +82,7 @@ type stats struct {
 	profiles   atomic.Int64
 	epochs     atomic.Uint64
 	reconnects atomic.Uint64
+	long       atomic.Uint64
 }
 
 func (s *stats) fault(f Fault) { s.faults[f].Add(1) }
@@ -124,6 +125,7 @@ func (t *Table) Series() []Series {
 	count("fetched_keys_total", "Devices asked for in batched reads.", &st.fetched)
 	count("fetch_attached_total", "Misses that joined a read under way.", &st.attached)
 	count("changes_total", "Entries applied from the change stream.", &st.changes)
+	count("long_roaming_total", "Devices let in that roam for longer than their profile warns of.", &st.long)
 	count("epochs_total", "Times the whole cache was put in doubt.", &st.epochs)
 	count("attempt_evictions_total", "Attempt counters given up for lack of room.", &t.attempts.lost)
 	add(false, "devices", "Devices in memory.", func() float64 { return float64(t.Len()) })

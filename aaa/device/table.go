@@ -32,6 +32,9 @@ type Config struct {
 	MaxAttempts int
 	// MaxVolumes bounds the volume counters, 64 Ki; 40 octets each.
 	MaxVolumes int
+	// MaxHistories bounds the devices whose signalling and stays are kept, 64 Ki; 56
+	// octets each.
+	MaxHistories int
 	// MaxInFlight bounds the devices being fetched, 8192, and MaxWaiting the
 	// callers that wait for them, 64 Ki.
 	MaxInFlight, MaxWaiting int
@@ -59,6 +62,7 @@ func (c *Config) defaults() {
 	set(&c.MaxAbsent, 128<<10)
 	set(&c.MaxAttempts, 256<<10)
 	set(&c.MaxVolumes, 64<<10)
+	set(&c.MaxHistories, 64<<10)
 	set(&c.MaxInFlight, 8192)
 	set(&c.MaxWaiting, 64<<10)
 	set(&c.Fetchers, 4)
@@ -69,17 +73,18 @@ func (c *Config) defaults() {
 
 // Table decides about devices. Make it with New; one serves the whole process.
 type Table struct {
-	cfg      Config
-	hash     hasher
-	state    atomic.Pointer[state]
-	epoch    atomic.Uint32 // entries of an earlier epoch are in doubt
-	absent   *negative
-	attempts *attempts
-	volumes  *volumes
-	breaker  breaker
-	flights  flights
-	stats    stats
-	mu       sync.Mutex // guards replacing state; last in the lock order
+	cfg       Config
+	hash      hasher
+	state     atomic.Pointer[state]
+	epoch     atomic.Uint32 // entries of an earlier epoch are in doubt
+	absent    *negative
+	attempts  *attempts
+	volumes   *volumes
+	histories *histories
+	breaker   breaker
+	flights   flights
+	stats     stats
+	mu        sync.Mutex // guards replacing state; last in the lock order
 	// apply orders what reads and changes say about a device. Lock order:
 	// apply, flights.mu, a segment's mu, mu. Shards take flights.mu only.
 	apply  sync.Mutex
@@ -117,7 +122,8 @@ func New(c Config) *Table {
 	t := &Table{
 		cfg: c, hash: newHasher(c.Redis), absent: newNegative(c.MaxAbsent),
 		attempts: newAttempts(c.MaxAttempts), volumes: newVolumes(c.MaxVolumes),
-		reload: make(chan struct{}, 1),
+		histories: newHistories(c.MaxHistories),
+		reload:    make(chan struct{}, 1),
 	}
 	t.epoch.Store(1)
 	t.state.Store(&state{devices: newDevices(c.MaxDevices), profiles: &profileSet{}})
