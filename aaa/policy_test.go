@@ -35,6 +35,8 @@ profiles:
   - {name: port, nas_port_types: [wireless-802.11]}
   - {name: volume, daily_volume: 1kB}
   - {name: attempts, attempts_per_hour: 1}
+  - {name: network, visited_plmns: [262-01]}
+  - {name: equipment, imeis: ["35000001"]}
 devices:
   - {nai: blocked@home.example, profile: open, blocked: true}
 `
@@ -44,7 +46,7 @@ devices:
 func policyOf(t tester) *device.Table {
 	t.Helper()
 	text := policyText
-	for _, name := range []string{"open", "plain", "denied", "later", "over", "ending", "operator", "country", "port", "volume", "attempts"} {
+	for _, name := range []string{"open", "plain", "denied", "later", "over", "ending", "operator", "country", "port", "volume", "attempts", "network", "equipment"} {
 		text += fmt.Sprintf("  - {nai: %s@home.example, profile: %s}\n", name, name)
 	}
 	f, problems := device.ReadFile("policy.yaml", []byte(text))
@@ -95,6 +97,8 @@ func refusedDevices() (all []provocation) {
 		{"operator", device.OperatorNotAllowed},
 		{"country", device.CountryNotAllowed},
 		{"port", device.AccessTypeNotAllowed},
+		{"network", device.NetworkNotAllowed},
+		{"equipment", device.EquipmentNotAllowed},
 	} {
 		all = append(all, provocation{name: d.user, why: ofDevice(d.why), place: local, what: deniedDevice(d.user, d.why)})
 	}

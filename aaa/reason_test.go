@@ -68,10 +68,11 @@ func provocations() (all []provocation) {
 
 // impossible are the reasons that this walk cannot meet, and why.
 var impossible = map[Reason]string{
-	HomeStalled:                 "it takes a connection, see TestStalledHome",
-	PeerStalled:                 "it takes a connection, see TestStalledClient",
-	ofNAI(nai.TooLong):          "a User-Name attribute holds 253 octets, which is the limit of a NAI",
-	ofDevice(device.NoIdentity): "a request without User-Name, or with an empty one, is refused before the policy is asked, and any User-Name is an identity",
+	HomeStalled:                     "it takes a connection, see TestStalledHome",
+	PeerStalled:                     "it takes a connection, see TestStalledClient",
+	ofNAI(nai.TooLong):              "a User-Name attribute holds 253 octets, which is the limit of a NAI",
+	ofDevice(device.NoIdentity):     "a request without User-Name, or with an empty one, is refused before the policy is asked, and any User-Name is an identity",
+	ofDevice(device.RoamingTooLong): "it takes days, see device.TestRoamingDays",
 }
 
 func TestReasons(t *testing.T) {

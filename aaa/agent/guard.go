@@ -1,24 +1,77 @@
 package agent
 
 import (
+	"strings"
+
 	"github.com/roamgate/roamgate/aaa/device"
+	"github.com/roamgate/roamgate/aaa/screen"
 	"github.com/roamgate/roamgate/pkg/diameter"
+	"github.com/roamgate/roamgate/pkg/nai"
+	"github.com/roamgate/roamgate/pkg/stat"
 	"github.com/roamgate/roamgate/realm"
 )
 
 // guard decides whether a request may go on: by screening as soon as it is parsed, and
 // by the device policy and steering once it has a route. It belongs to the loop.
 type guard struct {
-	set    *realm.Set
-	policy *device.Table // nil: no route enables the policy
+	identity, realm string
+	screen          *screen.Screen // made by the first request, which tells the time
+	set             *realm.Set
+	policy          *device.Table // nil: no route enables the policy
+	steers          *steers       // nil: no route steers
+	registry        *stat.Registry
+	broken          map[*realm.Screening]*ruleCounters
+	steered         map[*realm.Steering]*steerCounters
+	// folded and visited are where names of a request are folded to.
+	folded, visited [nai.MaxLen]byte
 }
 
+// ruleCounters count broken rules by what became of the request.
+type ruleCounters [realm.NumScreenRules][realm.ScreenAnswer + 1]*stat.AtomicCounter
+
 func newGuard(c *Config, r *Rooms, set *realm.Set) *guard {
-	return &guard{set: set, policy: r.Policy}
+	g := &guard{
+		identity: strings.ToLower(c.Identity), realm: strings.ToLower(c.Realm), policy: r.Policy, registry: r.Stats,
+	}
+	g.apply(set)
+	return g
 }
 
 // apply takes the configuration of from now on.
-func (g *guard) apply(set *realm.Set) { g.set = set }
+func (g *guard) apply(set *realm.Set) {
+	g.set = set
+	g.broken = make(map[*realm.Screening]*ruleCounters)
+	g.steered = make(map[*realm.Steering]*steerCounters)
+	for _, s := range set.Screenings {
+		g.counters(s)
+	}
+	room := 0
+	for _, s := range set.Steerings {
+		g.steered[s] = newSteerCounters(g.registry, s.Name)
+		room = max(room, s.Devices)
+	}
+	if g.steers = g.steers.resized(room); g.screen != nil {
+		g.screen.Apply(set)
+	}
+}
+
+// counters gives those of a screening, which the first broken rule makes where no file
+// has it.
+func (g *guard) counters(s *realm.Screening) *ruleCounters {
+	if c := g.broken[s]; c != nil || g.registry == nil {
+		return c
+	}
+	c := new(ruleCounters)
+	for r := range realm.NumScreenRules {
+		for mode := realm.ScreenDetect; mode <= realm.ScreenAnswer; mode++ {
+			c[r][mode] = g.registry.Atomic("roamgate_diameter_screened_total",
+				"Rules of screening that Diameter requests broke, by the mode that the rule had.",
+				"screening", s.Name, "rule", r.String(), "mode", mode.String())
+		}
+	}
+	g.broken[s] = c
+	return c
+}
 
 // disposition is what becomes of a request.
 type disposition uint8
@@ -36,17 +89,16 @@ type verdict struct {
 	// result is the Result-Code of the answer, or with a vendor its
 	// Experimental-Result-Code.
 	result, vendor uint32
-	// why is of the closed sets of screen.Rule and device.Reason: a label of counters.
+	// why is of the closed sets of realm.ScreenRule and device.Reason, or "steered": a
+	// label of counters.
 	why string
 }
 
 // mark is what a transaction keeps of a request for the guard, which learns from the
 // answer. The zero mark is of a request that nothing is learned from.
 type mark struct {
-	key     uint64 // keyed hash of the subscriber
-	network uint32 // visited, as realm.PLMN
-	peer    int32
-	of      uint8
+	seen  screen.Seen
+	steer steerMark
 }
 
 // asked is a request with its route, for the device policy.
@@ -69,23 +121,64 @@ type asked struct {
 // screened judges a request from a peer before anything else is done with it.
 //
 // hot: 0 allocs
-func (g *guard) screened(q *asked) verdict { return verdict{} }
+func (g *guard) screened(q *asked) verdict {
+	if g.screen == nil {
+		g.screen = screen.New(g.identity, g.realm, q.now)
+		g.screen.Apply(g.set)
+	}
+	f := g.screen.Judge(q.peer, q.m, q.now)
+	q.mark = mark{seen: f.Seen}
+	if f.Broken == 0 {
+		return verdict{}
+	}
+	g.note(&f, q.now)
+	v := verdict{result: f.Result, vendor: f.Vendor, why: f.Rule.String()}
+	switch f.Mode {
+	case realm.ScreenDrop:
+		v.disposition = dropped
+	case realm.ScreenAnswer:
+		v.disposition = refused
+	default:
+		return verdict{}
+	}
+	return v
+}
 
-// police judges a request that has found its route, and is to be forwarded.
-//
-// hot: 0 allocs
-func (g *guard) police(q *asked) verdict { return verdict{} }
+// note counts each broken rule with what it did.
+func (g *guard) note(f *screen.Found, now int64) {
+	c := g.counters(f.Rules)
+	if c == nil {
+		return
+	}
+	for r := range realm.NumScreenRules {
+		if f.Broken&(1<<r) != 0 {
+			c[r][g.screen.ModeOf(f, r, now)].Add(1)
+		}
+	}
+}
+
+// explainScreening names the rules that a request of a peer breaks, each with its mode.
+func (g *guard) explainScreening(q *asked) (broken []string) {
+	s := g.screen
+	if s == nil {
+		s = screen.New(g.identity, g.realm, q.now)
+		s.Apply(g.set)
+	}
+	f := s.Peek(q.peer, q.m, q.now)
+	for r := range realm.NumScreenRules {
+		if f.Broken&(1<<r) != 0 {
+			broken = append(broken, r.String()+": "+s.ModeOf(&f, r, q.now).String())
+		}
+	}
+	return broken
+}
 
 // answered learns from the answer to a request that was forwarded.
 //
 // hot: 0 allocs
-func (g *guard) answered(k mark, ok bool, now int64) {}
-
-// deny writes the whole answer of a refused verdict into room, with the identifiers of
-// the request; nil: it does not fit.
-//
-// hot: 0 allocs
-func (g *guard) deny(room []byte, m *diameter.Message, v verdict) []byte { return nil }
-
-var _ = []any{newGuard, (*guard).apply, (*guard).screened, (*guard).police, (*guard).answered, (*guard).deny,
-	passed, dropped, refused, deferred}
+func (g *guard) answered(k mark, ok bool, now int64) {
+	if ok && g.screen != nil {
+		g.screen.Learn(k.seen, now)
+	}
+	g.steers.answered(k.steer, ok, now)
+}

@@ -78,7 +78,7 @@ func (lp *loop) transact(l *link, m *diameter.Message, priority uint8, e entry) 
 
 // police asks the device policy, and goes on.
 func (lp *loop) police(t *transaction, m *diameter.Message) {
-	if t.way != nil && t.way.route.Policy.Enabled && !t.of.gateway {
+	if t.way != nil && (t.way.route.Policy.Enabled || t.way.route.Steering != nil) && !t.of.gateway {
 		lp.asked = asked{
 			m: m, peer: t.of.index, client: lp.clientOf(t.of), route: t.way.route, now: lp.now, wall: lp.wall / 1e9,
 			waited: t.waited, waiter: lp.agent, token: uint64(t.number), mark: t.mark,

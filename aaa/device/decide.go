@@ -22,6 +22,9 @@ type Query struct {
 	// Cellular marks a request that names the equipment where it is known, as an
 	// Update-Location-Request does.
 	Cellular bool
+	// Partial marks a request that says neither access type nor equipment, as an
+	// Authentication-Information-Request: those rules wait for the next one.
+	Partial bool
 
 	// Continues marks a later round of a conversation (the request has State):
 	// it is not another attempt.

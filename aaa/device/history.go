@@ -194,7 +194,7 @@ func (t *Table) past(q *Query, p *Profile, k0, k1 uint64) (Reason, bool) {
 		return OK, false
 	}
 	h, _ := t.histories.look(k0, k1)
-	if p.LockIMEI {
+	if p.LockIMEI && !q.Partial {
 		switch imei := t.equipment(q); {
 		case imei == 0 && q.Cellular, imei != 0 && h.imei != 0 && imei != h.imei:
 			return EquipmentNotAllowed, false

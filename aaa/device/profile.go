@@ -108,7 +108,11 @@ func (p *Profile) check(q *Query) Reason {
 	if p.networks != nil && !p.networks.Has(q.Network) {
 		return NetworkNotAllowed
 	}
-	if p.ports != nil && (!q.HasNASPortType || q.NASPortType > 255 || !p.ports.has(uint8(q.NASPortType))) {
+	if q.Partial {
+		return OK
+	}
+	// S6a has no NAS-Port-Type: where a profile names radios, these count there.
+	if p.ports != nil && (!q.Cellular || p.rats == nil) && (!q.HasNASPortType || q.NASPortType > 255 || !p.ports.has(uint8(q.NASPortType))) {
 		return AccessTypeNotAllowed
 	}
 	if p.rats != nil && (!q.HasRATType || !p.rats.has(q.RATType)) {

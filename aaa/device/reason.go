@@ -24,7 +24,6 @@ const (
 	NetworkNotAllowed   // not this mobile network
 	EquipmentNotAllowed // not in this equipment, by its IMEI
 	RoamingTooLong      // longer in one country than its profile allows
-	Steered             // its home prefers another network
 	NumReasons          // how many there are
 )
 
@@ -47,7 +46,6 @@ var reasons = [NumReasons]struct{ name, text string }{
 	NetworkNotAllowed:    {"network_not_allowed", "the device may not use this network"},
 	EquipmentNotAllowed:  {"equipment_not_allowed", "the device may not be used in this equipment"},
 	RoamingTooLong:       {"roaming_too_long", "the device has been abroad for too long"},
-	Steered:              {"steered", "the device's home prefers another network"},
 }
 
 // String is the counter label of r.
