@@ -127,7 +127,7 @@ func (m *Message) descend(b []byte) Fault {
 			return TooManyAVPs
 		}
 		next := at + len(a.Raw)
-		if placeOf(a.Code, a.Vendor)&isGroup == 0 || len(a.Data) == 0 {
+		if placeOf(a.Code, a.Vendor)&isGroup == 0 {
 			at = next
 			continue
 		}

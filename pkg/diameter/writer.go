@@ -18,7 +18,7 @@ func (w *Writer) Begin(room []byte, h *Header) {
 		w.b = nil
 		return
 	}
-	w.b = room[:HeaderLen]
+	w.b = room[:HeaderLen:len(room)]
 	w.b[0], w.b[4] = version, byte(h.Flags)
 	w.b[5], w.b[6], w.b[7] = byte(h.Command>>16), byte(h.Command>>8), byte(h.Command)
 	binary.BigEndian.PutUint32(w.b[8:], h.Application)
@@ -35,7 +35,7 @@ func (w *Writer) Copy(room, raw []byte) {
 		w.b = nil
 		return
 	}
-	w.b = room[:copy(room, raw)]
+	w.b = room[:copy(room, raw):len(room)]
 }
 
 // Cut takes out the octets from at to end, which are those of whole AVPs as Span and
