@@ -56,12 +56,20 @@ func (s *server) use(set *realm.Set, e *history.Entry) error {
 	if ps := compiles(set); ps.Failed() {
 		return ps
 	}
-	if err := s.takeCertificates(s.hub.Snapshot().Set, set, func() error { return s.hub.Apply(set) }); err != nil {
+	if err := s.takeCertificates(s.hub.Snapshot().Set, set, func() error { return s.apply(set) }); err != nil {
 		return err
 	}
 	s.log.Info("routing files taken over", zap.Uint64("generation", s.hub.Snapshot().Generation),
 		zap.Stringer("hash", e.Hash), zap.String("how", string(e.How)), zap.String("who", e.Who), zap.String("change", e.Change))
 	return nil
+}
+
+// apply gives both walks the same configuration.
+func (s *server) apply(set *realm.Set) error {
+	if err := s.hub.Apply(set); err != nil || s.agent == nil {
+		return err
+	}
+	return s.agent.Apply(set)
 }
 
 // tally counts answers by client, for guards.

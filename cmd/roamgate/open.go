@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/roamgate/roamgate/aaa"
+	"github.com/roamgate/roamgate/aaa/agent"
 	"github.com/roamgate/roamgate/aaa/device"
 	"github.com/roamgate/roamgate/accounting"
 	"github.com/roamgate/roamgate/accounting/queue"
@@ -74,6 +75,14 @@ func (s *server) open(ctx context.Context, l *loaded) (err error) {
 	})
 	if err != nil {
 		return err
+	}
+	if c.Diameter.on() {
+		s.agent, err = agent.New(c.agent(), set, agent.Rooms{
+			Log: s.log, Stats: s.stats, Spool: s.spool, Events: s.events, Identity: key, Policy: s.policy,
+		})
+		if err != nil {
+			return err
+		}
 	}
 	if err := s.openHistory(l); err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/roamgate/roamgate/aaa"
+	"github.com/roamgate/roamgate/aaa/agent"
 	"github.com/roamgate/roamgate/aaa/device"
 	"github.com/roamgate/roamgate/accounting"
 	"github.com/roamgate/roamgate/accounting/clearing"
@@ -70,6 +71,7 @@ type server struct {
 	control  *history.Control // which version of the routing files is in use
 	planning sync.Mutex       // one plan at a time
 	hub      *aaa.Hub
+	agent    *agent.Agent // nil: no Diameter is spoken
 	admin    net.Listener
 	notify   *notifier
 	hup      chan os.Signal
@@ -157,6 +159,9 @@ func (s *server) run(ctx context.Context) error {
 	s.start(background, "policy", s.policy.Run)
 	s.awaitPolicy(ctx)
 	hub.Go(func() { s.task("hub", s.hub.Run(ctx)) })
+	if s.agent != nil {
+		hub.Go(func() { s.task("diameter", s.agent.Run(ctx)) })
+	}
 	s.start(background, "history", s.keepTime)
 	s.start(background, "queue", s.drain)
 	if s.clearing != nil {
@@ -275,6 +280,11 @@ func (s *server) fronts() []string {
 	var fs []string
 	for _, a := range s.hub.Fronts() {
 		fs = append(fs, a.Service.String()+" "+a.Addr.String())
+	}
+	if s.agent != nil {
+		for _, a := range s.agent.Addrs() {
+			fs = append(fs, "diameter "+a.Transport.String()+" "+a.Addr.String())
+		}
 	}
 	return fs
 }
