@@ -52,10 +52,12 @@ import (
 
 // Config is what an Agent is built with. The zero value of a field means its default.
 type Config struct {
-	Identity string       // our DiameterIdentity, a name of a host
-	Realm    string       // our Origin-Realm
-	Hosts    []netip.Addr // Host-IP-Address, default that of the connection
-	Listen   []listen.Address
+	Identity string           // our DiameterIdentity, a name of a host
+	Realm    string           // our Origin-Realm
+	Hosts    []netip.Addr     // Host-IP-Address, default that of the connection
+	Listen   []listen.Address // over TCP, TLS and SCTP; their Service is listen.Diameter
+	// DNS are the servers that names of peers are asked from, none: those of this host.
+	DNS      []netip.AddrPort
 	InFlight int           // transactions, default 65536
 	StateID  uint32        // Origin-State-Id, default the Unix time of the start
 	Drain    time.Duration // how long peers get to answer before a disconnection, default 5 s

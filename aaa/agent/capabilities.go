@@ -139,13 +139,12 @@ func (lp *loop) heardCER(l *link, m *diameter.Message, fault diameter.Fault) {
 	}
 	lp.restarted(n, c.stateID)
 	ln := n.free()
-	l.node = n
 	l.asked = ids{m.HopByHop, m.EndToEnd}
 	if ln == nil || !admits(ln.machine.State()) {
-		l.node = nil
 		lp.unwelcome(l, m, refusal{diameter.ResultElectionLost, "there is a connection already", nil, resultDuplicate}, c.identity)
 		return
 	}
+	l.belongs(n)
 	n.learn(&c)
 	ln.cer = l.asked
 	lp.event(ln, peer.ConnCER, l)
@@ -178,9 +177,9 @@ func (lp *loop) judge(l *link, n *node, c *capabilities) refusal {
 	switch {
 	case n == nil || n.index < 0:
 		return refusal{diameter.ResultUnknownPeer, "no such peer is configured", nil, resultUnknown}
-	case l.transport != n.peer.Transport, !mayComeFrom(n.peer, l.Remote().Addr()):
+	case l.transport != n.peer.Transport, !lp.agent.mayComeFrom(n.peer, l.Remote().Addr()):
 		return refusal{diameter.ResultUnknownPeer, "this peer does not come from there", nil, resultElsewhere}
-	case !holds(n.peer, l):
+	case !l.holds(n.peer):
 		return refusal{diameter.ResultUnknownPeer, "the certificate is not that of this peer", nil, resultCertificate}
 	case c.realm != n.peer.Realm:
 		return refusal{diameter.ResultUnknownPeer, "Origin-Realm is not that of this peer", nil, resultRealm}

@@ -116,6 +116,7 @@ func (lp *loop) readLink(l *link) {
 			lp.closeLink(l, closedByPeer)
 			return
 		case err != nil:
+			l.blame(err)
 			lp.closeLink(l, closedBroken)
 			return
 		case !more:
@@ -178,7 +179,15 @@ func isBase(b []byte) bool {
 
 func (lp *loop) flushLink(l *link) {
 	if err := l.Flush(); err != nil {
+		l.blame(err)
 		lp.closeLink(l, closedBroken)
+	}
+}
+
+// blame notes why a connection broke, for people.
+func (l *link) blame(err error) {
+	if l.node != nil {
+		l.node.lastErr = "the connection broke: " + quoted(err.Error())
 	}
 }
 

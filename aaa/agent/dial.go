@@ -89,7 +89,8 @@ func (lp *loop) dialled(l *link) {
 		lp.closeLink(l, closedElection)
 		return
 	}
-	l.node, ln.i = ln.node, l
+	ln.i = l
+	l.belongs(ln.node)
 	lp.event(ln, peer.ConnAck, l)
 }
 
@@ -112,8 +113,13 @@ var (
 func (a *Agent) reach(ctx context.Context, p *realm.Peer) (l *link, err error) {
 	addrs := p.Addresses
 	if p.Host != "" {
-		if addrs, err = lookUp(ctx, p.Host, p.Port); err != nil {
-			return nil, err
+		known := a.names.Answer(p.Host)
+		addrs = nil
+		for _, at := range known.Addrs {
+			addrs = append(addrs, netip.AddrPortFrom(at, p.Port))
+		}
+		if len(addrs) == 0 && known.Why != "" {
+			return nil, fmt.Errorf("its name has no address: %s", known.Why)
 		}
 	}
 	err = errNoAddress
@@ -130,19 +136,6 @@ func (a *Agent) reach(ctx context.Context, p *realm.Peer) (l *link, err error) {
 		}
 	}
 	return nil, err
-}
-
-// lookUp asks for the addresses of a name.
-func lookUp(ctx context.Context, host string, port uint16) ([]netip.AddrPort, error) {
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return nil, fmt.Errorf("looking its name up: %w", err)
-	}
-	addrs := make([]netip.AddrPort, 0, len(found))
-	for _, f := range found {
-		addrs = append(addrs, netip.AddrPortFrom(f.Unmap(), port))
-	}
-	return addrs, nil
 }
 
 func (a *Agent) reachAt(ctx context.Context, p *realm.Peer, to netip.AddrPort) (*link, error) {
@@ -162,7 +155,7 @@ func (a *Agent) reachAt(ctx context.Context, p *realm.Peer, to netip.AddrPort) (
 			_ = raw.Close()
 			return nil, err
 		}
-		l.conn = diameterConn(c, p)
+		l.conn = diameterConn(c)
 		return l, nil
 	}
 	c, err := a.secure(ctx, l, p, tcp)
@@ -170,7 +163,7 @@ func (a *Agent) reachAt(ctx context.Context, p *realm.Peer, to netip.AddrPort) (
 		_ = raw.Close()
 		return nil, err
 	}
-	l.conn = diameterConn(c, p)
+	l.conn = diameterConn(c)
 	return l, nil
 }
 
@@ -192,7 +185,8 @@ func (a *Agent) secure(ctx context.Context, l *link, p *realm.Peer, tcp *net.TCP
 			if !holderOf(p).Accepts(id) {
 				return errHolder
 			}
-			l.identity, l.security = id, sec.Name
+			l.vouched = []vouched{{sec.Name, id, cs.Version}}
+			l.identity = id
 			return nil
 		},
 	}
@@ -210,6 +204,12 @@ func (a *Agent) secure(ctx context.Context, l *link, p *realm.Peer, tcp *net.TCP
 	}
 	a.ctr.handshakes[result].Add(1)
 	return c, err
+}
+
+// diameterConn has a connection carry Diameter.
+func diameterConn(c *stream.Conn) conn {
+	c.Diameter()
+	return c
 }
 
 // plainWords is an error as a short line; it may hold text of a peer.

@@ -4,18 +4,22 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/roamgate/roamgate/pkg/pki"
 	"github.com/roamgate/roamgate/realm"
 )
 
 // mayComeFrom reports whether a peer may connect to us from an address: one of From,
 // else one that we would connect to, and over TLS any, as its certificate says who it
-// is.
-func mayComeFrom(p *realm.Peer, a netip.Addr) bool {
-	a = a.Unmap()
+// is. It is safe for concurrent use.
+func (a *Agent) mayComeFrom(p *realm.Peer, from netip.Addr) bool {
+	from = from.Unmap()
 	if len(p.From) > 0 {
-		return slices.ContainsFunc(p.From, func(f netip.Prefix) bool { return f.Contains(a) })
+		return slices.ContainsFunc(p.From, func(f netip.Prefix) bool { return f.Contains(from) })
 	}
-	return p.Transport.Secured() || slices.ContainsFunc(p.Addresses, func(at netip.AddrPort) bool { return at.Addr().Unmap() == a })
+	if p.Transport.Secured() || slices.ContainsFunc(p.Addresses, func(at netip.AddrPort) bool { return at.Addr().Unmap() == from }) {
+		return true
+	}
+	return p.Host != "" && slices.Contains(a.names.Answer(p.Host).Addrs, from)
 }
 
 // holderOf is whose certificate a peer shows: what the files say, else that of its
@@ -27,10 +31,24 @@ func holderOf(p *realm.Peer) *realm.Holder {
 	return &realm.Holder{Hosts: []string{p.Identity}}
 }
 
-// holds reports whether the certificate of a connection is that of a peer.
-func holds(p *realm.Peer, l *link) bool {
+// vouched is a certificate that a trust base has accepted, and which one.
+type vouched struct {
+	security string
+	identity *pki.Identity
+	version  uint16 // of TLS
+}
+
+// holds reports whether the certificate of a connection is that of a peer, by the trust
+// base that the peer is judged by and no other.
+func (l *link) holds(p *realm.Peer) bool {
 	if !p.Transport.Secured() {
 		return true
 	}
-	return l.identity != nil && l.security == p.Security.Name && holderOf(p).Accepts(l.identity)
+	for _, v := range l.vouched {
+		if v.security == p.Security.Name && v.version >= p.Security.MinVersion && holderOf(p).Accepts(v.identity) {
+			l.identity = v.identity
+			return true
+		}
+	}
+	return false
 }

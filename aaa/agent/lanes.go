@@ -26,7 +26,7 @@ func (lp *loop) due(slot uint32) {
 func (lp *loop) act(ln *lane, do peer.Actions, at *link) {
 	was := ln.link
 	if do.Has(peer.Accept) {
-		ln.r, at.lane, at.node = at, ln, ln.node
+		ln.r, at.lane = at, ln
 	}
 	if do.Has(peer.Reject) {
 		lp.reject(at)

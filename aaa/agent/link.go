@@ -16,7 +16,8 @@ type link struct {
 	slot      uint32 // its tag
 	serial    uint32 // never used twice
 	transport realm.Transport
-	identity  *pki.Identity // what the peer's certificate says, nil: it has none
+	vouched   []vouched     // what the peer's certificate is taken for
+	identity  *pki.Identity // the one that made it a node, nil: none did
 	ours      bool          // we have connected
 	dialed    uint32        // by which attempt
 
@@ -29,25 +30,32 @@ type link struct {
 	// no answer yet. The walk keeps them; whoever takes leave waits for them.
 	awaited, owed int
 
-	entered  int64 // monotonic ns
-	moved    int64 // when the peer last took something, or had nothing to take
-	sent     uint64
-	security string     // whose word was taken for identity: the name of a realm.Security
-	asked    ids        // our CER or DPR that is not answered
-	dwr      ids        // our DWR that is not answered
-	dpr      ids        // the peer's DPR while it is not answered
-	cause    peer.Cause // of that
-	parting  int64      // when a leave goes on at the latest, 0: nobody takes leave
-	ending   closing    // closed once it is flushed
-	dirty    bool
-	unread   bool
-	closed   bool
+	entered int64 // monotonic ns
+	moved   int64 // when the peer last took something, or had nothing to take
+	sent    uint64
+	asked   ids        // our CER or DPR that is not answered
+	dwr     ids        // our DWR that is not answered
+	dpr     ids        // the peer's DPR while it is not answered
+	cause   peer.Cause // of that
+	parting int64      // when a leave goes on at the latest, 0: nobody takes leave
+	ending  closing    // closed once it is flushed
+	dirty   bool
+	unread  bool
+	closed  bool
 
 	linkWalk
 }
 
 // ids are the identifiers of a request of the peer machine.
 type ids struct{ hop, end uint32 }
+
+// belongs makes a link one of a node.
+func (l *link) belongs(n *node) {
+	l.node = n
+	if c, ok := l.conn.(interface{ Keep(most int) }); ok && n.peer.Queue > 0 {
+		c.Keep(n.peer.Queue)
+	}
+}
 
 // able reports whether requests may be sent by it.
 //
@@ -159,7 +167,6 @@ func contains(list []uint32, v uint32) bool {
 }
 
 const (
-	defaultQueue = 1 << 20
 	// shortFarewell is how long requests that are under way may keep a DPA back.
 	shortFarewell = int64(500 * time.Millisecond)
 )

@@ -11,11 +11,11 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/roamgate/roamgate/aaa/home"
-	"github.com/roamgate/roamgate/aaa/listen"
 	"github.com/roamgate/roamgate/pkg/diameter"
 	"github.com/roamgate/roamgate/pkg/stat"
 	"github.com/roamgate/roamgate/pkg/udp"
 	"github.com/roamgate/roamgate/realm"
+	"github.com/roamgate/roamgate/realm/resolve"
 )
 
 const (
@@ -26,16 +26,18 @@ const (
 
 // Agent is the Diameter side of the hub.
 type Agent struct {
-	conf  Config
-	log   *zap.Logger
-	rooms Rooms
-	start time.Time
-	ctr   *agentStats
-	snap  atomic.Pointer[snapshot]
-	loop  *loop
-	doors *listen.Acceptor
-	calls *dialling
-	done  chan struct{} // the loop has ended
+	conf      Config
+	log       *zap.Logger
+	rooms     Rooms
+	start     time.Time
+	ctr       *agentStats
+	snap      atomic.Pointer[snapshot]
+	loop      *loop
+	reception reception
+	calls     *dialling
+	names     *resolve.Resolver
+	again     chan struct{} // live certificates are to be judged once more
+	done      chan struct{} // the loop has ended
 
 	seriesMu sync.Mutex // guards series
 	series   map[string]*nodeStats
@@ -87,12 +89,14 @@ func newAgent(conf Config, set *realm.Set, rooms Rooms) (*Agent, error) {
 	if conf.Identity == "" || conf.Realm == "" {
 		return nil, fmt.Errorf("diameter: an identity and a realm are needed")
 	}
-	a := &Agent{conf: conf, log: rooms.Log, rooms: rooms, start: time.Now(), done: make(chan struct{}), series: make(map[string]*nodeStats)}
+	a := &Agent{conf: conf, log: rooms.Log, rooms: rooms, start: time.Now(), done: make(chan struct{}), again: make(chan struct{}, 1), series: make(map[string]*nodeStats)}
 	if a.log == nil {
 		a.log = zap.NewNop()
 	}
 	a.ctr = newAgentStats(rooms.Stats)
 	a.calls = newDialling(a)
+	a.names = resolve.New(resolve.Config{Servers: conf.DNS, Changed: a.renamed})
+	a.watch(set)
 	lp, err := newLoop(a)
 	if err != nil {
 		return nil, err
@@ -104,8 +108,10 @@ func newAgent(conf Config, set *realm.Set, rooms Rooms) (*Agent, error) {
 
 // Apply has the Agent go on by another configuration.
 func (a *Agent) Apply(set *realm.Set) error {
+	a.watch(set)
 	a.snap.Store(&snapshot{set: set})
 	a.loop.poller.Wake()
+	a.Rejudge()
 	return nil
 }
 
@@ -166,10 +172,16 @@ func newLoop(a *Agent) (*loop, error) {
 // Run serves until ctx ends, takes leave of all peers, and returns when that is done.
 func (a *Agent) Run(ctx context.Context) error {
 	defer close(a.done)
+	beside, end := context.WithCancel(context.WithoutCancel(ctx))
+	var others sync.WaitGroup
+	others.Go(func() { _ = a.names.Run(beside) })
+	others.Go(func() { a.judgeLinks(beside) })
 	stop := context.AfterFunc(ctx, a.loop.stop)
 	defer stop()
 	err := a.loop.run()
+	end()
 	a.shut()
+	others.Wait()
 	return err
 }
 

@@ -103,10 +103,12 @@ func (lp *loop) follow(n *node, was *realm.Peer) {
 		l := ln.link
 		switch {
 		case l == nil || l.closed:
-		case p.Realm != was.Realm, l.transport != p.Transport, !l.ours && !mayComeFrom(p, l.Remote().Addr()):
+		case p.Realm != was.Realm, l.transport != p.Transport, !l.ours && !lp.agent.mayComeFrom(p, l.Remote().Addr()):
 			lp.closeLink(l, closedReassigned)
-		case !holds(p, l):
+		case !l.holds(p):
 			lp.closeLink(l, closedUntrusted)
+		case p.Queue != was.Queue:
+			l.belongs(n)
 		case l.ours && p.Host == "" && !slices.Contains(p.Addresses, l.Remote()):
 			lp.event(ln, peer.Stop, l) // it comes back by the new address
 		}

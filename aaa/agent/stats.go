@@ -7,6 +7,7 @@ import (
 	"github.com/roamgate/roamgate/aaa/listen"
 	"github.com/roamgate/roamgate/aaa/peer"
 	"github.com/roamgate/roamgate/pkg/stat"
+	"github.com/roamgate/roamgate/realm"
 )
 
 // result is what came of an exchange of capabilities.
@@ -53,10 +54,22 @@ func newAgentStats(r *stat.Registry) *agentStats {
 	}
 	for i := range listen.NumResults {
 		if !i.Refused() {
-			c.handshakes[i] = r.Atomic("roamgate_diameter_tls_handshakes_total", "TLS handshakes with Diameter peers, by who has connected and result.", "direction", "out", "result", i.String())
+			c.handshakes[i] = r.Atomic("roamgate_diameter_tls_handshakes_total", "TLS handshakes with Diameter peers that we have connected to, by result.", "result", i.String())
 		}
 	}
 	return c
+}
+
+// doorSeries exports what the doors count, and what stands.
+func (a *Agent) doorSeries() {
+	acceptor := a.reception.acceptor
+	for _, t := range []realm.Transport{realm.TCP, realm.TLS} {
+		for r := range listen.NumResults {
+			a.rooms.Stats.CounterFunc("roamgate_diameter_visitors_total", "Connections that came to the doors of Diameter, by transport and what became of them up to the end of the handshake.",
+				func() float64 { return float64(acceptor.Count(t, r)) }, "transport", t.String(), "result", r.String())
+		}
+	}
+	a.rooms.Stats.GaugeFunc("roamgate_diameter_half_open", "Handshakes of TLS at the doors of Diameter.", func() float64 { return float64(acceptor.HalfOpen()) })
 }
 
 // What a watchdog does, for counters.

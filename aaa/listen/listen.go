@@ -28,17 +28,18 @@ import (
 // Service is what a front door offers.
 type Service uint8
 
-// The services of RFC 2865, RFC 2866 and RFC 5176.
+// The services of RFC 2865, RFC 2866, RFC 5176 and RFC 6733.
 const (
 	Auth Service = iota
 	Acct
 	DynAuth
-	Every // authentication and accounting on one port, as over TCP, TLS and DTLS
+	Every    // authentication and accounting on one port, as over TCP, TLS and DTLS
+	Diameter // RFC 6733 section 2.1, of connections alone
 )
 
 // String gives the word used in metrics and logs.
 func (s Service) String() string {
-	return [...]string{Auth: "auth", Acct: "acct", DynAuth: "dynauth", Every: "every"}[s]
+	return [...]string{Auth: "auth", Acct: "acct", DynAuth: "dynauth", Every: "every", Diameter: "diameter"}[s]
 }
 
 // Address is one place to listen on.

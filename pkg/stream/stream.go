@@ -162,13 +162,11 @@ func addrPort(a net.Addr) netip.AddrPort {
 
 // Diameter has the connection carry messages of Diameter, cut by their Message
 // Length (RFC 6733 section 3): up to 64 KiB each, in TLS records as full as they
-// get. At most most octets are kept for the peer, 0: a MiB. It comes before Attach.
-func (c *Conn) Diameter(most int) {
-	c.in.diameter = true
-	if most > 0 {
-		c.out.most = max(most, maxMessage)
-	}
-}
+// get. It comes before Attach.
+func (c *Conn) Diameter() { c.in.diameter = true }
+
+// Keep bounds what is kept for the peer, in octets; without it that is a MiB.
+func (c *Conn) Keep(most int) { c.out.most = max(most, maxMessage) }
 
 // TLS is the state of the connection after its handshake, nil without TLS.
 func (c *Conn) TLS() *tls.ConnectionState { return c.state }
