@@ -33,6 +33,10 @@ func (lp *loop) answer(l *link, m *diameter.Message, fault diameter.Fault) {
 		lp.stats.Add(t.way.results[familyOf(result)], 1)
 		lp.stats.Observe(t.way.seconds, lp.now-t.began)
 	}
+	if lp.ledger.answered(&t.voucher, result) == quiet {
+		lp.finish(t)
+		return
+	}
 	lp.give(t, m.Raw, result)
 	lp.finish(t)
 }

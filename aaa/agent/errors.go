@@ -110,6 +110,9 @@ func (lp *loop) denied(t *transaction, m *diameter.Message, v verdict) {
 // fail answers the request of a transaction that nobody else answers.
 func (lp *loop) fail(t *transaction, why Reason) {
 	lp.takeBack(t)
+	if lp.unanswered(t, why) {
+		return
+	}
 	lp.count(t.of, why)
 	result := why.Result()
 	m := lp.again(t)

@@ -245,6 +245,7 @@ func (lp *loop) step(tags []uint32) bool {
 
 // flush sends what was built.
 func (lp *loop) flush() {
+	lp.ledger.flush()
 	lp.flushLinks()
 	if lp.now-lp.published >= publish {
 		lp.published = lp.now

@@ -1,15 +1,21 @@
 package agent
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/roamgate/roamgate/accounting/spool"
+)
 
 // mail is what other goroutines have left for the loop.
 type mail struct {
-	mu     sync.Mutex // guards the in side of the boxes, and stop
-	links  box[*link]
-	failed box[undialled]
-	asked  box[chan<- []PeerStatus]
-	tasks  box[func()]
-	stop   bool
+	mu      sync.Mutex // guards the in side of the boxes, and stop
+	links   box[*link]
+	failed  box[undialled]
+	asked   box[chan<- []PeerStatus]
+	tasks   box[func()]
+	spooled box[*spool.Batch]
+	owed    box[Owed]
+	stop    bool
 }
 
 // box is a queue filled by others and emptied by the loop. A letter is taken out before
@@ -65,8 +71,16 @@ func (lp *loop) readMail() {
 	m.failed.collect()
 	m.asked.collect()
 	m.tasks.collect()
+	m.spooled.collect()
+	m.owed.collect()
 	stop := m.stop
 	m.mu.Unlock()
+	for b, ok := m.spooled.next(); ok; b, ok = m.spooled.next() {
+		lp.ledger.spooled(b)
+	}
+	for o, ok := m.owed.next(); ok; o, ok = m.owed.next() {
+		lp.carry(o)
+	}
 	for f, ok := m.tasks.next(); ok; f, ok = m.tasks.next() {
 		f()
 	}

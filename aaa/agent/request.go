@@ -120,11 +120,6 @@ func (lp *loop) again(t *transaction) *diameter.Message {
 	return &lp.kept
 }
 
-// report has the ledger record what is to be recorded, and goes on.
-func (lp *loop) report(t *transaction, m *diameter.Message) {
-	lp.dispatch(t, m)
-}
-
 // dispatch sends a request to a peer, or says why that cannot be.
 func (lp *loop) dispatch(t *transaction, m *diameter.Message) {
 	if why := lp.forward(t); why != OK {

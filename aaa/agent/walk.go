@@ -2,6 +2,7 @@ package agent
 
 import (
 	"github.com/roamgate/roamgate/pkg/diameter"
+	"github.com/roamgate/roamgate/pkg/nai"
 	"github.com/roamgate/roamgate/realm"
 )
 
@@ -14,6 +15,8 @@ type walk struct {
 	asked   asked
 	guard   *guard
 	ledger  *ledger
+	fold    [nai.MaxLen]byte
+	former  *node // stands for senders that are none any more
 	repeats repeats
 	in      diameter.Message // as it came
 	kept    diameter.Message // of a transaction
@@ -40,6 +43,7 @@ func (lp *loop) begin() {
 	r := &lp.agent.rooms
 	lp.table = newTable(lp.conf.InFlight)
 	lp.guard = newGuard(lp.conf, r, lp.snap.set)
+	lp.ledger = newLedger(r, lp.stats, lp, lp.agent)
 	lp.scratch = make([]byte, diameter.MaxLen)
 	lp.answers = diameter.Answer{Host: lp.conf.Identity, Realm: lp.conf.Realm}
 	lp.walkStats = newWalkStats(r.Stats)
