@@ -216,3 +216,18 @@ func (t *Translator) intoCounter(body []byte, code uint32, low, high radius.Type
 	}
 	return OK
 }
+
+// Stop writes the record that ends the accounting of a session whose NAS has ended it by
+// an STR and sends none itself. session are the attributes that identify it.
+func (t *Translator) Stop(room []byte, m *diameter.Message, session []byte, now, token uint32) ([]byte, Reason) {
+	t.start(room, radius.AccountingRequest, token)
+	if !t.r.AddUint32(radius.AcctStatusType, statusStop) || !t.r.Raw(session) || !t.r.AddUint32(radius.EventTimestamp, now) {
+		return nil, NoRoom
+	}
+	if v, ok := find(m.Body(), avpTerminationCause); ok {
+		if cause := terminateCause(v); cause != 0 && !t.r.AddUint32(radius.AcctTerminateCause, cause) {
+			return nil, NoRoom
+		}
+	}
+	return t.sealed(), OK
+}

@@ -1,0 +1,37 @@
+// Package gateway stands between the walk of RADIUS (package aaa) and that of Diameter
+// (package agent), and gives each what it knows.
+//
+// To the hub it is a home server: a realm.Home of Transport Diameter, which shards
+// connect to in memory (Dial), and a client of the name of each Diameter peer whose
+// requests a route turns into RADIUS (Hub.Visit). To the agent it is a peer, by one
+// connection (Wire). So both walks keep their routes, policies, duplicates and records,
+// and a session is recorded once, by the walk of RADIUS on either way.
+//
+//	NAS -> hub -> Dial -> gateway -> Wire -> agent -> home        Access, Accounting
+//	home -> agent -> Wire -> gateway -> Dial -> hub -> NAS        RAR, ASR
+//	NAS -> agent -> Wire -> gateway -> Visit -> hub -> home       AAR, DER, ACR, STR
+//	home -> hub -> Visit -> gateway -> Wire -> agent -> NAS       CoA, Disconnect
+//
+// The packets are written anew by package translate, in the form of RADIUS/1.1.
+//
+// # What it answers itself
+//
+// Status-Server, as long as the Diameter side has a peer; Accounting-On and -Off, which
+// end the sessions of the NAS one by one; Session-Termination-Request. All else waits for
+// the other side: an accounting request is answered when its answer has come, and one
+// that nobody took has no answer of RADIUS, so that it is sent again.
+//
+// # Memory and concurrency
+//
+// One goroutine (Run) has all of it; a mutex and a wake-up join it with the others.
+// What is under way (exchange) keeps its own copy of the request. Sessions are bounded
+// and forgotten: those of NASes of RADIUS for the requests that their home may send, and
+// for the server that an EAP conversation began with. Nothing waits for a side that
+// takes nothing: every queue is bounded, and what finds it full is dropped and counted,
+// or answered 3004.
+//
+// Time is monotonic nanoseconds, given to step; a test is the loop and the clock.
+//
+// RFC 4005 section 9, RFC 4072 section 6, RFC 5176, RFC 5997. It routes nothing, records
+// nothing, and has no sockets.
+package gateway

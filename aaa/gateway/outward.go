@@ -1,0 +1,310 @@
+package gateway
+
+import (
+	"github.com/roamgate/roamgate/aaa/translate"
+	"github.com/roamgate/roamgate/pkg/diameter"
+	"github.com/roamgate/roamgate/pkg/radius"
+)
+
+// access sends an Access-Request to the agent. One that goes on with a conversation is
+// of its session and goes to its server; what else comes begins one.
+func (g *Gateway) access(l *line, p *radius.Packet) {
+	x := g.terms()
+	x.Application = translate.ApplicationOf(l.application, p)
+	if x.Application == diameter.AppSTa || x.Application == diameter.AppSWm {
+		x.Network = g.networkOf(p)
+	}
+	var name []byte
+	x.DestinationRealm, name = translate.Destination(g.moved[:0], p, g.conf.Realm)
+	id, state, known := g.tr.State(p)
+	var s *session
+	if known {
+		s, x.State = g.sessions.get(id), state
+		if s != nil {
+			x.DestinationHost = host(s)
+		}
+	} else {
+		if p.Has(radius.State) {
+			g.translated(toDiameter, translate.BadState)
+			g.reject(l, p)
+			return
+		}
+		if g.at.Low++; g.at.Low == 0 {
+			g.at.High++
+		}
+		id = g.at
+	}
+	if s == nil {
+		if s = g.sessions.begin(id, g.now); s == nil {
+			g.count(g.ctr.sessions)
+			return
+		}
+	}
+	number, ex := g.begin(asksDiameter, p.Bytes())
+	if ex == nil {
+		return
+	}
+	g.name = g.tr.Name(g.name[:0], id)
+	x.Session, x.HopByHop = g.name, number
+	ex.line, ex.id, ex.named, ex.application, ex.endToEnd, ex.command = l.number, id, true, x.Application, x.EndToEnd, diameter.AA
+	if x.Application != diameter.AppNASREQ || p.Has(radius.EAPMessage) {
+		ex.command = diameter.EAP
+	}
+	b, why := g.tr.Access(g.room, p, name, &x)
+	if g.translated(toDiameter, why); why != translate.OK {
+		g.done(number)
+		if !s.live {
+			g.sessions.end(s)
+		}
+		g.reject(l, p)
+		return
+	}
+	s.side, s.application = l.home, x.Application
+	s.realm, s.user = append(s.realm[:0], x.DestinationRealm...), append(s.user[:0], name...)
+	g.sessions.learn(s, p)
+	g.ask(number, b)
+}
+
+func host(s *session) []byte {
+	if len(s.host) == 0 {
+		return nil
+	}
+	return s.host
+}
+
+// ask sends a request to the agent; one that it does not take is as if it was lost.
+func (g *Gateway) ask(number uint32, b []byte) {
+	if !g.wire.send(b) {
+		g.count(g.ctr.stalled)
+		g.done(number)
+		return
+	}
+	g.count(g.ctr.requests[toDiameter])
+}
+
+// reject answers an Access-Request that goes nowhere.
+func (g *Gateway) reject(l *line, p *radius.Packet) {
+	var m diameter.Message
+	room := g.room
+	g.w.Begin(room, &diameter.Header{Command: diameter.AA})
+	g.w.Uint32(diameter.ResultCode, 0, diameter.AVPMandatory, diameter.ResultRealmNotServed)
+	m.Parse(g.w.Finish())
+	if b, _, why := g.tr.Reply(g.small, &m, &translate.Asked{Packet: p}); why == translate.OK && b != nil {
+		g.say(l, b)
+	}
+}
+
+// say sends a packet to the hub.
+func (g *Gateway) say(l *line, b []byte) {
+	if !l.hub.send(b) {
+		g.count(g.ctr.stalled)
+	}
+}
+
+// account sends an Accounting-Request to the agent: under the Session-Id of the session
+// that granted it, as its Class says, else under one that all records of the session
+// lead to.
+func (g *Gateway) account(l *line, p *radius.Packet) {
+	if translate.Restarts(p) {
+		g.restart(l, p)
+		return
+	}
+	x := g.terms()
+	x.Application = diameter.AppAccounting
+	var name []byte
+	x.DestinationRealm, name = translate.Destination(g.moved[:0], p, g.conf.Realm)
+	id, known := g.tr.Class(p)
+	var s *session
+	if known {
+		g.name = g.tr.Name(g.name[:0], id)
+		if s = g.sessions.get(id); s != nil && len(x.DestinationRealm) == 0 {
+			x.DestinationRealm = s.realm
+		}
+	} else {
+		var ok bool
+		if g.name, ok = g.tr.Sessions.Accounting(g.name[:0], p); !ok {
+			g.translated(toDiameter, translate.NoName)
+			return
+		}
+	}
+	x.Session = g.name
+	number, ex := g.begin(asksDiameter, p.Bytes())
+	if ex == nil {
+		return
+	}
+	x.HopByHop = number
+	ex.line, ex.id, ex.named, ex.application, ex.endToEnd, ex.command = l.number, id, known, x.Application, x.EndToEnd, diameter.Accounting
+	b, why := g.tr.Accounting(g.room, p, name, &x)
+	if g.translated(toDiameter, why); why != translate.OK {
+		g.done(number)
+		return
+	}
+	if s != nil {
+		g.sessions.learn(s, p)
+		s.live, s.expires = true, g.now+living
+	}
+	g.ask(number, b)
+}
+
+// answered takes an answer of the agent.
+func (g *Gateway) answered(m *diameter.Message) {
+	ex := g.exchanges.find(m.HopByHop)
+	if ex == nil || ex.endToEnd != m.EndToEnd || ex.command != m.Command {
+		g.count(g.ctr.late)
+		return
+	}
+	number := m.HopByHop
+	switch {
+	case ex.purpose == closes:
+		g.done(number)
+		return
+	case ex.purpose != asksDiameter:
+		g.count(g.ctr.late)
+		return
+	}
+	l := g.lines[ex.line]
+	if g.was.Parse(ex.raw) != radius.OK {
+		g.done(number)
+		return
+	}
+	p := &g.was
+	if code := p.Code(); code == radius.CoARequest || code == radius.DisconnectRequest {
+		g.dynamicAnswered(l, number, m, p)
+		return
+	}
+	b, out, why := g.tr.Reply(g.small, m, &translate.Asked{Packet: p, Session: ex.id, Named: ex.named, Application: ex.application})
+	g.translated(toDiameter, why)
+	g.outcome(ex, m, p, &out, why)
+	if b == nil {
+		g.done(number)
+		return
+	}
+	g.count(g.ctr.answers[toDiameter])
+	if l == nil {
+		g.count(g.ctr.orphans)
+	} else {
+		g.say(l, b)
+	}
+	g.done(number)
+}
+
+// outcome keeps what an answer says of its session.
+func (g *Gateway) outcome(ex *exchange, m *diameter.Message, p *radius.Packet, out *translate.Outcome, why translate.Reason) {
+	if !ex.named {
+		return
+	}
+	s := g.sessions.get(ex.id)
+	if s == nil {
+		return
+	}
+	switch out.Code {
+	case radius.AccessChallenge:
+		g.met(s, m)
+		s.expires = g.now + beginning
+	case radius.AccessAccept:
+		g.met(s, m)
+		s.live, s.stateful, s.expires = true, out.Stateful, g.now+living
+	case radius.AccountingResponse:
+		v, _ := p.Uint32(radius.AcctStatusType)
+		if s.counted = v != statusStop; v != statusStop {
+			return
+		}
+		cause, _ := p.Uint32(radius.AcctTerminateCause)
+		g.terminate(s, cause)
+	case radius.AccessReject:
+		if why != translate.OK && out.Stateful && out.Result/1000 == 2 {
+			g.met(s, m)
+			s.stateful = true // the home has granted what could not be passed on
+			g.terminate(s, 0)
+			return
+		}
+		if !s.live {
+			g.sessions.end(s)
+		}
+	}
+}
+
+const statusStop = 2
+
+// met keeps who the server of a session is.
+func (g *Gateway) met(s *session, m *diameter.Message) {
+	if v := m.Value(diameter.KnownOriginHost); len(v) > 0 {
+		s.host = append(s.host[:0], v...)
+	}
+}
+
+// terminate tells the home that a session has ended, where it keeps it, and forgets it
+// (RFC 4005 section 9.1).
+func (g *Gateway) terminate(s *session, cause uint32) {
+	if s.stateful {
+		x := g.terms()
+		x.Application, x.DestinationRealm, x.DestinationHost = s.application, s.realm, host(s)
+		g.name = g.tr.Name(g.name[:0], s.id)
+		x.Session = g.name
+		if number, ex := g.begin(closes, nil); ex != nil {
+			ex.endToEnd, ex.command = x.EndToEnd, diameter.SessionTermination
+			x.HopByHop = number
+			b, why := g.tr.Termination(g.room, s.user, cause, &x)
+			if g.translated(toDiameter, why); why == translate.OK {
+				g.ask(number, b)
+			} else {
+				g.done(number)
+			}
+		}
+	}
+	g.sessions.end(s)
+}
+
+// restart ends the sessions of a NAS that has begun anew or is about to end (RFC 2866
+// section 5.1). Diameter has no record of that: each session gets its own end.
+func (g *Gateway) restart(l *line, p *radius.Packet) {
+	v, _ := p.Uint32(radius.AcctStatusType)
+	off := v == statusOff
+	cause := uint32(11) // NAS Reboot
+	if off {
+		cause = 7 // Admin Reboot
+	}
+	if nas := g.sessions.nasOf(p); nas != 0 {
+		for i := range g.sessions.slots {
+			s := &g.sessions.slots[i]
+			if s.expires == 0 || s.inward || s.nas != nas || !s.live {
+				continue
+			}
+			if s.counted && len(s.acct) > 0 {
+				g.lost(s, off)
+			}
+			g.terminate(s, cause)
+		}
+	}
+	var r radius.Writer
+	r.Start(g.small, radius.AccountingResponse, 0, false)
+	r.SetAuthenticator(p.Authenticator())
+	for a, next, ok := p.Next(p.From(radius.ProxyState)); ok; a, next, ok = p.Next(next) {
+		if a.Type == radius.ProxyState {
+			r.Raw(a.Raw)
+		}
+	}
+	g.say(l, r.SignAccounting(nil, radius.Clear))
+}
+
+const statusOff = 8
+
+// lost sends the record that ends a session whose counters nobody has.
+func (g *Gateway) lost(s *session, off bool) {
+	x := g.terms()
+	x.Application, x.DestinationRealm, x.DestinationHost = diameter.AppAccounting, s.realm, nil
+	g.name = g.tr.Name(g.name[:0], s.id)
+	x.Session = g.name
+	number, ex := g.begin(closes, nil)
+	if ex == nil {
+		return
+	}
+	ex.endToEnd, ex.command = x.EndToEnd, diameter.Accounting
+	x.HopByHop = number
+	b, why := g.tr.Lost(g.room, s.user, s.acct, off, &x)
+	if g.translated(toDiameter, why); why == translate.OK {
+		g.ask(number, b)
+	} else {
+		g.done(number)
+	}
+}
