@@ -43,7 +43,7 @@ type dialling struct {
 	running sync.WaitGroup
 	kinds   [2]dials // of the files' homes, and of those that were found
 	// results are those of handshakes.
-	results [realm.DTLS + 1][listen.NumResults]atomic.Uint64
+	results [realm.Diameter + 1][listen.NumResults]atomic.Uint64
 }
 
 // dials is what attempts share.
@@ -92,7 +92,7 @@ func (h *Hub) dial(s *Shard, t *trunk, serial uint32) bool {
 			post(s, &s.mail.undialled, undialled{t, serial, why, said})
 			return
 		}
-		c.shard, c.ctr, c.mark = s, ctr.conns, markOf(c.Conn, true)
+		c.shard, c.ctr, c.mark = s, ctr.conns, h.markOf(c, true)
 		c.link = &link{shard: s, trunk: t, conn: c, serial: serial, home: hm.Index}
 		h.calls.add(c.mark)
 		s.enterLater(c)
@@ -102,6 +102,9 @@ func (h *Hub) dial(s *Shard, t *trunk, serial uint32) bool {
 
 // connect makes a connection to a home.
 func (h *Hub) connect(ctx context.Context, hm *home.Home, kind home.Kind) (*conn, error) {
+	if hm.Spec.Transport == realm.Diameter {
+		return h.connectWithin(hm)
+	}
 	to := hm.Addr[kind].AddrPort()
 	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
 	from := h.source(to.Addr().Is4())

@@ -124,6 +124,7 @@ type Rooms struct {
 	Identity []byte
 	Policy   *device.Table  // nil: no route may enable the device policy
 	FTicks   *fticks.Ticker // nil: none are written; Run runs it
+	Gateway  Gateway        // nil: there is no Diameter
 }
 
 // Hub is the running proxy: its shards, the health of homes and the present
@@ -138,6 +139,7 @@ type Hub struct {
 	identity []byte
 	seed     maphash.Seed
 	policy   *device.Table
+	gateway  Gateway
 
 	start  time.Time
 	shards []*Shard
@@ -150,6 +152,7 @@ type Hub struct {
 	// connections are those of clients and of homes.
 	connections *connections
 	calls       calls
+	within      atomic.Uint64 // the last connection with the gateway
 	reception   reception
 	rejudge     chan struct{} // the connections, by the present files
 	refusals    refusals
@@ -173,7 +176,7 @@ func New(conf Config, set *realm.Set, rooms Rooms) (*Hub, error) {
 	conf.defaults()
 	h := &Hub{
 		conf: conf, log: rooms.Log, stats: rooms.Stats, spool: rooms.Spool,
-		events: rooms.Events, identity: rooms.Identity, policy: rooms.Policy, fticks: rooms.FTicks,
+		events: rooms.Events, identity: rooms.Identity, policy: rooms.Policy, fticks: rooms.FTicks, gateway: rooms.Gateway,
 		start: time.Now(), seed: maphash.MakeSeed(),
 		homes: home.NewRegistry(conf.Seed), sticky: home.NewSticky(stickyConversations, stickyTTL),
 		notes: make(chan note, 1024), later: newLater(rooms.Spool, conf.Shards*conf.InFlight), loops: loop.New(knownLoops),

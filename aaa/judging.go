@@ -66,6 +66,9 @@ func (c *conn) stays(snap *Snapshot) Closing {
 	if now == nil {
 		return ClosedGone
 	}
+	if c.transport == realm.Diameter {
+		return StaysOpen // its name is all that it has
+	}
 	first := now
 	if c.transport == realm.TCP {
 		if first = snap.Clients.TCP(c.from.Addr()); first == nil {

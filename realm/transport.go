@@ -32,7 +32,7 @@ func (t Transport) String() string {
 func (t Transport) Secured() bool { return t == TLS || t == DTLS }
 
 // Reliable reports whether what is sent arrives, or the connection ends.
-func (t Transport) Reliable() bool { return t == TCP || t == TLS || t == SCTP }
+func (t Transport) Reliable() bool { return t == TCP || t == TLS || t == SCTP || t == Diameter }
 
 // Nowhere is the address of a home that is reached inside of the hub.
 var Nowhere = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/roamgate/roamgate/pkg/radius"
+	"github.com/roamgate/roamgate/realm"
 )
 
 // mostPackets bounds the octets that wait for one side of a connection.
@@ -92,8 +93,8 @@ func (p *packets) Close() error {
 }
 
 // LocalAddr and RemoteAddr are of no network.
-func (p *packets) LocalAddr() net.Addr  { return net.UDPAddrFromAddrPort(nowhere) }
-func (p *packets) RemoteAddr() net.Addr { return net.UDPAddrFromAddrPort(nowhere) }
+func (p *packets) LocalAddr() net.Addr  { return net.UDPAddrFromAddrPort(realm.Nowhere) }
+func (p *packets) RemoteAddr() net.Addr { return net.UDPAddrFromAddrPort(realm.Nowhere) }
 
 // SetDeadline sets both.
 func (p *packets) SetDeadline(t time.Time) error {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/roamgate/roamgate/pkg/diameter"
 	"github.com/roamgate/roamgate/pkg/udp"
+	"github.com/roamgate/roamgate/realm"
 )
 
 // mostWired bounds the octets that wait for one side of a Wire.
@@ -133,11 +134,8 @@ func (w *Wire) Received() uint64 { return w.received }
 func (w *Wire) Partial() bool { return false }
 
 // Remote and Local are no addresses: it is in memory.
-func (w *Wire) Remote() netip.AddrPort { return nowhere }
-func (w *Wire) Local() netip.AddrPort  { return nowhere }
-
-// nowhere is the address of what no network carries. It is that of no record.
-var nowhere = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
+func (w *Wire) Remote() netip.AddrPort { return realm.Nowhere }
+func (w *Wire) Local() netip.AddrPort  { return realm.Nowhere }
 
 // Close ends it.
 func (w *Wire) Close() {
