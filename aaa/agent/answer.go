@@ -37,7 +37,12 @@ func (lp *loop) answer(l *link, m *diameter.Message, fault diameter.Fault) {
 		lp.finish(t)
 		return
 	}
-	lp.give(t, m.Raw, result)
+	raw := m.Raw
+	if t.reacting {
+		lp.learn(t, m)
+		raw = lp.strip(m)
+	}
+	lp.give(t, raw, result)
 	lp.finish(t)
 }
 
@@ -110,15 +115,21 @@ func (lp *loop) hand(t *transaction, raw []byte, result uint32) {
 	lp.stats.Add(l.node.counts.results[familyOf(result)], 1)
 }
 
+// unhand is that whoever asked waits no more.
+func (lp *loop) unhand(t *transaction) {
+	if l := t.from; l != nil {
+		lp.table.leave(&l.promised, t, placeGot)
+		l.owed--
+		t.from = nil
+	}
+}
+
 // finish ends a transaction.
 //
 // hot: 0 allocs
 func (lp *loop) finish(t *transaction) {
 	lp.takeBack(t)
-	if l := t.from; l != nil {
-		lp.table.leave(&l.promised, t, placeGot)
-		l.owed--
-	}
+	lp.unhand(t)
 	lp.wheel.Cancel(t.slot)
 	lp.table.drop(t)
 }

@@ -107,16 +107,18 @@ func (lp *loop) denied(t *transaction, m *diameter.Message, v verdict) {
 	lp.finish(t)
 }
 
-// fail answers the request of a transaction that nobody else answers.
+// fail ends a transaction that no peer answers.
 func (lp *loop) fail(t *transaction, why Reason) {
 	lp.takeBack(t)
-	if lp.unanswered(t, why) {
-		return
+	if !lp.unanswered(t, why) {
+		lp.deliver(t, why, why.Result())
 	}
+}
+
+// deliver gives an error to whoever asked, and ends the transaction.
+func (lp *loop) deliver(t *transaction, why Reason, result uint32) {
 	lp.count(t.of, why)
-	result := why.Result()
-	m := lp.again(t)
-	lp.compose(lp.scratch, m, why, result, nil)
+	lp.compose(lp.scratch, lp.again(t), why, result, nil)
 	if b := lp.w.Finish(); b != nil {
 		lp.give(t, b, result)
 	}

@@ -26,9 +26,7 @@ func (lp *loop) lost(l *link) {
 	}
 	for at := l.promised.first; at != 0; at = l.promised.first {
 		t := lp.table.at(at - 1)
-		lp.table.leave(&l.promised, t, placeGot)
-		l.owed--
-		t.from = nil
+		lp.unhand(t)
 		if t.phase == phaseRepeat {
 			lp.unlink(t)
 			lp.finish(t)

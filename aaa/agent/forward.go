@@ -18,6 +18,8 @@ func (lp *loop) forward(t *transaction) Reason {
 			return ApplicationNotServed
 		case n.full(t.priority):
 			return Busy
+		case lp.spares(t, n):
+			return Overloaded
 		default:
 			return lp.sendTo(t, n)
 		}
@@ -29,11 +31,19 @@ func (lp *loop) forward(t *transaction) Reason {
 			return max(why, worst)
 		}
 		t.tried |= 1 << at
-		if why = lp.sendTo(t, t.pool.members[at].node); why == OK {
+		n := t.pool.members[at].node
+		if lp.spares(t, n) {
+			worst = max(worst, Overloaded)
+		} else if why = lp.sendTo(t, n); why == OK {
 			return OK
 		}
 		worst = max(why, worst)
 	}
+}
+
+// spares reports whether a host is not asked because it wants to have less.
+func (lp *loop) spares(t *transaction, n *node) bool {
+	return t.reacting && !n.gateway && len(lp.overload.reports) > 0 && lp.abates(reportHost, t.application, n.identity, t.priority)
 }
 
 // sendTo writes the request into the queue of a connection with the node.
@@ -41,6 +51,9 @@ func (lp *loop) forward(t *transaction) Reason {
 // hot: 0 allocs
 func (lp *loop) sendTo(t *transaction, n *node) Reason {
 	size := len(t.raw) + len(t.of.record)
+	if t.reacting {
+		size += len(ourFeatures)
+	}
 	if size > diameter.MaxLen {
 		return TooLong
 	}
@@ -54,7 +67,9 @@ func (lp *loop) sendTo(t *transaction, n *node) Reason {
 			continue
 		}
 		lp.w.Copy(room, t.raw)
-		lp.w.Raw(t.of.record)
+		if lp.w.Raw(t.of.record); t.reacting {
+			lp.w.Raw(ourFeatures)
+		}
 		b := lp.w.Finish()
 		if b == nil {
 			return TooLong

@@ -11,7 +11,7 @@ import (
 // gateway to RADIUS, or goes to it, the walk of RADIUS records.
 func (lp *loop) report(t *transaction, m *diameter.Message) {
 	if lp.ledger.spool == nil || !records(m) || t.of.gateway || t.only != nil && t.only.gateway {
-		lp.dispatch(t, m)
+		lp.dispatch(t)
 		return
 	}
 	q := lp.reportedOf(t, m)
@@ -61,7 +61,7 @@ func (lp *loop) settle(token uint64, c course) {
 func (lp *loop) proceed(t *transaction, c course) {
 	switch c {
 	case goesOn:
-		lp.dispatch(t, lp.again(t))
+		lp.dispatch(t)
 	case waits:
 		t.phase = phaseRecord
 	case accepted:
@@ -69,15 +69,9 @@ func (lp *loop) proceed(t *transaction, c course) {
 		lp.finish(t)
 	case acceptedGoesOn:
 		lp.vouch(t)
-		lp.dispatch(t, lp.again(t))
+		lp.dispatch(t)
 	case refuses:
-		lp.count(t.of, NotRecorded)
-		lp.compose(lp.scratch, lp.again(t), NotRecorded, t.voucher.result, nil)
-		if b := lp.w.Finish(); b != nil {
-			lp.give(t, b, t.voucher.result)
-		}
-		lp.abandon(t)
-		lp.finish(t)
+		lp.deliver(t, NotRecorded, t.voucher.result)
 	case quiet:
 		lp.finish(t)
 	}
@@ -92,6 +86,7 @@ func (lp *loop) vouch(t *transaction) {
 	if b := lp.w.Finish(); b != nil {
 		lp.give(t, b, diameter.ResultSuccess)
 	}
+	lp.unhand(t)
 }
 
 // unanswered lets the ledger say what becomes of a request that no peer has answered.
@@ -166,7 +161,7 @@ func (lp *loop) carry(o Owed) {
 	t.priority, t.retried = leastPriority, true
 	t.way, t.pool, t.only, t.tried, t.fixed, t.key = d.way, d.pool, d.only, d.barred, d.fixed, d.key
 	t.voucher = voucher{seq: o.Seq, session: o.Session, lane: o.Lane, stage: recorded | entered | turned | early | answered}
-	lp.dispatch(t, lp.again(t))
+	lp.dispatch(t)
 }
 
 // leastPriority lets what somebody waits for go first (RFC 7944).

@@ -41,6 +41,10 @@ func (lp *loop) request(l *link, m *diameter.Message, fault diameter.Fault) {
 	if d.why == OK && d.realm != nil && !lp.undecorate(m, d) {
 		d.why = BadName
 	}
+	reacting := d.why == OK && reacts(d, m)
+	if reacting && !d.fixed && lp.abates(reportRealm, m.Application, d.folded, priority) {
+		d.why, d.result = Overloaded, diameter.ResultUnableToComply // another way would not help
+	}
 	if d.why != OK {
 		lp.repeats.forget(e)
 		lp.turnAway(l, m, d)
@@ -52,7 +56,7 @@ func (lp *loop) request(l *link, m *diameter.Message, fault diameter.Fault) {
 		lp.refuse(l, m, NoSlot, 0, nil)
 		return
 	}
-	t.way, t.pool, t.only, t.tried, t.fixed, t.key = d.way, d.pool, d.only, d.barred, d.fixed, d.key
+	t.way, t.pool, t.only, t.tried, t.fixed, t.reacting, t.key = d.way, d.pool, d.only, d.barred, d.fixed, reacting, d.key
 	t.mark = lp.asked.mark
 	lp.police(t, m)
 }
@@ -121,7 +125,7 @@ func (lp *loop) again(t *transaction) *diameter.Message {
 }
 
 // dispatch sends a request to a peer, or says why that cannot be.
-func (lp *loop) dispatch(t *transaction, m *diameter.Message) {
+func (lp *loop) dispatch(t *transaction) {
 	if why := lp.forward(t); why != OK {
 		lp.fail(t, why)
 	}

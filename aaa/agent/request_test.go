@@ -207,7 +207,7 @@ func TestC121Decorated(t *testing.T) {
 			out := r.one("hss1")
 			assert.Equal(t, c.want, string(out.Value(diameter.KnownDestinationRealm)))
 			assert.Equal(t, c.name, string(out.Value(diameter.KnownUserName)))
-			assert.Equal(t, out.AVPs, len(in.avps)+1)
+			assert.Equal(t, len(in.avps)+2, out.AVPs, "with a Route-Record and OC-Supported-Features")
 		})
 	}
 	r := newWalkRig(t, nil)

@@ -25,7 +25,6 @@ type transaction struct {
 	fixed    bool  // one host alone can answer: it has a Destination-Host
 	retried  bool  // sent to another peer after a connection was lost: with the T bit
 	reacting bool  // our OC-Supported-Features is in it, and not the sender's
-	silent   bool  // whoever asked has an answer already
 	waited   bool  // the device policy has come
 	slot     uint32
 	// number is the Hop-by-Hop Identifier toward peers: a generation and the slot.

@@ -8,30 +8,32 @@ import (
 
 // walk is what the packet walk keeps in the loop.
 type walk struct {
-	atlas   *atlas
-	table   table
-	router  router
-	asking  asking
-	asked   asked
-	guard   *guard
-	ledger  *ledger
-	fold    [nai.MaxLen]byte
-	former  *node // stands for senders that are none any more
-	repeats repeats
-	in      diameter.Message // as it came
-	kept    diameter.Message // of a transaction
-	answers diameter.Answer  // who we are in those of our own
-	scratch []byte
+	atlas    *atlas
+	table    table
+	router   router
+	asking   asking
+	asked    asked
+	guard    *guard
+	ledger   *ledger
+	fold     [nai.MaxLen]byte
+	former   *node // stands for senders that are none any more
+	repeats  repeats
+	overload overload
+	in       diameter.Message // as it came
+	kept     diameter.Message // of a transaction
+	answers  diameter.Answer  // who we are in those of our own
+	scratch  []byte
 	walkStats
 }
 
 // nodeWalk is what the walk keeps of a node.
 type nodeWalk struct {
-	gateway bool   // to RADIUS: what it asks begins here, and the walk of RADIUS has judged it
-	flight  int    // requests that it has not answered
-	record  []byte // the Route-Record of what comes from it
-	bucket  bucket
-	counts  nodeCounts
+	gateway  bool   // to RADIUS: what it asks begins here, and the walk of RADIUS has judged it
+	flight   int    // requests that it has not answered
+	record   []byte // the Route-Record of what comes from it
+	identity []byte
+	bucket   bucket
+	counts   nodeCounts
 }
 
 // linkWalk is what the walk keeps of a link: transactions that wait for an answer of it,
@@ -46,6 +48,7 @@ func (lp *loop) begin() {
 	lp.ledger = newLedger(r, lp.stats, lp, lp.agent)
 	lp.scratch = make([]byte, diameter.MaxLen)
 	lp.answers = diameter.Answer{Host: lp.conf.Identity, Realm: lp.conf.Realm}
+	lp.overload = newOverload(r.Stats)
 	lp.walkStats = newWalkStats(r.Stats)
 }
 
@@ -69,6 +72,7 @@ func (lp *loop) know(n *node) {
 	if n.record == nil && !n.gateway {
 		n.record = routeRecord(n.peer.Identity)
 	}
+	n.identity = []byte(n.peer.Identity)
 	n.counts.register(lp.agent.rooms.Stats, n.peer.Name)
 }
 
