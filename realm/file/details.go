@@ -443,8 +443,8 @@ func conditionText(c *realm.Condition) string {
 		}
 	}
 	add("client", c.Clients...)
-	add("application", wordsOf(applications, c.Applications)...)
-	add("command", wordsOf(commands, c.Commands)...)
+	add("application", named(c.Applications, ApplicationName)...)
+	add("command", named(c.Commands, CommandName)...)
 	var types []string
 	for _, t := range c.NASPortTypes {
 		types = append(types, portTypeName(t))

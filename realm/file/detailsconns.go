@@ -77,7 +77,7 @@ var peerFields = []property[realm.Peer]{
 	{"origins", func(_ *realm.Set, p *realm.Peer) string { return namesText(p.Origins) }},
 	{"takes", func(_ *realm.Set, p *realm.Peer) string { return namesText(p.Realms) }},
 	{"applications", func(_ *realm.Set, p *realm.Peer) string {
-		return strings.Join(wordsOf(applications, p.Applications), ", ")
+		return strings.Join(named(p.Applications, ApplicationName), ", ")
 	}},
 	{"transport", func(_ *realm.Set, p *realm.Peer) string { return p.Transport.String() }},
 	{"tls", func(_ *realm.Set, p *realm.Peer) string { return securityText(p.Security) }},
