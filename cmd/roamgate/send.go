@@ -34,8 +34,8 @@ func sendCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "send",
 		Short: "Send one request and print the answer",
-		Long: `Send one request to a RADIUS server, this hub or another, verify its answer
-and print it. The secret and the password come from a file or the environment,
+		Long: `Send one request to a RADIUS server or a Diameter peer, this hub or another,
+verify its answer and print it. The secret and the password come from a file or the environment,
 never from the command line. CoA and Disconnect requests are those of a home:
 send them from one of its addresses. Exit code 0: the answer was no reject and
 no NAK.`,
@@ -71,7 +71,8 @@ no NAK.`,
 		kind("acct", "Send an Accounting-Request", "  roamgate send acct --to 127.0.0.1:1813 --secret-file s User-Name=bob@acme.example Acct-Status-Type=Stop Acct-Session-Id=1", radius.AccountingRequest),
 		kind("coa", "Send a CoA-Request", "  roamgate send coa --to 127.0.0.1:3799 --secret-file s User-Name=bob@acme.example Operator-Name=1airport.example Session-Timeout=600", radius.CoARequest),
 		kind("disconnect", "Send a Disconnect-Request", "  roamgate send disconnect --to 127.0.0.1:3799 --secret-file s User-Name=bob@acme.example Acct-Session-Id=1", radius.DisconnectRequest),
-		kind("status", "Send a Status-Server", "  roamgate send status --to 127.0.0.1:1812 --secret-file s", radius.StatusServer))
+		kind("status", "Send a Status-Server", "  roamgate send status --to 127.0.0.1:1812 --secret-file s", radius.StatusServer),
+		sendDiameterCommand())
 }
 
 // fromFileOrEnv reads a secret from one of two places.
