@@ -1,0 +1,33 @@
+// Package hide keeps the names of nodes from those that need not know them (topology
+// hiding of Diameter): what goes to a peer that is kept from them has pseudonyms, and
+// what comes back has the names again.
+//
+// In the packet walk it stands at both ends of a link with a peer that has
+// hide_topology: behind it as soon as a message is framed, in front of it when all else
+// is written (aaa/agent).
+//
+// # What is hidden
+//
+// The names of nodes inside: those below the realm, or an origin, of a peer that nothing
+// is hidden from, and such a peer's own name. They stand in Origin-Host, Route-Record,
+// Session-Id, Proxy-Host, Error-Reporting-Host and, on the way back, Destination-Host.
+// The hub's own name is never hidden, so that a request that comes round in a circle is
+// still known by it, and all others are restored before loops are looked for. Realms
+// stay: they are what routes. Names in texts, and in AVPs of applications, stay too.
+//
+// # Pseudonyms
+//
+//	mme1.site7.epc.mnc001.mcc262.3gppnetwork.org   becomes
+//	t2s0u3m5qk....epc.mnc001.mcc262.3gppnetwork.org
+//
+// A pseudonym is the name in front of the realm, encrypted under the key alone (a
+// synthetic initialisation vector, RFC 5297's idea, with AES-128): every hub with the key
+// makes the same of a name, and has the name again without having met it before. So a
+// session that the other side begins reaches its node, through any hub and after a
+// restart. Eight octets prove that it is ours; what does not prove it is left alone.
+// Who sees pseudonyms learns how long names are and which are the same.
+//
+// Memory and concurrency: a Hider belongs to one goroutine; nothing allocates.
+//
+// RFC 6733 sections 6.1.9, 6.2, 6.3, 6.7 and 8.8. It hides no number of nodes.
+package hide
