@@ -15,9 +15,10 @@ import (
 	"github.com/roamgate/roamgate/pkg/diameter"
 	"github.com/roamgate/roamgate/pkg/stat"
 	"github.com/roamgate/roamgate/realm"
+	"github.com/roamgate/roamgate/test/judge"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(judge.Main{M: m}) }
 
 const (
 	ourHost  = "hub.example"
@@ -277,6 +278,7 @@ func (f *fake) send(all ...[]byte) {
 // serve answers what belongs to the peer machine and keeps the rest for take.
 func (f *fake) serve() (busy bool) {
 	for _, b := range f.pull() {
+		judge.Collect(b)
 		busy = true
 		var m diameter.Message
 		m.Parse(b)
@@ -301,7 +303,10 @@ func (f *fake) serve() (busy bool) {
 // are only among them where the fake is not automatic.
 func (f *fake) take() (all [][]byte) {
 	if !f.auto {
-		f.got = append(f.got, f.pull()...)
+		for _, b := range f.pull() {
+			judge.Collect(b)
+			f.got = append(f.got, b)
+		}
 	}
 	all, f.got = f.got, nil
 	return all

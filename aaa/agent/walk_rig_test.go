@@ -15,6 +15,7 @@ import (
 	"github.com/roamgate/roamgate/pkg/stat"
 	"github.com/roamgate/roamgate/pkg/udp"
 	"github.com/roamgate/roamgate/realm"
+	"github.com/roamgate/roamgate/test/judge"
 )
 
 // walkRig is the walk alone: peers that are open, connections that keep what is sent to
@@ -44,7 +45,11 @@ func (w *wire) RoomFor(n int) []byte {
 	return w.buf[:n]
 }
 
-func (w *wire) Commit(n int)           { w.out = append(w.out, bytes.Clone(w.buf[:n])) }
+func (w *wire) Commit(n int) {
+	judge.Collect(w.buf[:n])
+	w.out = append(w.out, bytes.Clone(w.buf[:n]))
+}
+
 func (w *wire) Recv() (bool, error)    { return false, nil }
 func (w *wire) Next() ([]byte, error)  { return nil, nil }
 func (w *wire) Done()                  {}

@@ -10,8 +10,9 @@
 // What is at fault is an AVP whose length or value its type cannot have, and a message
 // that is no message. What is not: an AVP or a vendor that Wireshark does not know, a
 // Failed-AVP without a value, a repetition, and what a peer put into an opaque value
-// (EAP, an SMS, an IMSI): it is relayed as it came. A rig that has the hub relay broken
-// messages must not collect those.
+// (EAP, an SMS, an IMSI), into reserved bits of the header, or into an AVP that it gets
+// back in a Failed-AVP. A rig that has the hub relay broken messages must not collect
+// those.
 //
 // Messages that differ in their identifiers only are judged once. Collect may be called
 // by all goroutines and copies what it is given.
@@ -26,12 +27,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/roamgate/roamgate/pkg/diameter"
 	"github.com/roamgate/roamgate/pkg/diameter/dict"
 )
 
@@ -136,7 +139,35 @@ func Faults(messages ...[]byte) (faults []string, err error) {
 
 // each gives the faults of each message.
 func each(messages [][]byte) (all [][]string, err error) {
-	found, err := Dissect(messages, "_ws.malformed", "_ws.expert.severity", "_ws.expert.message", "diameter.cmd.code")
+	if all, err = look(messages, plain); err != nil {
+		return nil, err
+	}
+	var again [][]byte
+	var which []int
+	for i, bad := range all {
+		if len(bad) > 0 && !slices.ContainsFunc(bad, func(s string) bool {
+			return !strings.HasPrefix(s, "Bad ") && !strings.HasPrefix(s, "Wrong length for ")
+		}) {
+			again, which = append(again, messages[i]), append(which, i)
+		}
+	}
+	if again == nil {
+		return all, nil
+	}
+	less, err := look(again, withoutFailed)
+	for i, bad := range less {
+		all[which[i]] = bad
+	}
+	return all, err
+}
+
+// look gives the faults of each message as prepare makes it.
+func look(messages [][]byte, prepare func([]byte) []byte) (all [][]string, err error) {
+	prepared := make([][]byte, len(messages))
+	for i, m := range messages {
+		prepared[i] = prepare(m)
+	}
+	found, err := Dissect(prepared, "_ws.malformed", "_ws.expert.severity", "_ws.expert.message", "diameter.cmd.code")
 	if err != nil {
 		return nil, err
 	}
@@ -148,6 +179,33 @@ func each(messages [][]byte) (all [][]string, err error) {
 		all = append(all, bad)
 	}
 	return all, nil
+}
+
+// plain leaves out the reserved bits of the header, with which nothing is a message of
+// Diameter to Wireshark.
+func plain(m []byte) []byte {
+	m = bytes.Clone(m)
+	if len(m) > 4 {
+		m[4] &= 0xf0
+	}
+	return m
+}
+
+// withoutFailed leaves out Failed-AVP, too: an AVP in it may have a size that its type
+// cannot have, for that is what it says.
+func withoutFailed(m []byte) []byte {
+	var a diameter.AVP
+	var w diameter.Writer
+	c := diameter.Walk(m[diameter.HeaderLen:])
+	w.Copy(make([]byte, len(m)), m)
+	for cut := 0; c.Next(&a); {
+		if a.Code == diameter.FailedAVP && a.Vendor == 0 {
+			at := diameter.HeaderLen + c.Offset() - cut
+			w.Cut(at, at+len(a.Raw))
+			cut += len(a.Raw)
+		}
+	}
+	return plain(w.Finish())
 }
 
 // separator is one that stands in no text of tshark's.
