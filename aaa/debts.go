@@ -57,13 +57,16 @@ func (d debts) leave(session uint32) { d[session].And(^uint32(underway)) }
 func (d debts) pay(session uint32) { d[session].Add(^uint32(0)) }
 
 // sessionOf is where records of one client, NAS and Acct-Session-Id (RFC 2866
-// section 5.5) are counted.
+// section 5.5), or Session-Id of Diameter, are counted.
 //
 // hot: 0 allocs
 func (h *Hub) sessionOf(client string, e *accounting.Event) uint32 {
 	const odd = 0x9e3779b97f4a7c15
 	nas := e.NASIdentifier
-	if len(nas) == 0 {
+	switch {
+	case e.Diameter:
+		nas = nil // a Session-Id names a session by itself (RFC 6733 section 8.8)
+	case len(nas) == 0:
 		nas = e.NASAddress
 	}
 	sum := maphash.String(h.seed, client)

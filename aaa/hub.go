@@ -141,14 +141,15 @@ type Hub struct {
 	policy   *device.Table
 	gateway  Gateway
 
-	start  time.Time
-	shards []*Shard
-	homes  *home.Registry
-	sticky *home.Sticky
-	notes  chan note
-	later  *later
-	fticks *fticks.Ticker
-	loops  *loop.Table
+	start   time.Time
+	shards  []*Shard
+	homes   *home.Registry
+	sticky  *home.Sticky
+	notes   chan note
+	later   *later
+	carrier Carrier // of records of Diameter, nil: there is none
+	fticks  *fticks.Ticker
+	loops   *loop.Table
 	// connections are those of clients and of homes.
 	connections *connections
 	calls       calls

@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/roamgate/roamgate/aaa/agent"
 	"github.com/roamgate/roamgate/accounting"
 	"github.com/roamgate/roamgate/accounting/spool"
 	"github.com/roamgate/roamgate/realm"
@@ -297,9 +298,12 @@ func (h *Hub) forwardSome(now int64, horizon uint64) (sent int, more bool) {
 		}
 	}
 	for i, r := range l.hand {
+		if l.hand[i] = (replayed{}); r.diameter {
+			h.carrier.Carry(agent.Owed{Seq: r.seq, Record: r.rec, Session: r.session, Lane: r.lane})
+			continue
+		}
 		l.shard++
 		h.shards[l.shard%len(h.shards)].replayLater(r)
-		l.hand[i] = replayed{}
 	}
 	sent = len(l.hand)
 	l.hand = l.hand[:0]
@@ -325,10 +329,10 @@ func (h *Hub) look(snap *Snapshot, seq uint64, b []byte, now int64) (stop bool) 
 	l := h.later
 	none := l.lanes[len(l.lanes)-1]
 	rec, session, ok := h.sessionOfRecord(b, &l.event)
+	diameter := ok && accounting.IsDiameter(rec.Raw)
 	on, route := none, int32(-1)
-	if ok {
-		if r, _ := snap.wayOf(&rec); r != nil {
-			route = snap.laneOf(r)
+	if ok && (!diameter || h.carrier != nil) {
+		if route = snap.laneFor(&rec, diameter); route >= 0 {
 			on = l.lanes[route]
 		}
 	}
@@ -350,14 +354,14 @@ func (h *Hub) look(snap *Snapshot, seq uint64, b []byte, now int64) (stop bool) 
 	case !ok:
 		l.garbage = true
 		e.letter = DeadUnreadable
-	case route < 0 && !l.buried(lost{rec.Route, rec.Realm, rec.Client}, now):
+	case route < 0 && !l.buried(lost{rec.Route, rec.Realm, rec.Client, diameter}, now):
 		on.leave(seq, session)
 		l.debts.leave(session)
 		return false
 	case route < 0:
 		e.letter = DeadNoRoute
 	default:
-		l.hand = append(l.hand, replayed{seq: seq, rec: bytes.Clone(b), session: session, lane: on})
+		l.hand = append(l.hand, replayed{seq: seq, rec: bytes.Clone(b), session: session, lane: on, diameter: diameter})
 	}
 	l.underway++
 	on.underway++
@@ -377,7 +381,10 @@ func (snap *Snapshot) laneOf(r *realm.Route) int32 {
 }
 
 // lost is what a record is forwarded by, where that leads nowhere.
-type lost struct{ route, realm, client string }
+type lost struct {
+	route, realm, client string
+	diameter             bool
+}
 
 // buried says whether records have been without a rule for so long that no
 // mistake in a reload can be the reason.
@@ -415,7 +422,7 @@ func (l *later) adopt(snap *Snapshot) {
 	}
 	for by := range l.missing {
 		rec := accounting.Record{Header: accounting.Header{Route: by.route, Realm: by.realm, Client: by.client}}
-		if r, _ := snap.wayOf(&rec); r != nil {
+		if snap.laneFor(&rec, by.diameter) >= 0 {
 			delete(l.missing, by)
 		}
 	}

@@ -25,9 +25,11 @@ const (
 	DeadProtocolError
 	// DeadDropped: the operator has given it up.
 	DeadDropped
+	// DeadRefused: its Diameter home has answered that it never will take it.
+	DeadRefused
 )
 
-var letterNames = [...]string{"", "no_route", "too_long", "unreadable", "protocol_error", "dropped"}
+var letterNames = [...]string{"", "no_route", "too_long", "unreadable", "protocol_error", "dropped", "refused"}
 
 // String gives the label value.
 func (l Letter) String() string {

@@ -29,6 +29,8 @@ type replayed struct {
 	rec     []byte
 	session uint32
 	lane    *lane
+	// diameter: it is none of a shard's.
+	diameter bool
 }
 
 // box is a queue filled by others and emptied by the shard. A letter is taken

@@ -47,8 +47,8 @@ func newHubStats(h *Hub) *hubStats {
 	c.moved = reg.Counter("roamgate_moved_total", "Requests in flight whose connection to a home has ended, and that had their turn again at another connection or home.")
 	c.forwarded = reg.Counter("roamgate_acct_forwarded_later_total", "Acknowledged accounting records that reached their home from the spool.")
 	reg.GaugeFunc("roamgate_acct_owed_oldest_seconds", "How long ago the oldest acknowledged record came that its home has not taken; 0: none is owed.", h.owedAge)
-	for l := DeadNoRoute; l <= DeadDropped; l++ {
-		reg.GaugeFunc("roamgate_acct_dead_records", "Acknowledged records that no home is given any more: its realm has no rule, too long for the next hop, unreadable, refused by the home with a Protocol-Error, or dropped by the operator.",
+	for l := DeadNoRoute; l <= DeadRefused; l++ {
+		reg.GaugeFunc("roamgate_acct_dead_records", "Acknowledged records that no home is given any more: its realm has no rule, too long for the next hop, unreadable, refused by the home with a Protocol-Error or, of Diameter, a permanent failure, or dropped by the operator.",
 			func() float64 { return float64(h.spool.DeadLetters(uint8(l))) }, "reason", l.String())
 	}
 	c.panics = reg.Counter("roamgate_panics_recovered_total", "Mistakes of the hub that a packet found; each is logged with its stack.")

@@ -31,7 +31,8 @@ const (
 	FateDown         // no home could be asked
 	FateHeld         // it may not be sent now, which says nothing of others
 	FateRefused      // a home will never take it
-	FateForeign      // it cannot be sent as it is: it is no Diameter request, or too long
+	FateTooLong      // it is too long for the next hop
+	FateForeign      // it is no Diameter request
 )
 
 // Ending is what the agent says of a record that was owed.

@@ -109,7 +109,7 @@ func (r Reason) fate() Fate {
 	case PeersDown, NoPool, HostAway, ApplicationNotServed:
 		return FateDown
 	case TooLong:
-		return FateForeign
+		return FateTooLong
 	case Timeout, PeerLost, BadAnswer:
 		return FateSilent
 	}

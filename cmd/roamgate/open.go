@@ -78,11 +78,12 @@ func (s *server) open(ctx context.Context, l *loaded) (err error) {
 	}
 	if c.Diameter.on() {
 		s.agent, err = agent.New(c.agent(), set, agent.Rooms{
-			Log: s.log, Stats: s.stats, Spool: s.spool, Events: s.events, Identity: key, Policy: s.policy,
+			Log: s.log, Stats: s.stats, Spool: s.spool, Events: s.events, Owed: s.hub, Identity: key, Policy: s.policy,
 		})
 		if err != nil {
 			return err
 		}
+		s.hub.CarryBy(s.agent)
 	}
 	if err := s.openHistory(l); err != nil {
 		return err
