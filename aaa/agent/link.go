@@ -69,6 +69,14 @@ func (l *link) able() bool {
 //
 // hot: 0 allocs
 func (l *link) room(n int) []byte {
+	if l.veiled() {
+		return l.veiledRoom(n)
+	}
+	return l.lend(n)
+}
+
+// lend is room in the queue itself.
+func (l *link) lend(n int) []byte {
 	if l.closed {
 		return nil
 	}
@@ -86,6 +94,11 @@ func (l *link) room(n int) []byte {
 //
 // hot: 0 allocs
 func (l *link) commit(n int) {
+	if l.veiled() {
+		if n = l.hidden(n); n == 0 {
+			return
+		}
+	}
 	l.Commit(n)
 	if !l.dirty {
 		l.dirty = true

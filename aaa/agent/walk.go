@@ -14,6 +14,7 @@ type walk struct {
 	asking   asking
 	asked    asked
 	guard    *guard
+	veil     veil
 	ledger   *ledger
 	fold     [nai.MaxLen]byte
 	former   *node // stands for senders that are none any more
@@ -59,6 +60,7 @@ func (lp *loop) adopted() {
 	}
 	set := lp.snap.set
 	lp.guard.apply(set)
+	lp.veil.adopted(lp.agent.rooms.Identity, lp.conf.Identity, set)
 	for _, n := range lp.nodes {
 		if n != nil {
 			lp.know(n)
@@ -89,6 +91,9 @@ func (lp *loop) clientOf(n *node) *realm.Client {
 //
 // hot: 0 allocs
 func (lp *loop) heard(l *link, raw []byte) {
+	if l.veiled() {
+		raw = l.unveiled(raw)
+	}
 	m := &lp.in
 	fault := m.Parse(raw)
 	if m.Flags&diameter.FlagRequest != 0 {
