@@ -48,6 +48,8 @@ func (c *nodeCounts) register(r *stat.Registry, peer string) {
 	c.failedOver = r.CounterSparse("roamgate_diameter_failed_over_total", "Diameter requests that were taken from a lost connection of a peer and sent elsewhere.", "peer", peer)
 	c.rerouted = r.CounterSparse("roamgate_diameter_rerouted_total", "Diameter requests that a peer could not deliver or was too busy for, and that were sent elsewhere.", "peer", peer)
 	c.repeated = r.CounterSparse("roamgate_diameter_repeated_total", "Repetitions of Diameter requests that got the answer to the first.", "peer", peer)
+	c.refused[NoRoute] = r.CounterSparse(refusedName, refusedHelp, "peer", peer, "reason", NoRoute.String())
+	c.dropped[LateAnswer] = r.CounterSparse(droppedName, droppedHelp, "peer", peer, "reason", LateAnswer.String())
 	c.timeouts = r.CounterSparse("roamgate_diameter_timeouts_total", "Diameter requests that a peer did not answer in time.", "peer", peer)
 }
 

@@ -15,7 +15,7 @@ func resultIn(m *diameter.Message) uint32 {
 	return v
 }
 
-// C116 and C119: what a lost connection had goes to another peer, with the T bit and the
+// C116 and D5: what a lost connection had goes to another peer, with the T bit and the
 // same End-to-End Identifier.
 func TestC116Failover(t *testing.T) {
 	r := newWalkRig(t, nil)
@@ -34,7 +34,7 @@ func TestC116Failover(t *testing.T) {
 	assert.Equal(t, 1, r.counted("roamgate_diameter_retransmitted_total", "peer", "hss2"))
 }
 
-// The other connection of the same peer is as good as another peer.
+// C116 and D5: the other connection of the same peer is as good as another peer.
 func TestC116FailoverToTheSamePeer(t *testing.T) {
 	r := newWalkRig(t, nil)
 	other := r.links["hss1"]
@@ -51,7 +51,7 @@ func TestC116FailoverToTheSamePeer(t *testing.T) {
 	assert.NotZero(t, list[0].Flags&diameter.FlagRetransmitted)
 }
 
-// Nobody else can answer where the Destination-Host was the peer that is lost, and
+// C117 and D5: nobody else can answer where the Destination-Host was the peer that is lost, and
 // where nobody else is left.
 func TestC117FailoverToNobody(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -76,7 +76,7 @@ func TestC117FailoverToNobody(t *testing.T) {
 	}
 }
 
-// A connection that is only suspect may answer yet: whoever is first is the one, and the
+// C116 and D4: a connection that is only suspect may answer yet: whoever is first is the one, and the
 // other's answer is counted.
 func TestC116LateAnswers(t *testing.T) {
 	for name, order := range map[string][2]string{"the old one first": {"hss1", "hss2"}, "the new one first": {"hss2", "hss1"}} {
@@ -96,7 +96,7 @@ func TestC116LateAnswers(t *testing.T) {
 	}
 }
 
-// C120: answers that are nobody's change nothing.
+// C120 and D4: answers that are nobody's change nothing.
 func TestC120ForeignAnswers(t *testing.T) {
 	r := newWalkRig(t, nil)
 	r.heard("mme", request())
@@ -121,7 +121,7 @@ func TestC120ForeignAnswers(t *testing.T) {
 	r.rest()
 }
 
-// An answer that cannot be read goes to nobody, and who asked is told so.
+// C120: an answer that cannot be read goes to nobody, and who asked is told so.
 func TestC120MalformedAnswer(t *testing.T) {
 	r := newWalkRig(t, nil)
 	r.heard("mme", request())
@@ -132,7 +132,7 @@ func TestC120MalformedAnswer(t *testing.T) {
 	r.rest()
 }
 
-// C117: nobody answers in time. The deadline is that of the application, or the route's.
+// C117 and D6: nobody answers in time. The deadline is that of the application, or the route's.
 func TestC117Timeout(t *testing.T) {
 	acr := request()
 	acr.Command, acr.Application = diameter.Accounting, diameter.AppAccounting
@@ -168,7 +168,7 @@ func TestC117Timeout(t *testing.T) {
 	}
 }
 
-// C117: what a peer cannot deliver, or is too busy for, another one may; without the T
+// C117 and D5: what a peer cannot deliver, or is too busy for, another one may; without the T
 // bit, since nobody has had it. Failure codes go back as they are where nobody is left.
 func TestC117Elsewhere(t *testing.T) {
 	for _, result := range []uint32{diameter.ResultUnableToDeliver, diameter.ResultTooBusy} {
@@ -205,7 +205,7 @@ func TestC117Elsewhere(t *testing.T) {
 	}
 }
 
-// Whoever asked is gone: the answer goes to nobody, and is counted.
+// C120: whoever asked is gone: the answer goes to nobody, and is counted.
 func TestC120SenderGone(t *testing.T) {
 	r := newWalkRig(t, nil)
 	r.heard("mme", request())
@@ -217,7 +217,7 @@ func TestC120SenderGone(t *testing.T) {
 	r.rest()
 }
 
-// A peer that takes too little is passed over, and where all do, the sender is told at
+// C117 and D7: a peer that takes too little is passed over, and where all do, the sender is told at
 // once: nobody waits for it.
 func TestC117Stalled(t *testing.T) {
 	r := newWalkRig(t, nil)
@@ -235,7 +235,8 @@ func TestC117Stalled(t *testing.T) {
 	assert.Equal(t, 1, r.counted("roamgate_diameter_dropped_total", "peer", "mme", "reason", "sender_stalled"))
 }
 
-// Requests that a peer has not answered are bounded, and so are they in all.
+// C117, D7 and D8: requests that a peer has not answered are bounded, and so are they
+// in all.
 func TestC117InFlight(t *testing.T) {
 	r := newWalkRig(t, func(s *realm.Set) {
 		for i := range s.Peers {

@@ -107,7 +107,7 @@ func TestC122Sequence(t *testing.T) {
 	}
 }
 
-// C122: who reacts itself is left alone, and so are the requests of a relay.
+// C122 and D9: who reacts itself is left alone, and so are the requests of a relay.
 func TestC122NotForUs(t *testing.T) {
 	r := newWalkRig(t, nil)
 	ans := r.report(request().with(features), olr(reportHost, 100, 1))
@@ -124,7 +124,7 @@ func TestC122NotForUs(t *testing.T) {
 	assert.Empty(t, r.lp.overload.reports)
 }
 
-// C122: a part is a part, and priorities have their order in it.
+// C122 and D8: a part is a part, and priorities have their order in it.
 func TestC122Share(t *testing.T) {
 	for name, c := range map[string]struct {
 		percent  uint32
@@ -154,7 +154,7 @@ func TestC122Share(t *testing.T) {
 	}
 }
 
-// What peers can make the agent remember is bounded, and what is over is forgotten first.
+// C122: what peers can make the agent remember is bounded, and what is over is forgotten first.
 func TestC122ReportsAreBounded(t *testing.T) {
 	o := newOverload(newWalkRig(t, nil).reg)
 	for i := range uint64(mostReports) {
@@ -165,7 +165,7 @@ func TestC122ReportsAreBounded(t *testing.T) {
 	assert.Len(t, o.reports, mostReports-101)
 }
 
-// Rates: a peer may send its burst and then its rate; priorities above the usual may
+// C117 and D8: a peer may send its burst and then its rate; priorities above the usual may
 // have some more, and those below leave some (RFC 7944).
 func TestC117Rates(t *testing.T) {
 	var b bucket

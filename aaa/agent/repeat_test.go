@@ -75,7 +75,7 @@ func TestD2RepetitionWaits(t *testing.T) {
 	}
 }
 
-// A repetition whose connection is gone waits no more, and the first's connection may go
+// D2: a repetition whose connection is gone waits no more, and the first's connection may go
 // as well.
 func TestD2RepetitionIsGone(t *testing.T) {
 	r := newWalkRig(t, nil)
@@ -136,7 +136,7 @@ func TestD2NoRepetition(t *testing.T) {
 	r.one("mme")
 }
 
-// The memory is bounded: with more requests than it has room for, the oldest answers
+// D2: the memory is bounded: with more requests than it has room for, the oldest answers
 // are forgotten, never one that is under way.
 func TestD2RepetitionsAreBounded(t *testing.T) {
 	var r repeats

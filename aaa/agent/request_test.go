@@ -11,9 +11,8 @@ import (
 	"github.com/roamgate/roamgate/realm"
 )
 
-// Requests that are answered here: which result, in which order, with what in Failed-AVP,
-// and that the link lives on (RFC 6733 sections 6.1, 6.2 and 7.1). D1: what an agent
-// looks at in a request.
+// C117 and D1: which requests are answered here, with which result and Failed-AVP, in
+// the order in which they are looked at, and that the connection lives on.
 func TestC117Refusals(t *testing.T) {
 	long := func(flags byte, length int) func(b []byte) []byte {
 		return func(b []byte) []byte {
@@ -138,6 +137,17 @@ func TestC115Transit(t *testing.T) {
 	r.one("hss1")
 }
 
+// D1: reserved bits of a request are neither looked at nor changed.
+func TestD1ReservedBits(t *testing.T) {
+	for bits := range diameter.Flags(16) {
+		r := newWalkRig(t, nil)
+		m := request()
+		m.Flags |= bits
+		r.heard("mme", m)
+		assert.Equal(t, m.Flags, r.one("hss1").Flags)
+	}
+}
+
 // C115: candidates that stand in the Route-Records are passed over.
 func TestC115Candidates(t *testing.T) {
 	r := newWalkRig(t, nil)
@@ -145,7 +155,7 @@ func TestC115Candidates(t *testing.T) {
 	assert.Equal(t, []string{"a.example", "hss1.HOME.example", "b.example", "mme.visited.example"}, recordsOf(r.one("hss2")))
 }
 
-// The own identity is found wherever it stands among many.
+// C115: the own identity is found wherever it stands among many.
 func TestC115LoopAnywhere(t *testing.T) {
 	for _, at := range []int{0, 1, 30, 63} {
 		r := newWalkRig(t, nil)
@@ -163,9 +173,9 @@ func TestC115LoopAnywhere(t *testing.T) {
 	}
 }
 
-// A Destination-Host that is connected is the one, whatever the pool prefers; one that is
-// nobody's or not connected goes to those that know others.
-func TestC115DestinationHost(t *testing.T) {
+// C115 and D3: a Destination-Host that is connected is the one, whatever the pool
+// prefers; one that is nobody's or not connected goes to those that know others.
+func TestD3DestinationHost(t *testing.T) {
 	for name, c := range map[string]struct {
 		host, realm string
 		shut        []string
@@ -243,7 +253,7 @@ func TestC120Redirect(t *testing.T) {
 	}
 }
 
-// A redirection of a peer goes back to who asked: following it is theirs.
+// C120: a redirection of a peer goes back to who asked: following it is theirs.
 func TestC120RedirectPassesBack(t *testing.T) {
 	r := newWalkRig(t, nil)
 	r.heard("mme", request())
