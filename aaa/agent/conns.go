@@ -229,6 +229,13 @@ func (lp *loop) closeLink(l *link, why closing) {
 	if why != closedBroken && why != closedStalled {
 		_ = l.Flush()
 	}
+	if l.ours && l.node != nil && l.lane.link != l {
+		switch why {
+		case closedUnfit, closedBroken, closedElection: // more is known already, or nothing failed
+		default:
+			l.node.lastErr = "no exchange of capabilities: " + why.String()
+		}
+	}
 	l.closed = true
 	l.Close()
 	t := &lp.conns

@@ -124,6 +124,7 @@ func (lp *loop) left(l *link) {
 func (lp *loop) usable(l *link) {
 	if !slices.Contains(l.node.links, l) {
 		l.node.links = append(l.node.links, l)
+		l.node.lastErr = ""
 		lp.noteState(l.lane, "peer is open")
 	}
 	lp.opened(l)

@@ -48,6 +48,7 @@ type rig struct {
 	// that they got.
 	listening map[string]bool
 	called    map[string][]*fake
+	silent    bool // they say nothing by themselves
 	fakes     []*fake
 	next      uint32
 }
@@ -108,7 +109,7 @@ func (r *rig) dial(ln *lane, serial uint32, p *realm.Peer) {
 		to = p.Addresses[0]
 	}
 	ours, theirs := newPipe(netip.AddrPortFrom(addrOf(200), uint16(40000+r.next)), to)
-	f := &fake{pipe: theirs, rig: r, host: p.Identity, realm: p.Realm, auto: true}
+	f := &fake{pipe: theirs, rig: r, host: p.Identity, realm: p.Realm, auto: !r.silent}
 	r.fakes = append(r.fakes, f)
 	r.called[p.Name] = append(r.called[p.Name], f)
 	r.lp.called(ln, serial, &link{conn: ours, transport: p.Transport})
@@ -136,6 +137,7 @@ func (r *rig) step() {
 
 // after lets time pass.
 func (r *rig) after(d time.Duration) {
+	r.step()
 	for end := r.now + int64(d); r.now < end; {
 		next := min(end, r.now+int64(time.Second))
 		if at, ok := r.lp.wheel.Next(); ok {
@@ -203,18 +205,21 @@ func (r *rig) node(name string) *node {
 }
 
 // introduce sends a CER, and takes the CEA from what came.
-func (f *fake) introduce() *diameter.Message {
+func (f *fake) introduce() (cea *diameter.Message) {
 	f.send(f.cer())
 	f.rig.step()
+	all := f.take()
 	f.auto = true
-	for i, b := range f.take() {
-		var m diameter.Message
+	for _, b := range all {
+		m := &diameter.Message{}
 		if m.Parse(b); m.Command == diameter.CapabilitiesExchange && !m.Request() {
-			f.got = append(f.got[:i:i], f.got[i+1:]...)
-			return &m
+			cea = m
+		} else {
+			f.handle(b)
 		}
 	}
-	return nil
+	f.rig.step()
+	return cea
 }
 
 func (f *fake) cer() []byte { return f.capabilities(diameter.FlagRequest, 0, 0, 0) }
@@ -280,23 +285,27 @@ func (f *fake) serve() (busy bool) {
 	for _, b := range f.pull() {
 		judge.Collect(b)
 		busy = true
-		var m diameter.Message
-		m.Parse(b)
-		if !isBase(b) {
-			f.got = append(f.got, b)
-			continue
-		}
-		f.base = append(f.base, m)
-		switch {
-		case !m.Request():
-		case m.Command == diameter.CapabilitiesExchange:
-			f.send(f.capabilities(0, m.HopByHop, m.EndToEnd, diameter.ResultSuccess))
-		case m.Command == diameter.DeviceWatchdog && f.mute:
-		default:
-			f.send(f.say(0, m.Command, m.HopByHop, m.EndToEnd, nil))
-		}
+		f.handle(b)
 	}
 	return busy
+}
+
+func (f *fake) handle(b []byte) {
+	var m diameter.Message
+	m.Parse(b)
+	if !isBase(b) {
+		f.got = append(f.got, b)
+		return
+	}
+	f.base = append(f.base, m)
+	switch {
+	case !m.Request():
+	case m.Command == diameter.CapabilitiesExchange:
+		f.send(f.capabilities(0, m.HopByHop, m.EndToEnd, diameter.ResultSuccess))
+	case m.Command == diameter.DeviceWatchdog && f.mute:
+	default:
+		f.send(f.say(0, m.Command, m.HopByHop, m.EndToEnd, nil))
+	}
 }
 
 // take gives the messages that have come since the last time; those of the peer machine
