@@ -11,8 +11,12 @@ import (
 	"github.com/roamgate/roamgate/accounting/usage"
 )
 
-// version is the stored form that AppendBinary writes.
-const version = 1
+// The stored forms that AppendBinary writes: the second is that of sessions of Diameter,
+// and ends with what only they have.
+const (
+	firstForm = 1
+	version   = 2
+)
 
 // ErrStored is wrapped by every error of UnmarshalBinary.
 var ErrStored = errors.New("stored session")
@@ -30,7 +34,11 @@ const (
 
 // AppendBinary appends the stored form, which holds the exported fields too.
 func (s *Session) AppendBinary(b []byte) ([]byte, error) {
-	w := writer{b: append(b, version)}
+	w := writer{of: firstForm}
+	if s.facts&numbered != 0 {
+		w.of = version
+	}
+	w.b = append(b, w.of)
 	s.code(&w)
 	return w.b, nil
 }
@@ -45,9 +53,9 @@ func (s *Session) UnmarshalBinary(b []byte) error {
 		return fmt.Errorf("%w: %d, this program reads %d", ErrNewer, b[0], version)
 	}
 	*s = Session{}
-	r := reader{b: b[1:], bad: b[0] != version}
+	r := reader{b: b[1:], of: b[0], bad: b[0] == 0}
 	s.code(&r)
-	if r.bad || len(r.b) > 0 || !s.whole() {
+	if r.bad || (s.facts&numbered != 0) != (r.of == version) || len(r.b) > 0 || !s.whole() {
 		*s = Session{}
 		return errDamaged
 	}
@@ -76,6 +84,7 @@ type coder interface {
 	text(v string) string
 	// check fails what is read unless ok: everything has one form only.
 	check(ok bool)
+	form() byte
 }
 
 func small[T ~uint8 | ~uint16 | ~uint32 | ~int | ~int32](c coder, v *T, most uint64) {
@@ -114,7 +123,7 @@ func (s *Session) code(c coder) {
 	s.newest = c.int(s.newest)
 	s.start = c.int(s.start)
 	s.last = c.int(s.last)
-	small(c, &s.facts, uint64(factsEnd-1))
+	small(c, &s.facts, uint64(factsOf(c)-1))
 	small(c, &s.leg, any32)
 	if s.leg != 0 {
 		c.octets(s.journey[:])
@@ -148,11 +157,47 @@ func (s *Session) code(c coder) {
 		p.recorded.code(c)
 	}
 	describe(c, &s.about)
+	if c.form() == version {
+		small(c, &s.numbers.first, any32)
+		small(c, &s.numbers.last, any32)
+		small(c, &s.numbers.count, any32)
+		describeDiameter(c, &s.about)
+	}
+}
+
+func factsOf(c coder) facts {
+	if c.form() == version {
+		return factsEnd
+	}
+	return unnumberedEnd
+}
+
+// describeDiameter codes what only reports of Diameter say.
+func describeDiameter(c coder, a *usage.Report) {
+	bit(c, &a.Diameter)
+	small(c, &a.Application, any32)
+	a.Equipment = c.text(a.Equipment)
+	a.Service.Context = c.text(a.Service.Context)
+	has := a.EquipmentHash != accounting.Key{}
+	if bit(c, &has); has {
+		c.octets(a.EquipmentHash[:])
+		c.check(a.EquipmentHash != accounting.Key{})
+	}
 }
 
 func (p *point) code(c coder) {
 	small(c, &p.kind, 255)
-	small(c, &p.has, pointEnd-1)
+	most := uint64(unnumbered - 1)
+	if c.form() == version {
+		most = pointEnd - 1
+	}
+	small(c, &p.has, most)
+	if p.has&hasNumber != 0 {
+		small(c, &p.number, any32)
+	}
+	if p.has&hasSince != 0 {
+		p.spent = c.int(p.spent)
+	}
 	small(c, &p.state, uint64(states-1))
 	small(c, &p.order, any32)
 	p.time = c.int(p.time)
@@ -247,7 +292,12 @@ func civic(c coder, m *map[string]string) {
 	}
 }
 
-type writer struct{ b []byte }
+type writer struct {
+	b  []byte
+	of byte
+}
+
+func (w *writer) form() byte { return w.of }
 
 func (w *writer) uint(v, _ uint64) uint64 {
 	w.b = binary.AppendUvarint(w.b, v)
@@ -273,8 +323,11 @@ func (*writer) check(bool) {}
 // are zero and all lists empty.
 type reader struct {
 	b   []byte
+	of  byte
 	bad bool
 }
+
+func (r *reader) form() byte { return r.of }
 
 func (r *reader) check(ok bool) { r.bad = r.bad || !ok }
 

@@ -29,5 +29,10 @@
 // record that no report carried, but the two that it says itself were
 // completed (a counter that wrapped, an end that was estimated).
 //
-// RFC 2866, 2869 sections 5.1 to 5.3, 3580 section 2.2, 5080 section 2.3.
+// A session of Diameter is its Session-Id: its reports are in the order of their record
+// numbers, a number that did not come is said, and what Credit-Control says was used since
+// the report before is added up.
+//
+// RFC 2866, 2869 sections 5.1 to 5.3, 3580 section 2.2, 5080 section 2.3, 6733 section 9,
+// 8506 section 8.19.
 package session

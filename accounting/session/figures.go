@@ -45,7 +45,11 @@ const (
 	hasTime         = 1 << counters // below: one bit for each counter
 	hasGigawords    = hasTime << 1  // and the bit above: of the output
 	hasOtherContent = hasTime << 3  // another report of the same event said something else
-	pointEnd        = hasTime << 4
+	hasNumber       = hasTime << 4
+	hasSince        = hasTime << 5 // the figures are of the time since the report before
+	hasWidePackets  = hasTime << 6 // 64 bits of packets
+	pointEnd        = hasTime << 7
+	unnumbered      = hasNumber // the end in the first stored form
 	wrap            = 1 << 32
 	absurdCount     = 1 << 60 // above it no counter is believed
 )
@@ -56,9 +60,12 @@ type point struct {
 	has   uint16
 	state state
 	order uint32 // of arrival
-	time  int64  // session time, or what the start lets expect
-	event int64
-	count [counters]uint64
+	// number is that of the record, spent the seconds since the one before.
+	number uint32
+	spent  int64
+	time   int64 // session time, or what the start lets expect
+	event  int64
+	count  [counters]uint64
 	closing
 }
 
@@ -122,7 +129,7 @@ func (st state) note() notes {
 // newPoint reads the figures of a report.
 func newPoint(rep *usage.Report) point {
 	p := point{kind: rep.Kind, event: rep.Event.Unix(), time: int64(rep.SessionTime)}
-	p.count = [counters]uint64{rep.InputOctets, rep.OutputOctets, uint64(rep.InputPackets), uint64(rep.OutputPackets)}
+	p.count = [counters]uint64{rep.InputOctets, rep.OutputOctets, rep.InputPackets, rep.OutputPackets}
 	for i, has := range [counters + 1]accounting.Has{accounting.HasInputOctets, accounting.HasOutputOctets,
 		accounting.HasInputPackets, accounting.HasOutputPackets, accounting.HasSessionTime} {
 		if rep.Has&has != 0 {
@@ -145,20 +152,44 @@ func newPoint(rep *usage.Report) point {
 	if rep.Flags&accounting.FlagConflict != 0 {
 		p.has |= hasOtherContent
 	}
+	if rep.Diameter {
+		p.numbered(rep)
+	}
 	p.closing = closing{evidence: rep.Evidence, epoch: rep.Epoch, seq: rep.Seq, cause: rep.TerminateCause}
 	return p
+}
+
+// numbered reads what only reports of Diameter have.
+func (p *point) numbered(rep *usage.Report) {
+	p.has |= hasNumber
+	p.number = rep.RecordNumber
+	if rep.Has&accounting.HasWidePackets != 0 {
+		p.has |= hasWidePackets
+	}
+	if rep.Has&accounting.HasSince != 0 {
+		p.has |= hasSince
+		p.spent, p.time = p.time, 0
+		if p.kind != accounting.Start {
+			p.has &^= hasTime
+		}
+	}
 }
 
 // start is when the session began by this report.
 func (p *point) start() int64 { return max(p.event-p.time, 0) }
 
 // wide says whether p has all 64 bits of counter i.
-func (p *point) wide(i int) bool { return i <= outputOctets && p.has&(hasGigawords<<i) != 0 }
+func (p *point) wide(i int) bool {
+	if i > outputOctets {
+		return p.has&hasWidePackets != 0
+	}
+	return p.has&(hasGigawords<<i) != 0
+}
 
 // same says whether p and q say the same of the session.
 func (p *point) same(q *point) bool {
 	const figures = hasTime<<3 - 1
-	return p.kind == q.kind && p.has&figures == q.has&figures && p.count == q.count &&
+	return p.kind == q.kind && p.number == q.number && p.has&figures == q.has&figures && p.count == q.count &&
 		(p.has&hasTime != 0 && p.time == q.time || p.has&hasTime == 0 && p.event == q.event)
 }
 
@@ -176,6 +207,9 @@ func rank(k accounting.Kind) int {
 // compare orders points of a session as they were made, whenever they came.
 // Whatever else is equal, the order does not depend on the arrival.
 func compare(p, q point) int {
+	if p.has&q.has&hasNumber != 0 && p.number != q.number {
+		return cmp.Compare(p.number, q.number)
+	}
 	return cmp.Or(cmp.Compare(p.time, q.time), cmp.Compare(rank(p.kind), rank(q.kind)),
 		slices.Compare(p.count[:], q.count[:]), cmp.Compare(p.has, q.has), cmp.Compare(p.event, q.event),
 		slices.Compare(p.evidence[:], q.evidence[:]))
@@ -213,7 +247,7 @@ func monthOf(seconds int64) int32 {
 func (c *cursor) step(r *Rules, first uint32, p *point, cuts []cut) (state, []cut) {
 	st, count, noted := c.weigh(r, p)
 	stop := p.kind == accounting.Stop
-	late := p.time < c.time
+	late := p.time < c.time && p.has&hasNumber == 0
 	audit := c.stopped && count == c.count && p.time-c.time <= r.skew()
 	switch {
 	case !stop && (late || audit):
@@ -240,6 +274,9 @@ func (c *cursor) step(r *Rules, first uint32, p *point, cuts []cut) (state, []cu
 	if p.has&hasTime != 0 {
 		c.seconds = max(c.seconds, p.time)
 	}
+	if p.has&(hasSince|hasOtherContent) == hasSince && st != absurd {
+		c.seconds += p.spent
+	}
 	c.count, c.noted = count, c.noted|noted|st.note()
 	c.reports[rank(p.kind)]++
 	c.time, c.end = max(c.time, p.time), max(c.end, p.event)
@@ -265,6 +302,9 @@ func (c *cursor) cut(cuts []cut) []cut {
 // the larger stays.
 func (c *cursor) weigh(r *Rules, p *point) (st state, count [counters]int64, noted notes) {
 	count = c.count
+	if p.has&hasSince != 0 {
+		return c.since(p)
+	}
 	elapsed := p.time - c.time
 	for i := range count {
 		if p.has&(1<<i) == 0 {
@@ -295,6 +335,26 @@ func (c *cursor) weigh(r *Rules, p *point) (st state, count [counters]int64, not
 		count[i] = int64(v)
 	}
 	return st, count, noted
+}
+
+// since adds what p says was used since the report before. Of two accounts of one record
+// number the first stands.
+func (c *cursor) since(p *point) (st state, count [counters]int64, noted notes) {
+	count = c.count
+	if p.has&hasOtherContent != 0 {
+		return fine, count, 0
+	}
+	for i := range count {
+		if p.has&(1<<i) == 0 {
+			continue
+		}
+		if p.count[i] > absurdCount || uint64(count[i])+p.count[i] > absurdCount {
+			st = absurd
+			continue
+		}
+		count[i] += int64(p.count[i])
+	}
+	return st, count, 0
 }
 
 // tooFew says that there were not enough packets for counter i to wrap.

@@ -48,6 +48,12 @@ func (w *work) session(rep *usage.Report, p *point) (*Session, string) {
 
 // match finds the session of a report by when it began.
 func (r *Rules) match(list []*Session, rep *usage.Report, p *point) *Session {
+	if rep.Diameter {
+		if n := len(list); n > 0 {
+			return list[n-1] // whatever their clocks say: there is but one
+		}
+		return nil
+	}
 	if p.has&hasTime == 0 {
 		return r.matchUntimed(list, p)
 	}

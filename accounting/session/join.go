@@ -193,6 +193,15 @@ func (w *work) join(s *Session, rep *usage.Report, p *point) (usage.Class, strin
 	s.describe(rep, p)
 	w.lead(s, rep)
 	was := s.facts
+	if rep.Diameter {
+		s.facts |= numbered
+		if p.has&hasOtherContent == 0 {
+			s.numbers.hear(p.number)
+		}
+		if rep.Flags&accounting.FlagOnce != 0 {
+			s.facts |= begun
+		}
+	}
 	newer := p.event > s.last
 	s.last = max(s.last, p.event)
 	s.learn(p)

@@ -161,6 +161,11 @@ func drawHostile(t *rapid.T) []usage.Report {
 		rep.MultiSessionID = []string{"", "m"}[pick("multi", 1)]
 		rep.Flags = accounting.Flags(pick("conflict", 1)) | accounting.Flags(pick("arrival", 1))*accounting.FlagArrivalTime
 		rep.Evidence[0] = byte(pick("evidence", 255))
+		if rep.Diameter = rapid.Bool().Draw(t, "diameter"); rep.Diameter {
+			rep.RecordNumber = rapid.OneOf(rapid.Uint32Range(0, 9), rapid.Uint32()).Draw(t, "number")
+			rep.Flags |= accounting.Flags(pick("once", 1)) * accounting.FlagOnce
+			rep.Service.Context, rep.EquipmentHash[0] = []string{"", "c"}[pick("context", 1)], byte(pick("equipment", 2))
+		}
 		return rep
 	}), 1, 60).Draw(t, "reports")
 }
@@ -344,7 +349,7 @@ func TestStoredForm(t *testing.T) {
 		}
 		assert.ErrorIs(t, new(Session).UnmarshalBinary(append(slices.Clone(b), 0)), ErrStored)
 		newer := slices.Clone(b)
-		newer[0]++
+		newer[0] = version + 1
 		assert.ErrorIs(t, new(Session).UnmarshalBinary(newer), ErrNewer)
 		assert.Less(t, len(b), 512)
 	}

@@ -107,6 +107,7 @@ func (s *Session) exceptions(n notes, status usage.Status) (list []usage.Excepti
 		add(s.facts&reused != 0, usage.IDReused)
 		add(s.facts&silent != 0, usage.StopMissing)
 	}
+	add(!s.Open && s.numbers.gap(), usage.RecordNumberGap)
 	add(n&wrapped != 0, usage.CounterWrapped)
 	add(n&ambiguous != 0 && s.facts&gigawords == 0, usage.CounterAmbiguous)
 	for st := fine + 1; st < states; st++ {
@@ -165,6 +166,11 @@ func fill(dst, src *usage.Report) {
 	if dst.Has&accounting.HasRATType == 0 {
 		dst.RAT = src.RAT
 	}
+	dst.Diameter = dst.Diameter || src.Diameter
+	dst.Application = cmp.Or(dst.Application, src.Application)
+	dst.EquipmentHash = cmp.Or(dst.EquipmentHash, src.EquipmentHash)
+	dst.Equipment = cmp.Or(dst.Equipment, src.Equipment)
+	dst.Service.Context = cmp.Or(dst.Service.Context, src.Service.Context)
 	dst.Has |= src.Has
 	dst.Flags |= src.Flags
 	dst.Offset = cmp.Or(dst.Offset, src.Offset)

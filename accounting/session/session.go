@@ -23,6 +23,7 @@ type Session struct {
 	start   int64        // Unix seconds; of the Start if begun, else the earliest account
 	last    int64        // event time of the latest report
 	facts   facts
+	numbers numbers
 	journey accounting.Key
 	leg     int
 
@@ -51,9 +52,28 @@ const (
 	reused                      // closed: the NAS began another session of this ID
 	unclear                     // two accounts of the start differ, and yet it must be one session
 	arrival                     // the start is made of an arrival time
+	numbered                    // its reports are numbered: it is one of Diameter
 	factsEnd
-	closed = silent | booted | reused
+	unnumberedEnd = numbered // of a session in the first stored form
+	closed        = silent | booted | reused
 )
+
+// numbers are what is known of the record numbers of a session.
+type numbers struct{ first, last, count uint32 }
+
+// hear counts a number that was not heard before.
+func (n *numbers) hear(v uint32) {
+	if n.count == 0 {
+		n.first, n.last = v, v
+	}
+	n.first, n.last = min(n.first, v), max(n.last, v)
+	n.count++
+}
+
+// gap says whether one between the first and the last is missing.
+func (n *numbers) gap() bool {
+	return n.count > 0 && uint64(n.last)-uint64(n.first)+1 > uint64(n.count)
+}
 
 // Bounds of what one session keeps. What comes above is still counted.
 const (
@@ -141,8 +161,18 @@ func nasOf(rep *usage.Report) accounting.Key {
 	return sum(field(append(b, 'a'), rep.NASAddress))
 }
 
-// idOf names the Acct-Session-Id of the report at its NAS, for its user.
+// idOf names the Acct-Session-Id of the report at its NAS, for its user. A Session-Id
+// of Diameter is nobody else's and never used again (RFC 6733 section 8.8); a record
+// that is all of its session may have others beside it.
 func idOf(rep *usage.Report, nas accounting.Key) ID {
+	if rep.Diameter {
+		b := field(append(make([]byte, 0, 512), 'd'), visited(rep))
+		b = field(b, rep.SessionID)
+		if rep.Flags&accounting.FlagOnce != 0 {
+			b = binary.BigEndian.AppendUint32(b, rep.RecordNumber)
+		}
+		return sum(b)
+	}
 	b := append(make([]byte, 0, 512), 'i')
 	b = append(b, nas[:]...)
 	return sum(identity(field(b, rep.SessionID), rep))

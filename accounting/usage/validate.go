@@ -64,6 +64,9 @@ func sameOperator(a, b string) bool {
 // it adds in the time of its session says anything.
 func figures(r *Record, p *Report, v *Validators, add func(Exception, bool)) {
 	seconds, wall := r.Seconds, int64(r.End.Sub(r.Start)/time.Second)
+	if p.Diameter && p.Has&accounting.HasSessionTime == 0 {
+		seconds = max(seconds, wall) // nobody has said how long it was used
+	}
 	if r.Status == Correction {
 		seconds = max(seconds, wall)
 	} else {
