@@ -69,6 +69,7 @@ func (s *server) apply(set *realm.Set) error {
 	if err := s.hub.Apply(set); err != nil || s.agent == nil {
 		return err
 	}
+	s.gateway.Apply(set)
 	return s.agent.Apply(set)
 }
 

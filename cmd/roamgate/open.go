@@ -10,6 +10,7 @@ import (
 	"github.com/roamgate/roamgate/aaa"
 	"github.com/roamgate/roamgate/aaa/agent"
 	"github.com/roamgate/roamgate/aaa/device"
+	"github.com/roamgate/roamgate/aaa/gateway"
 	"github.com/roamgate/roamgate/accounting"
 	"github.com/roamgate/roamgate/accounting/queue"
 	"github.com/roamgate/roamgate/accounting/spool"
@@ -70,20 +71,21 @@ func (s *server) open(ctx context.Context, l *loaded) (err error) {
 	s.watchLists(set)
 	hub := c.hub()
 	hub.Seed = nodeSeed(c.Queue.Node)
-	s.hub, err = aaa.New(hub, set, aaa.Rooms{
+	rooms := aaa.Rooms{
 		Log: s.log, Stats: s.stats, Spool: s.spool, Events: s.events, Identity: key, Policy: s.policy, FTicks: ticker,
-	})
+	}
+	if c.Diameter.on() {
+		if err := s.openGateway(set); err != nil {
+			return err
+		}
+		rooms.Gateway = s.gateway
+	}
+	s.hub, err = aaa.New(hub, set, rooms)
 	if err != nil {
 		return err
 	}
-	if c.Diameter.on() {
-		s.agent, err = agent.New(c.agent(), set, agent.Rooms{
-			Log: s.log, Stats: s.stats, Spool: s.spool, Events: s.events, Owed: s.hub, Identity: key, Policy: s.policy,
-		})
-		if err != nil {
-			return err
-		}
-		s.hub.CarryBy(s.agent)
+	if err := s.openAgent(set); err != nil {
+		return err
 	}
 	if err := s.openHistory(l); err != nil {
 		return err
@@ -94,6 +96,34 @@ func (s *server) open(ctx context.Context, l *loaded) (err error) {
 	})
 	s.series()
 	s.certificateSeries(set)
+	return nil
+}
+
+// openGateway makes what stands between the two walks.
+func (s *server) openGateway(set *realm.Set) (err error) {
+	c := s.conf.agent()
+	s.gateway, err = gateway.New(gateway.Config{Identity: c.Identity, Realm: c.Realm},
+		gateway.Rooms{Log: s.log, Stats: s.stats, Key: s.identity})
+	if err != nil {
+		return err
+	}
+	s.gateway.Apply(set)
+	return nil
+}
+
+// openAgent opens the doors for Diameter peers, and joins the walks.
+func (s *server) openAgent(set *realm.Set) (err error) {
+	if !s.conf.Diameter.on() {
+		return nil
+	}
+	s.agent, err = agent.New(s.conf.agent(), set, agent.Rooms{
+		Log: s.log, Stats: s.stats, Spool: s.spool, Events: s.events, Owed: s.hub, Identity: s.identity, Policy: s.policy,
+	})
+	if err != nil {
+		return err
+	}
+	s.hub.CarryBy(s.agent)
+	s.agent.Inside(s.gateway.Wire())
 	return nil
 }
 

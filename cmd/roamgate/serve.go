@@ -20,6 +20,7 @@ import (
 	"github.com/roamgate/roamgate/aaa"
 	"github.com/roamgate/roamgate/aaa/agent"
 	"github.com/roamgate/roamgate/aaa/device"
+	"github.com/roamgate/roamgate/aaa/gateway"
 	"github.com/roamgate/roamgate/accounting"
 	"github.com/roamgate/roamgate/accounting/clearing"
 	"github.com/roamgate/roamgate/accounting/queue"
@@ -71,7 +72,8 @@ type server struct {
 	control  *history.Control // which version of the routing files is in use
 	planning sync.Mutex       // one plan at a time
 	hub      *aaa.Hub
-	agent    *agent.Agent // nil: no Diameter is spoken
+	agent    *agent.Agent     // nil: no Diameter is spoken
+	gateway  *gateway.Gateway // between both, nil: the same
 	admin    net.Listener
 	notify   *notifier
 	hup      chan os.Signal
@@ -161,6 +163,7 @@ func (s *server) run(ctx context.Context) error {
 	hub.Go(func() { s.task("hub", s.hub.Run(ctx)) })
 	if s.agent != nil {
 		hub.Go(func() { s.task("diameter", s.agent.Run(ctx)) })
+		s.start(background, "gateway", func(ctx context.Context) error { return s.gateway.Run(ctx, s.hub) })
 	}
 	s.start(background, "history", s.keepTime)
 	s.start(background, "queue", s.drain)
