@@ -3,8 +3,6 @@ package realm
 import (
 	"net/netip"
 	"time"
-
-	"github.com/roamgate/roamgate/pkg/nai"
 )
 
 // Peer is a Diameter node with which the hub has connections (RFC 6733 section 2.1). It
@@ -105,32 +103,4 @@ func (d *DiameterRoute) Forwards() bool {
 // String gives the word of the routing files.
 func (a DiameterAction) String() string {
 	return [...]string{DiameterProxy: "proxy", DiameterRelay: "relay", DiameterRedirect: "redirect", DiameterRADIUS: "radius", DiameterReject: "reject"}[a]
-}
-
-// firstOf3GPP is where the applications of vendors begin, all of 3GPP that a hub
-// meets (RFC 6733 section 11.3). Their User-Names are IMSIs where they are digits.
-const firstOf3GPP = 1 << 24
-
-// Named fills in what the User-Name of a message says: the user, and the subscriber
-// where it is an IMSI, alone as in S6a (3GPP TS 29.272 section 5.2.1) or as a
-// permanent identity. Realm stays what Destination-Realm says. name is retained, fold
-// is only worked in.
-//
-// hot: 0 allocs
-func (q *Query) Named(name []byte, fold *[nai.MaxLen]byte) {
-	q.Name, q.User, q.IMSI = name, name, nil
-	if q.Application >= firstOf3GPP {
-		if _, _, ok := imsiNumber(name); ok && len(name) > minIMSI {
-			q.IMSI = name
-			return
-		}
-	}
-	user, home, why := nai.Split(name)
-	if why != nai.OK {
-		return
-	}
-	q.User = user
-	if imsi, ok := nai.IMSI(user, nai.Fold(fold, home)); ok {
-		q.IMSI = imsi
-	}
 }

@@ -6,7 +6,6 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/roamgate/roamgate/pkg/diameter"
-	"github.com/roamgate/roamgate/pkg/nai"
 	"github.com/roamgate/roamgate/pkg/radius"
 )
 
@@ -40,7 +39,9 @@ func TestFindByProtocol(t *testing.T) {
 	tb := both()
 	message := func(app, command uint32, realm, name string) Query {
 		q := Query{Message: true, Application: app, Command: command, Realm: []byte(realm)}
-		q.Named([]byte(name), new([nai.MaxLen]byte))
+		if name != "" {
+			q.IMSI = []byte(name)
+		}
 		return q
 	}
 	request := func(realm string) Query { return Query{Realm: []byte(realm), Packet: new(radius.Packet)} }
@@ -68,8 +69,6 @@ func TestFindByProtocol(t *testing.T) {
 		{"IMSI of S6a", message(diameter.AppS6a, diameter.UpdateLocation, epc, "262011234567890"), "imsi:26201", Matches},
 		{"IMSI of another application", message(diameter.AppS13, diameter.MEIdentityCheck, epc, "262011234567890"), "imsi:26200-26299", Matches},
 		{"an IMSI range of RADIUS alone", message(diameter.AppS6a, diameter.UpdateLocation, "x.test", "262021234567890"), "imsi:26200-26299", Matches},
-		{"IMSI in a permanent identity", message(diameter.AppSWm, diameter.EAP, "x.test", "0262011234567890@nai.EPC.mnc001.mcc262.3gppnetwork.org"), "imsi:26200-26299", Matches},
-		{"digits of NASREQ are no IMSI", message(diameter.AppNASREQ, diameter.AA, epc, "262011234567890"), "plmn:262-01", Matches},
 		{"a network by Diameter", message(diameter.AppS6a, diameter.UpdateLocation, epc, ""), "plmn:262-01", Matches},
 		{"the same by RADIUS", request("wlan.mnc001.mcc262.3gppnetwork.org"), "plmn:262", Matches},
 	} {
@@ -139,37 +138,6 @@ func TestDiameterConditions(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			assert.Equal(t, tc.want, (&Route{When: &tc.c, Diameter: to}).Judge(&tc.q))
-		})
-	}
-}
-
-func TestNamed(t *testing.T) {
-	for _, tc := range []struct {
-		name string
-		app  uint32
-		in   string
-		user string
-		imsi string
-	}{
-		{"IMSI", diameter.AppS6a, "262011234567890", "262011234567890", "262011234567890"},
-		{"short IMSI", diameter.AppS6a, "262011", "262011", "262011"},
-		{"too short", diameter.AppS6a, "26201", "26201", ""},
-		{"too long", diameter.AppS6a, "2620112345678901", "2620112345678901", ""},
-		{"not of 3GPP", diameter.AppEAP, "262011234567890", "262011234567890", ""},
-		{"permanent identity", diameter.AppEAP, "0262011234567890@wlan.mnc001.mcc262.3gppnetwork.org", "0262011234567890", "262011234567890"},
-		{"pseudonym", diameter.AppSTa, "2262011234567890@wlan.mnc001.mcc262.3gppnetwork.org", "2262011234567890", ""},
-		{"user", diameter.AppNASREQ, "bob@a.example", "bob", ""},
-		{"no name", diameter.AppNASREQ, "bob@@", "bob@@", ""},
-		{"nothing", diameter.AppS6a, "", "", ""},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			q := Query{Application: tc.app, IMSI: []byte("old")}
-			var fold [nai.MaxLen]byte
-			name := []byte(tc.in)
-			assert.Zero(t, testing.AllocsPerRun(10, func() { q.Named(name, &fold) }))
-			assert.Equal(t, tc.in, string(q.Name))
-			assert.Equal(t, tc.user, string(q.User))
-			assert.Equal(t, tc.imsi, string(q.IMSI))
 		})
 	}
 }

@@ -29,6 +29,8 @@ func (s *server) adminHandler() http.Handler {
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.HandleFunc("GET /status", s.statusJSON)
 	mux.HandleFunc("GET /explain", s.explainJSON)
+	mux.HandleFunc("GET /explain/diameter", s.explainDiameterJSON)
+	mux.HandleFunc("GET /peers", s.peersJSON)
 	mux.HandleFunc("GET /catalogue", s.catalogueJSON)
 	mux.HandleFunc("GET /records", s.recordsJSON)
 	if s.clearing != nil {

@@ -17,25 +17,45 @@ func explainCommand() *cobra.Command {
 	var path, when string
 	var asJSON, asTest bool
 	q := aaa.Question{}
+	dq := diameterQuestion{}
 	c := &cobra.Command{
-		Use:   "explain user@realm",
+		Use:   "explain user@realm | --diameter COMMAND [user]",
 		Short: "Say where a user's requests go, and why",
 		Long: `Say which rule of which file takes a user's requests, which others were tried
 and why not they, what lets them pass, the order of the homes, what becomes of
 the name, what the device policy says, and the result; where homes send CoA,
 also which of them may do so for the user, and where to. With --config the files
 are explained as they are; without it the running hub is asked, with the homes'
-present states. Nothing is sent to any home.`,
-		Example: "  roamgate explain alice@acme.example --from airport-wifi\n  roamgate explain alice@acme.example --config roamgate.yaml",
-		Args:    exactly("user@realm"),
+present states. Nothing is sent to any home.
+
+With --diameter it is a Diameter request of that command, and --realm its
+Destination-Realm; the user may be missing.`,
+		Example: "  roamgate explain alice@acme.example --from airport-wifi\n  roamgate explain alice@acme.example --config roamgate.yaml\n" +
+			"  roamgate explain --diameter ULR --imsi 262011234567890 --realm epc.mnc001.mcc262.3gppnetwork.org --from north-dra",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if dq.Command != "" {
+				return atMost("user")(cmd, args)
+			}
+			return exactly("user@realm")(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			q.NAI = args[0]
 			if when != "" {
 				var err error
 				if q.At, err = time.Parse(time.RFC3339, when); err != nil {
 					return misuse(cmd, "--at: write a time such as 2026-03-01T12:00:00Z")
 				}
 			}
+			if text := mixed(cmd, dq.Command != ""); text != "" {
+				return misuse(cmd, "%s", text)
+			}
+			if dq.Command != "" {
+				dq.From, dq.User, dq.At = q.Client, q.IMSI, q.At
+				if len(args) == 1 {
+					dq.User = args[0]
+				}
+				return runExplainDiameter(cmd, &at, path, dq, asJSON)
+			}
+			q.NAI = args[0]
 			if _, err := aaa.ParseQuestion(q.Values()); err != nil && path != "" { // else the hub says so
 				return misuse(cmd, "%v", err)
 			}
@@ -58,7 +78,11 @@ present states. Nothing is sent to any home.`,
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&q.Client, "from", "", "`client` that asks: its name or an address")
+	f.StringVar(&q.Client, "from", "", "`client` that asks: its name or an address; or peer")
+	f.StringVar(&dq.Command, "diameter", "", "explain a Diameter request instead, by its short `name` such as ULR")
+	f.StringVar(&dq.Application, "application", "", "of Diameter, such as s6a; default that of the command")
+	f.StringVar(&dq.Realm, "realm", "", "Destination-Realm, default that of the user")
+	f.StringVar(&dq.Host, "host", "", "Destination-Host")
 	f.BoolVar(&q.Accounting, "accounting", false, "explain accounting instead of authentication")
 	f.StringVar(&q.Station, "station", "", "Calling-Station-Id, such as a MAC address")
 	f.StringVar(&q.IMSI, "imsi", "", "3GPP-IMSI")
@@ -75,6 +99,20 @@ present states. Nothing is sent to any home.`,
 	f.StringVarP(&path, "config", "c", "", "explain this configuration `file` instead of the running hub")
 	at.flag(c)
 	return c
+}
+
+// mixed says which flag is not of the protocol that is explained, "": none.
+func mixed(cmd *cobra.Command, ofDiameter bool) string {
+	names, other := []string{"application", "realm", "host"}, "is of --diameter"
+	if ofDiameter {
+		names, other = []string{"accounting", "station", "cui", "ssid", "operator", "rcoi", "avp", "nas-port-type", "rat-type", "as-test"}, "is not of --diameter"
+	}
+	for _, name := range names {
+		if cmd.Flags().Changed(name) {
+			return "--" + name + " " + other
+		}
+	}
+	return ""
 }
 
 func explanation(cmd *cobra.Command, at *hubAddress, path string, q aaa.Question) (x aaa.Explanation, err error) {

@@ -130,6 +130,9 @@ func (s *server) parts(homes []aaa.HomeReport) []part {
 		{"spool", state == spool.Ready, true, state.String()},
 		s.filesPart(), homesPart(homes), s.queuePart(),
 	}
+	if s.agent != nil {
+		ps = append(ps, peersPart(s.agent.Peers()))
+	}
 	ps = append(ps, s.historyParts()...)
 	ps = append(ps, certificatesPart(s.hub.Snapshot().Set, time.Now())...)
 	if s.conf.Redis.Address != "" {
@@ -216,6 +219,7 @@ does not answer. A part marked FAIL is one without which the hub is not ready.`,
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	at.flag(c)
+	c.AddCommand(statusPeersCommand())
 	return c
 }
 
