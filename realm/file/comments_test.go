@@ -43,7 +43,8 @@ func TestReferenceDescribes(t *testing.T) {
 	for _, path := range []string{
 		"peers.name", "peers.identity", "peers.realm", "peers.origins", "peers.takes", "peers.host", "peers.port", "peers.transport", "peers.tls", "peers.certificate",
 		"peers.from", "peers.protected", "peers.applications", "peers.connections", "peers.watchdog", "peers.retry", "peers.rate", "peers.burst", "peers.queue", "peers.in_flight",
-		"peers.hide_topology", "peers.disabled", "peers.drain", "peers.group", "peers.realms", "homes.application", "pools.peers", "realms.diameter", "realms.diameter.action",
+		"peers.hide_topology", "peers.screening", "screenings.name", "screenings.rules", "screenings.rules.origin_own", "screenings.rules.home_realm", "screenings.rules.visited_plmn", "screenings.rules.velocity", "screenings.refuse", "screenings.networks", "screenings.learn", "screenings.travel", "screenings.requests", "screenings.subscribers",
+		"steerings.networks", "steerings.preferred", "steerings.reject", "steerings.give_up", "steerings.memory", "steerings.last_resort", "steerings.result", "steerings.devices", "realms.steering", "peers.disabled", "peers.drain", "peers.group", "peers.realms", "homes.application", "pools.peers", "realms.diameter", "realms.diameter.action",
 		"realms.diameter.deadline", "realms.diameter.hosts", "realms.diameter.usage", "realms.diameter.max_cache", "realms.diameter.result", "realms.when.application", "realms.when.command",
 		"identity.allow", "identity.own", "loops.proxy_states", "loops.hop_attribute", "loops.hops", "filters.profile", "filters.rules",
 		"groups.kind", "groups.realms", "groups.operator_name", "groups.in", "groups.out", "clients.address", "clients.secret_file",

@@ -15,7 +15,7 @@ import (
 
 // Detail is one thing that a new version changes in an object that both have.
 type Detail struct {
-	Kind     string // client, home, peer, pool, discovery, realm, group, contract, filter, tls, identity, loops
+	Kind     string // client, home, peer, pool, discovery, realm, group, contract, filter, tls, screening, steering, identity, loops
 	Name     string
 	Field    string // the key of the files
 	Old, New string // in the words of the files, "" where it is not set; of a secret only that it has changed
@@ -57,6 +57,8 @@ func Details(old, set *realm.Set, most int) []Detail {
 	detail(l, "peer", peersOf, peerFields)
 	detail(l, "pool", poolsOf, poolFields)
 	detail(l, "discovery", discoveriesOf, discoveryFields)
+	detail(l, "screening", screeningsOf, screeningFields)
+	detail(l, "steering", steeringsOf, steeringFields)
 	eachRoute(old, set, func(was, r *realm.Route) {
 		if was != nil && !sameRoute(old, set, was, r) {
 			fieldsOf(l, "realm", r.Label(), r.Pos, was, r, routeFields)

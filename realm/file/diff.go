@@ -28,6 +28,7 @@ type Change struct {
 	Settings                      Delta // identity and loops
 	Groups, Contracts, Filters    Delta
 	TLS, Discoveries, Peers       Delta
+	Screenings, Steerings         Delta
 	Clients, Homes, Pools, Realms Delta // routes by their labels
 }
 
@@ -42,6 +43,7 @@ func (c Change) deltas() []struct {
 	}{
 		{"settings", c.Settings}, {"groups", c.Groups}, {"contracts", c.Contracts}, {"filters", c.Filters},
 		{"tls", c.TLS}, {"discoveries", c.Discoveries}, {"peers", c.Peers},
+		{"screenings", c.Screenings}, {"steerings", c.Steerings},
 		{"clients", c.Clients}, {"homes", c.Homes}, {"pools", c.Pools}, {"realms", c.Realms},
 	}
 }
@@ -61,7 +63,7 @@ func (c Change) Empty() bool {
 func (c Change) String() string {
 	var parts []string
 	for i, d := range c.deltas() {
-		if i >= 7 || !d.Empty() {
+		if i >= 9 || !d.Empty() {
 			parts = append(parts, d.kind+" "+d.String())
 		}
 	}
@@ -89,7 +91,9 @@ func Diff(old, set *realm.Set) Change {
 		Pools:     delta(old, set, poolsOf, poolFields),
 		Realms:    routesDelta(old, set),
 
-		Peers: delta(old, set, peersOf, peerFields),
+		Peers:      delta(old, set, peersOf, peerFields),
+		Screenings: delta(old, set, screeningsOf, screeningFields),
+		Steerings:  delta(old, set, steeringsOf, steeringFields),
 
 		Discoveries: delta(old, set, discoveriesOf, discoveryFields),
 	}

@@ -74,8 +74,8 @@ func TestLoadDirectory(t *testing.T) {
 			return os.Truncate(filepath.Join(dir, "a.yaml"), maxFile+1)
 		}, want: "DIR/a.yaml: error: reading the file: it is too large (split it)"},
 		{name: "both wrong", files: map[string]string{"a.yaml": "x: 1", "b.yaml": "y: 1"},
-			want: `DIR/a.yaml:1:1: error: unknown key "x" (known keys: identity, loops, groups, contracts, tls, filters, clients, homes, peers, pools, discoveries, realms)` + "\n" +
-				`DIR/b.yaml:1:1: error: unknown key "y" (known keys: identity, loops, groups, contracts, tls, filters, clients, homes, peers, pools, discoveries, realms)`},
+			want: `DIR/a.yaml:1:1: error: unknown key "x" (known keys: identity, loops, groups, contracts, tls, filters, clients, homes, peers, screenings, steerings, pools, discoveries, realms)` + "\n" +
+				`DIR/b.yaml:1:1: error: unknown key "y" (known keys: identity, loops, groups, contracts, tls, filters, clients, homes, peers, screenings, steerings, pools, discoveries, realms)`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			dir := write(t, tc.files)

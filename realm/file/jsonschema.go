@@ -159,6 +159,11 @@ func (m *peerMember) schema(s *schemer, path string) schema {
 	return schema{"anyOf": []any{schema{"type": "string"}, s.object(reflect.TypeFor[peerKeys](), path)}}
 }
 
+func (r *screenRule) schema(s *schemer, path string) schema {
+	words := strings.Split("off|detect|drop|answer", "|")
+	return schema{"anyOf": []any{schema{"enum": words}, s.object(reflect.TypeFor[screenKeys](), path)}}
+}
+
 func (d *diameterEntry) schema(s *schemer, path string) schema {
 	return schema{"anyOf": []any{schema{"type": "string"}, s.object(reflect.TypeFor[diameterKeys](), path)}}
 }

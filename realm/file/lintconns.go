@@ -15,6 +15,7 @@ func (l *loader) lintSecurities() {
 			l.warn(s.Pos, "name it with tls: of a client, a home, a peer or a discovery", "tls %s is used by nobody", quote(s.Name))
 		}
 	}
+	l.lintScreenings()
 	l.lintUsage()
 	used := make(map[*realm.Discovery]bool)
 	for i := range l.set.Routes {

@@ -70,6 +70,8 @@ type loader struct {
 
 	securities  map[string]*security
 	discoveries map[string]*realm.Discovery
+	screenings  map[string]*realm.Screening
+	steerings   map[string]*realm.Steering
 	// prefixes are those of clients by what they come by.
 	prefixes [realm.DTLS + 1]prefixes
 	// usedPool tells by service and pool whether a route uses it.
@@ -120,6 +122,8 @@ func newLoader(env func(string) (string, bool), workers int) *loader {
 		identities:  make(map[string]realm.Pos),
 		securities:  make(map[string]*security),
 		discoveries: make(map[string]*realm.Discovery),
+		screenings:  make(map[string]*realm.Screening),
+		steerings:   make(map[string]*realm.Steering),
 	}
 }
 
@@ -146,6 +150,14 @@ func (l *loader) load(dir string, files []content, whole map[string]bool) *realm
 	all := l.decode(files, whole)
 	l.phase()
 	l.common(all)
+	for i := range all {
+		for j := range all[i].Screenings {
+			l.screening(&all[i].Screenings[j])
+		}
+		for j := range all[i].Steerings {
+			l.steering(&all[i].Steerings[j])
+		}
+	}
 	for i := range all {
 		for j := range all[i].Clients {
 			l.client(&all[i].Clients[j])

@@ -37,6 +37,7 @@ type peerEntry struct {
 	Queue        at[Size]          `yaml:"queue"`
 	InFlight     at[int]           `yaml:"in_flight"`
 	HideTopology bool              `yaml:"hide_topology"`
+	Screening    at[string]        `yaml:"screening"`
 	Disabled     bool              `yaml:"disabled"`
 	Drain        bool              `yaml:"drain"`
 
@@ -97,6 +98,7 @@ func (l *loader) peer(e *peerEntry) {
 		Name: strings.Clone(e.Name.v), Client: int32(len(l.set.Clients)),
 		Transport:    l.peerTransport(e),
 		Applications: l.peerApplications(e),
+		Screening:    l.screeningOf(e),
 		HideTopology: e.HideTopology, Disabled: e.Disabled, Drain: e.Drain,
 		Pos: e.Pos,
 	}

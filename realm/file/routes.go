@@ -88,7 +88,7 @@ type routeReader struct {
 // init shares with l what is only read.
 func (w *routeReader) init(l *loader) {
 	w.loader = loader{
-		set: &realm.Set{}, groups: l.groups, clients: l.clients, homes: l.homes, pools: l.pools, ofPeers: l.ofPeers, peers: l.peers, discoveries: l.discoveries,
+		set: &realm.Set{}, groups: l.groups, clients: l.clients, homes: l.homes, pools: l.pools, ofPeers: l.ofPeers, peers: l.peers, discoveries: l.discoveries, steerings: l.steerings,
 		oneLabel: l.oneLabel, partial: l.partial, now: l.now,
 		usedPool: l.noPool(), scopes: make(map[string]*realm.Scope),
 	}
@@ -166,6 +166,7 @@ func (l *loader) realm(e *realmEntry) {
 		Auth:        l.poolFor(e, e.Auth, auth),
 		Acct:        l.poolFor(e, e.Accounting, acct),
 		Diameter:    l.diameter(e),
+		Steering:    l.steeringOf(e),
 		Reject:      l.names.keep(e.Reject.v),
 		Acknowledge: l.acknowledge(e),
 		Policy:      l.policy(e),

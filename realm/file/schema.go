@@ -18,7 +18,11 @@ type entries struct {
 	Clients   []clientEntry   `yaml:"clients"`
 	Homes     []homeEntry     `yaml:"homes"`
 	Peers     []peerEntry     `yaml:"peers"`
-	Pools     []poolEntry     `yaml:"pools"`
+
+	Screenings []screeningEntry `yaml:"screenings"`
+	Steerings  []steeringEntry  `yaml:"steerings"`
+
+	Pools []poolEntry `yaml:"pools"`
 
 	Discoveries []discoveryEntry `yaml:"discoveries"`
 
@@ -306,6 +310,7 @@ type realmEntry struct {
 	When        *whenEntry    `yaml:"when"`
 	Rewrite     rewriteEntry  `yaml:"rewrite"`
 	Diameter    diameterEntry `yaml:"diameter"`
+	Steering    at[string]    `yaml:"steering"`
 	CUI         at[string]    `yaml:"cui" words:"issue|pass"` // issue
 }
 

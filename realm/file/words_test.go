@@ -38,6 +38,7 @@ func TestWords(t *testing.T) {
 		"homeEntry.application":      "homes:\n  - {name: h, transport: diameter, application: %s}\n",
 		"peerEntry.transport":        "peers:\n  - {name: p, identity: p.example, address: 192.0.2.1, transport: %s}\n",
 		"diameterKeys.action":        "realms:\n  - {realm: a.example, diameter: {action: %s}}\n",
+		"screenKeys.mode":            "screenings:\n  - {name: s, rules: {rate: {mode: %s}}}\n",
 		"diameterKeys.usage":         "realms:\n  - {realm: a.example, diameter: {action: redirect, usage: %s}}\n",
 		"realmEntry.cui":             peers + "pools:\n  - {name: p, homes: h}\nrealms:\n  - {realm: a.example, auth: p, cui: %s}\n",
 		"policyEntry.unknown_device": peers + "pools:\n  - {name: p, homes: h}\nrealms:\n  - {realm: a.example, auth: p, policy: {enabled: true, unknown_device: %s}}\n",
@@ -47,7 +48,7 @@ func TestWords(t *testing.T) {
 	for _, typ := range []reflect.Type{
 		reflect.TypeFor[identityEntry](), reflect.TypeFor[loopsEntry](), reflect.TypeFor[groupEntry](), reflect.TypeFor[contractEntry](), reflect.TypeFor[filterEntry](),
 		reflect.TypeFor[ruleEntry](), reflect.TypeFor[clientEntry](), reflect.TypeFor[homeEntry](), reflect.TypeFor[poolEntry](), reflect.TypeFor[realmEntry](), reflect.TypeFor[policyEntry](),
-		reflect.TypeFor[tlsEntry](), reflect.TypeFor[discoveryEntry](), reflect.TypeFor[peerEntry](), reflect.TypeFor[diameterKeys](),
+		reflect.TypeFor[tlsEntry](), reflect.TypeFor[discoveryEntry](), reflect.TypeFor[peerEntry](), reflect.TypeFor[diameterKeys](), reflect.TypeFor[screenKeys](),
 	} {
 		for i := range typ.NumField() {
 			words := typ.Field(i).Tag.Get("words")
