@@ -63,7 +63,7 @@ var nobody = &realm.Client{}
 func (o *router) decide(a *asking, m *diameter.Message) *direction {
 	d := &o.to
 	*d = direction{}
-	if !o.addressed(a, m) {
+	if !o.addressed(a, m) || d.only != nil {
 		return d
 	}
 	spec := nobody
@@ -142,11 +142,24 @@ func (o *router) addressed(a *asking, m *diameter.Message) bool {
 			ours = false
 		}
 	}
-	if ours {
+	switch {
+	case ours && a.ofGateway(m):
+		d.only = a.gateway
+	case ours:
 		d.why = ForUs
 		return false
 	}
 	return true
+}
+
+// ofGateway reports whether a request is what a home asks of a session that a NAS of
+// RADIUS has: the gateway has begun it, under our identity.
+func (a *asking) ofGateway(m *diameter.Message) bool {
+	if a.gateway == nil || a.from == a.gateway || m.Command != diameter.ReAuth && m.Command != diameter.AbortSession {
+		return false
+	}
+	id, n := m.Value(diameter.KnownSessionID), len(a.atlas.identity)
+	return len(id) > n && id[n] == ';' && diameter.SameIdentity(id[:n], a.atlas.identity)
 }
 
 // exampleDestinationRealm is that of a request that has none.

@@ -78,9 +78,10 @@ func NewTable(set *realm.Set, book *Book, s *Sealer) *Table {
 
 func (t *Table) addSender(i int32) {
 	h := &t.Set.Homes[i]
-	if h.ReverseCoA && h.Transport != realm.UDP && len(h.Secret) > 0 {
+	within := h.Transport == realm.Diameter // of the hub: nobody else can send by it
+	if h.ReverseCoA && h.Transport != realm.UDP && (within || len(h.Secret) > 0) {
 		// TLS has proved who sends: no Message-Authenticator need do it.
-		t.reversed[h.Name] = &Sender{Homes: []int32{i}, Spec: h, Secret: radius.NewSecret(h.Secret), strict: h.RequireMessageAuthenticator && !h.Transport.Secured()}
+		t.reversed[h.Name] = &Sender{Homes: []int32{i}, Spec: h, Secret: radius.NewSecret(h.Secret), strict: h.RequireMessageAuthenticator && !h.Transport.Secured() && !within}
 	}
 	for _, p := range h.DynAuth {
 		p = unmap(p)
@@ -120,7 +121,7 @@ func unmap(p netip.Prefix) netip.Prefix {
 func (t *Table) addClient(i int32, book *Book, s *Sealer) {
 	spec := &t.Set.Clients[i]
 	t.names[i] = book.Name("client " + spec.Name)
-	if !spec.DynAuth.IsValid() && !spec.ReverseCoA || len(spec.Secret) == 0 {
+	if !spec.DynAuth.IsValid() && !spec.ReverseCoA || len(spec.Secret) == 0 && spec.Transport != realm.Diameter {
 		return
 	}
 	c := &Client{Spec: spec, Secret: radius.NewSecret(spec.Secret), Index: i, Name: t.names[i], Mark: s.Mark(spec.Name)}

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/roamgate/roamgate/pkg/radius"
 	"github.com/roamgate/roamgate/realm"
 )
 
@@ -162,5 +161,4 @@ type line struct {
 	// application is that of a home, and home its name; of a client peer is the name.
 	application uint32
 	home, peer  string
-	packet      radius.Packet // the one that is being looked at
 }

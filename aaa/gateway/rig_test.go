@@ -60,7 +60,7 @@ type rig struct {
 func newRig(t *testing.T, edit func(*realm.Set)) *rig {
 	r := &rig{t: t, stats: stat.NewRegistry(), crypt: radius.NewCrypt()}
 	r.home = newNode(t, "aaa.home.example", "home.example")
-	r.nas = &node{t: t, host: "nas.visited.example", realm: "visited.example", got: make(chan *diameter.Message, 64)}
+	r.nas = newNode(t, "nas.visited.example", "visited.example")
 	r.server, r.client = udpSocket(t), udpSocket(t)
 	at := r.server.LocalAddr().(*net.UDPAddr).AddrPort()
 	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
@@ -85,7 +85,8 @@ func newRig(t *testing.T, edit func(*realm.Set)) *rig {
 		Peers: []realm.Peer{
 			{Name: "home-dia", Identity: "aaa.home.example", Realm: "home.example", Client: 1, Transport: realm.TCP,
 				Addresses: []netip.AddrPort{r.home.at}, Retry: time.Second},
-			{Name: "nas-dia", Identity: "nas.visited.example", Realm: "visited.example", Client: 2, Transport: realm.TCP, From: loopback},
+			{Name: "nas-dia", Identity: "nas.visited.example", Realm: "visited.example", Client: 2, Transport: realm.TCP,
+				Addresses: []netip.AddrPort{r.nas.at}, Retry: time.Second},
 		},
 		Routes: []realm.Route{
 			{Realm: "home.example", Index: 0, Auth: 0, Acct: 0, Diameter: &realm.DiameterRoute{Action: realm.DiameterProxy, Pool: 3}},
@@ -194,17 +195,6 @@ func (n *node) close() {
 		_ = c.Close()
 	}
 	n.done.Wait()
-}
-
-// connect makes the node one that connects to the hub.
-func (n *node) connect(to netip.AddrPort) {
-	c, err := net.Dial("tcp4", to.String())
-	require.NoError(n.t, err)
-	n.done.Go(func() { n.read(c) })
-	n.write(c, n.message(diameter.FlagRequest, diameter.CapabilitiesExchange, 0, 1, 1, n.capabilities))
-	m := n.next()
-	require.EqualValues(n.t, diameter.CapabilitiesExchange, m.Command)
-	require.EqualValues(n.t, 2001, result(m))
 }
 
 func result(m *diameter.Message) uint32 {
@@ -472,6 +462,3 @@ func (r *rig) records() (all []accounting.Record) {
 	}))
 	return all
 }
-
-// hide pads a password; its true octets do not matter here.
-func hide(_ *testing.T, _ *rig, s string) string { return s + string(make([]byte, 16-len(s)%16)) }

@@ -120,7 +120,7 @@ func (l *loader) peer(e *peerEntry) {
 	entry := e.peerClient()
 	c := realm.Client{
 		Name: p.Name, Transport: realm.Diameter, Operator: strings.Clone(e.Operator.v), Country: l.country(entry), Pos: e.Pos,
-		Protected: e.Protected.v,
+		Protected: e.Protected.v, ReverseCoA: true, // CoA becomes RAR, Disconnect ASR
 	}
 	l.clientRules(entry, &c)
 	if text, hint := badOperator(e.Operator.v); e.Operator.set() && text != "" {
