@@ -99,7 +99,7 @@ func (lp *loop) give(t *transaction, raw []byte, result uint32) {
 // hand writes an answer into the queue of the connection that its request came by.
 func (lp *loop) hand(t *transaction, raw []byte, result uint32) {
 	l := t.from
-	if l == nil {
+	if l == nil || l.closed {
 		lp.drop(t.of, SenderGone)
 		return
 	}
@@ -128,6 +128,9 @@ func (lp *loop) unhand(t *transaction) {
 //
 // hot: 0 allocs
 func (lp *loop) finish(t *transaction) {
+	if t.copies != 0 || t.entry != 0 {
+		lp.abandon(t)
+	}
 	lp.takeBack(t)
 	lp.unhand(t)
 	lp.wheel.Cancel(t.slot)

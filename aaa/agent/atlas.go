@@ -56,17 +56,25 @@ func (a *atlas) own(folded []byte) bool {
 	return string(folded) == a.realm || a.set.Identity.Own != nil && a.set.Identity.Own.Allow(folded)
 }
 
-// newAtlas compiles a configuration. nodes are by index of Set.Peers, nil where there
-// is none.
-func newAtlas(identity, rlm string, set *realm.Set, nodes []*node, stats *stat.Registry) *atlas {
-	a := &atlas{
-		set: set, identity: identity, realm: rlm,
-		ways: make([]way, len(set.Routes)), pools: make([]pool, len(set.Pools)), hosts: make(map[string]*node, len(nodes)),
-	}
+// newSnapshot makes what of a configuration does not need the loop: there can be very
+// many routes.
+func newSnapshot(set *realm.Set, stats *stat.Registry) *snapshot {
+	s := &snapshot{set: set, ways: make([]way, len(set.Routes))}
 	for i := range set.Routes {
 		if r := &set.Routes[i]; r.Diameter != nil {
-			a.ways[r.Index] = newWay(r, stats)
+			s.ways[r.Index] = newWay(r, stats)
 		}
+	}
+	return s
+}
+
+// newAtlas compiles a configuration. nodes are by index of Set.Peers, nil where there
+// is none.
+func newAtlas(identity, rlm string, snap *snapshot, nodes []*node) *atlas {
+	set := snap.set
+	a := &atlas{
+		set: set, identity: identity, realm: rlm, ways: snap.ways,
+		pools: make([]pool, len(set.Pools)), hosts: make(map[string]*node, len(nodes)),
 	}
 	for _, n := range nodes {
 		if n != nil {
@@ -130,5 +138,12 @@ func (w *way) deadlineOf(m *diameter.Header) int64 {
 	}
 	return usualDeadline
 }
+
+const (
+	// leastDeadline is what a peer has at least where others had the request before.
+	leastDeadline = int64(time.Second)
+	// farthest is when a transaction ends that nobody has set a deadline for.
+	farthest = int64(5 * time.Minute)
+)
 
 const farAway = int64(math.MaxInt64)

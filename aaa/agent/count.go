@@ -15,6 +15,7 @@ var directions = [2]string{"in", "out"}
 
 // nodeCounts are the walk's counters of a peer.
 type nodeCounts struct {
+	peer              string // whose they are
 	requests, answers [2]stat.ID
 	results           [numFamilies]stat.ID
 	retransmitted     stat.ID
@@ -34,9 +35,10 @@ const (
 )
 
 func (c *nodeCounts) register(r *stat.Registry, peer string) {
-	if c.requests[incoming] != 0 {
+	if c.peer == peer {
 		return
 	}
+	*c = nodeCounts{peer: peer}
 	for i, dir := range directions {
 		c.requests[i] = r.CounterSparse("roamgate_diameter_requests_total", "Diameter requests that are routed, by peer and direction; those of the peer machine are not among them.", "peer", peer, "direction", dir)
 		c.answers[i] = r.CounterSparse("roamgate_diameter_answers_total", "Answers to Diameter requests that are routed, by peer and direction.", "peer", peer, "direction", dir)

@@ -84,13 +84,19 @@ func (lp *loop) deny(l *link, m *diameter.Message, v verdict, why Reason) {
 		lp.drop(l.node, Dropped)
 		return
 	}
-	lp.count(l.node, why)
 	room := l.room(lp.answerRoom(m, nil))
 	if room == nil {
+		lp.count(l.node, why)
 		lp.drop(l.node, SenderStalled)
 		return
 	}
-	lp.said(l, lp.guard.deny(room, m, v), v.result)
+	b := lp.guard.deny(room, m, v)
+	if b == nil {
+		lp.refuse(l, m, why, diameter.ResultUnableToComply, nil)
+		return
+	}
+	lp.count(l.node, why)
+	lp.said(l, b, v.result)
 }
 
 // denied gives what the device policy says of a transaction's request.
@@ -98,12 +104,14 @@ func (lp *loop) denied(t *transaction, m *diameter.Message, v verdict) {
 	if v.disposition == dropped {
 		lp.drop(t.of, Dropped)
 	} else {
-		lp.count(t.of, Denied)
-		if b := lp.guard.deny(lp.scratch, m, v); b != nil {
-			lp.give(t, b, v.result)
+		b := lp.guard.deny(lp.scratch, m, v)
+		if b == nil {
+			lp.deliver(t, Denied, diameter.ResultUnableToComply)
+			return
 		}
+		lp.count(t.of, Denied)
+		lp.give(t, b, v.result)
 	}
-	lp.abandon(t)
 	lp.finish(t)
 }
 
@@ -122,7 +130,6 @@ func (lp *loop) deliver(t *transaction, why Reason, result uint32) {
 	if b := lp.w.Finish(); b != nil {
 		lp.give(t, b, result)
 	}
-	lp.abandon(t)
 	lp.finish(t)
 }
 

@@ -62,7 +62,7 @@ func NewExplainer(identity, rlm string, set *realm.Set) *Explainer {
 			e.nodes[i] = &node{peer: p, index: int32(i), relay: true, links: make([]*link, 1)}
 		}
 	}
-	e.atlas = newAtlas(lower(identity), lower(rlm), set, e.nodes, stat.NewRegistry())
+	e.atlas = newAtlas(lower(identity), lower(rlm), newSnapshot(set, stat.NewRegistry()), e.nodes)
 	return e
 }
 

@@ -1,9 +1,27 @@
 package agent
 
-// lost is that a link can be used no more, or not now: its requests go to other peers,
-// with the T bit, since it may have had them (RFC 6733 section 5.5.4). It may be called
-// again for one that was closed after that.
+// lost is that a link can be used no more, or not now. It may be called again for one
+// that was closed after that, and from within: a queue that is asked for room can find
+// that its connection broke. What is being done goes on first.
 func (lp *loop) lost(l *link) {
+	if lp.later = append(lp.later, l); !lp.walking {
+		lp.walked()
+	}
+}
+
+// walked ends what was begun with walking, and sees to the links that were lost by it.
+func (lp *loop) walked() {
+	lp.walking = true
+	for i := 0; i < len(lp.later); i++ {
+		lp.handOver(lp.later[i])
+	}
+	clear(lp.later)
+	lp.later, lp.walking = lp.later[:0], false
+}
+
+// handOver gives the requests of a link to other peers, with the T bit, since it may
+// have had them (RFC 6733 section 5.5.4). Who has asked by it is gone if it is closed.
+func (lp *loop) handOver(l *link) {
 	for at := l.pending.first; at != 0; at = l.pending.first {
 		t := lp.table.at(at - 1)
 		n := l.node
@@ -55,12 +73,14 @@ func (lp *loop) opened(l *link) {
 // again: whoever asked decides that.
 func (lp *loop) expired(slot uint32) {
 	t := lp.table.at(slot)
+	lp.walking = true
 	switch t.phase {
 	case phaseSent:
 		lp.stats.Add(t.out.node.counts.timeouts, 1)
 		lp.fail(t, Timeout)
-	case phasePolicy:
+	case phasePolicy, phaseBegun: // the latter where a mistake of ours left it
 		lp.fail(t, Timeout)
-	case phaseFree, phaseBegun, phaseRecord, phaseRepeat:
+	case phaseFree, phaseRecord, phaseRepeat:
 	}
+	lp.walked()
 }

@@ -96,7 +96,7 @@ func (lp *loop) sentBy(t *transaction, l *link) {
 		lp.stats.Add(l.node.counts.retransmitted, 1)
 	}
 	h := diameter.Header{Command: t.command, Application: t.application}
-	lp.wheel.Set(t.slot, max(t.began, lp.now)+t.way.deadlineOf(&h))
+	lp.wheel.Set(t.slot, max(t.began+t.way.deadlineOf(&h), lp.now+leastDeadline))
 }
 
 // takeBack takes the request from the peer that has it.

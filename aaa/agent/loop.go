@@ -45,7 +45,8 @@ type Agent struct {
 
 // snapshot is one configuration.
 type snapshot struct {
-	set *realm.Set
+	set  *realm.Set
+	ways []way // by Route.Index
 }
 
 func (c *Config) defaults() {
@@ -102,14 +103,14 @@ func newAgent(conf Config, set *realm.Set, rooms Rooms) (*Agent, error) {
 		return nil, err
 	}
 	a.loop = lp
-	a.snap.Store(&snapshot{set: set})
+	a.snap.Store(newSnapshot(set, a.rooms.Stats))
 	return a, nil
 }
 
 // Apply has the Agent go on by another configuration.
 func (a *Agent) Apply(set *realm.Set) error {
 	a.watch(set)
-	a.snap.Store(&snapshot{set: set})
+	a.snap.Store(newSnapshot(set, a.rooms.Stats))
 	a.loop.poller.Wake()
 	a.Rejudge()
 	return nil

@@ -118,7 +118,8 @@ func TestC122NotForUs(t *testing.T) {
 	r.heard("mme", request())
 	out := r.one("hss1")
 	assert.False(t, out.Has(diameter.KnownSupportedFeatures))
-	load := avp{650, 0, []byte{1}} // Load (RFC 8583) passes either way
+	// Load (RFC 8583) passes either way.
+	load := avp{650, 0, []avp{{651, 0, uint32(0)}, {652, 0, octets64(30)}, {649, 0, "hss1.home.example"}}}
 	r.heard("hss1", answerTo(out, "hss1.home.example", diameter.ResultSuccess, features, olr(reportHost, 100, 1), load))
 	assert.Equal(t, 7, r.one("mme").AVPs)
 	assert.Empty(t, r.lp.overload.reports)

@@ -53,7 +53,9 @@ func (lp *loop) voucherOf(token uint64) (v *voucher, q reported, ok bool) {
 func (lp *loop) settle(token uint64, c course) {
 	if t := lp.table.find(uint32(token)); t != nil && t.phase == phaseRecord {
 		t.phase = phaseBegun
+		lp.walking = true
 		lp.proceed(t, c)
+		lp.walked()
 	}
 }
 
@@ -161,7 +163,9 @@ func (lp *loop) carry(o Owed) {
 	t.priority, t.retried = leastPriority, true
 	t.way, t.pool, t.only, t.tried, t.fixed, t.key = d.way, d.pool, d.only, d.barred, d.fixed, d.key
 	t.voucher = voucher{seq: o.Seq, session: o.Session, lane: o.Lane, stage: recorded | entered | turned | early | answered}
+	lp.walking = true
 	lp.dispatch(t)
+	lp.walked()
 }
 
 // leastPriority lets what somebody waits for go first (RFC 7944).

@@ -77,6 +77,7 @@ func (lp *loop) transact(l *link, m *diameter.Message, priority uint8, e entry) 
 	lp.table.enter(&l.promised, t, placeGot)
 	l.owed++
 	lp.repeats.begin(e, t.slot)
+	lp.wheel.Set(t.slot, lp.now+farthest)
 	return t
 }
 
@@ -114,8 +115,9 @@ func (lp *loop) policyReady(token uint64) {
 		return
 	}
 	t.phase, t.waited = phaseBegun, true
-	lp.wheel.Cancel(t.slot)
+	lp.walking = true
 	lp.police(t, lp.again(t))
+	lp.walked()
 }
 
 // again reads the request of a transaction once more.

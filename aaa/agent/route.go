@@ -51,6 +51,10 @@ type asking struct {
 // maxShifts bounds the realms of ours that stand in one name.
 const maxShifts = 8
 
+// maxHops bounds the agents that a request has been through. No way is that long, so it
+// goes round where nobody leaves his name.
+const maxHops = 64
+
 // nobody stands for the client of a question that names none, and for the gateway: who
 // is behind it has been judged by the walk of RADIUS.
 var nobody = &realm.Client{}
@@ -113,7 +117,7 @@ func (o *router) addressed(a *asking, m *diameter.Message) bool {
 		d.why = NotProxiable
 		return false
 	}
-	if m.Visited(a.atlas.identity) {
+	if m.Routes > maxHops || m.Visited(a.atlas.identity) {
 		d.why = Loop
 		return false
 	}

@@ -24,6 +24,8 @@ type walk struct {
 	kept     diameter.Message // of a transaction
 	answers  diameter.Answer  // who we are in those of our own
 	scratch  []byte
+	walking  bool    // something is being done, and links that are lost by it wait
+	later    []*link // that do
 	walkStats
 }
 
@@ -66,7 +68,7 @@ func (lp *loop) adopted() {
 			lp.know(n)
 		}
 	}
-	lp.atlas = newAtlas(lower(lp.conf.Identity), lower(lp.conf.Realm), set, lp.nodes, lp.agent.rooms.Stats)
+	lp.atlas = newAtlas(lower(lp.conf.Identity), lower(lp.conf.Realm), lp.snap, lp.nodes)
 }
 
 // know prepares a node for the walk.
@@ -94,6 +96,7 @@ func (lp *loop) heard(l *link, raw []byte) {
 	if l.veiled() {
 		raw = l.unveiled(raw)
 	}
+	lp.walking = true
 	m := &lp.in
 	fault := m.Parse(raw)
 	if m.Flags&diameter.FlagRequest != 0 {
@@ -101,10 +104,11 @@ func (lp *loop) heard(l *link, raw []byte) {
 	} else {
 		lp.answer(l, m, fault)
 	}
+	lp.walked()
 }
 
 // tick is called once a round, after all that came was taken.
-func (lp *loop) tick() {}
+func (lp *loop) tick() { lp.walked() }
 
 // routeRecord is the AVP that says that a request has come from a node.
 func routeRecord(identity string) []byte {

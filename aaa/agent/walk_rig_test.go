@@ -114,7 +114,7 @@ func (r *walkRig) apply(set *realm.Set) {
 	set.Table = realm.NewTable(set.Routes)
 	before := r.lp.nodes
 	r.set = set
-	r.lp.snap = &snapshot{set: set}
+	r.lp.snap = newSnapshot(set, r.reg)
 	r.lp.nodes = make([]*node, len(set.Peers))
 	for i := range set.Peers {
 		var n *node
