@@ -1,5 +1,6 @@
 // Package interop proves roamgate between real peers: FreeRADIUS and
-// radsecproxy as visited networks, FreeRADIUS as home, eapol_test and radclient
+// radsecproxy as visited networks, FreeRADIUS as home, freeDiameter, go-diameter and
+// OTP on both sides of Diameter, eapol_test and radclient
 // as devices, Redis as the clearing queue and the policy store. The same
 // conversations run without roamgate in test/peer, which is the control group.
 //
@@ -16,10 +17,15 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/roamgate/roamgate/test/judge"
 )
 
 // go-redis tries a lost server again once a second in a goroutine that looks
 // for the end of its pool only when it wakes.
 const redialing = "github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction(redialing)) }
+// Everything that the hub says to our Diameter nodes is judged at the end.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(judge.Main{M: m}, goleak.IgnoreAnyFunction(redialing))
+}

@@ -46,10 +46,18 @@ type HubConfig struct {
 	Name         string // toward the clearing side, default Node
 	DynAuth      bool   // listens to CoA and Disconnect
 	RadSec       bool   // listens to clients over TLS
+	Diameter     *HubDiameter
 	Routes       string // the whole routing file, where the realm and its pool are not enough
 	DNS          netip.AddrPort
 	More         string // YAML appended to roamgate.yaml
 	IdentityKey  string // of event keys and hashes, the same for all hubs of one store; default: the hub makes one
+}
+
+// HubDiameter is who a hub is to Diameter peers. With TLS it takes them so too, with
+// what the tls: entries of its routing files show.
+type HubDiameter struct {
+	Identity, Realm string
+	TLS             bool
 }
 
 // HubHome is one home of the pool.
@@ -69,8 +77,10 @@ type Hub struct {
 	// DynAuth is where homes send CoA and Disconnect, and RadSec where clients
 	// connect, if it listens to them.
 	DynAuth, RadSec netip.AddrPort
-	Dir             string // holds roamgate.yaml and everything it names
-	Config          HubConfig
+	// Diameter is where peers connect over TCP, DiameterTLS over TLS.
+	Diameter, DiameterTLS netip.AddrPort
+	Dir                   string // holds roamgate.yaml and everything it names
+	Config                HubConfig
 
 	t   testing.TB
 	bin string
@@ -86,8 +96,16 @@ func StartHub(t testing.TB, c HubConfig) *Hub {
 	if c.RadSec {
 		h.RadSec = Port(t)
 	}
+	if c.Diameter != nil {
+		h.Diameter = Port(t)
+		if c.Diameter.TLS {
+			h.DiameterTLS = Port(t)
+		}
+	}
 	h.file("roamgate.yaml", h.mainConfig())
-	h.file("client.secret", c.Secret)
+	if c.Secret != "" {
+		h.file("client.secret", c.Secret)
+	}
 	for _, home := range c.Homes {
 		h.file(home.Name+".secret", home.Secret)
 	}
@@ -120,6 +138,13 @@ func (h *Hub) mainConfig() string {
 		fmt.Fprintf(&b, ", radsec: [%q]", h.RadSec)
 	}
 	fmt.Fprintf(&b, "}\n")
+	if d := h.Config.Diameter; d != nil {
+		fmt.Fprintf(&b, "diameter: {identity: %s, realm: %s, listen: [%q]", d.Identity, d.Realm, h.Diameter)
+		if d.TLS {
+			fmt.Fprintf(&b, ", tls: [%q]", h.DiameterTLS)
+		}
+		fmt.Fprintf(&b, "}\n")
+	}
 	fmt.Fprintf(&b, "reject_delay: 0s\nadmin: {listen: %q}\n", h.Admin)
 	fmt.Fprintf(&b, "routing: {directory: realms, poll: 100ms}\n")
 	fmt.Fprintf(&b, "spool: {directory: spool, min_free: 1MiB}\n")

@@ -30,6 +30,8 @@ type Config struct {
 	// Receive bounds what the kernel takes for it where it does not read, 0: as the
 	// system does.
 	Receive int
+	// Heard is given every message that comes, nil: nobody is. It may keep none of it.
+	Heard func(message []byte)
 	// Quiet answers no watchdog.
 	Quiet bool
 }

@@ -103,6 +103,9 @@ func (c *conn) capabilities(first bool) error {
 	if err != nil {
 		return err
 	}
+	if c.node.config.Heard != nil {
+		c.node.config.Heard(raw)
+	}
 	var m dia.Message
 	if fault := m.Parse(raw); fault != dia.NoFault {
 		return fmt.Errorf("fault %s", fault)

@@ -28,6 +28,7 @@ type Counts struct {
 	Skipped                               uint64 // not begun: too much is under way
 	Conversations, Finished               uint64
 	Results                               map[uint32]uint64 // of Failed
+	Reporters                             map[string]uint64 // of Failed: whose Origin-Host
 	Latency                               play.Histogram
 	InTime                                uint64 // answered while more was begun
 }
@@ -50,14 +51,14 @@ func (c *Counts) Add(o *Counts) {
 	} {
 		*p[0] += *p[1]
 	}
-	c.ByCommand, c.Results = sum(c.ByCommand, o.ByCommand), sum(c.Results, o.Results)
+	c.ByCommand, c.Results, c.Reporters = sum(c.ByCommand, o.ByCommand), sum(c.Results, o.Results), sum(c.Reporters, o.Reporters)
 	c.Latency.Merge(&o.Latency)
 }
 
-func sum(a, b map[uint32]uint64) map[uint32]uint64 {
+func sum[K comparable](a, b map[K]uint64) map[K]uint64 {
 	all := maps.Clone(a)
 	if all == nil {
-		all = map[uint32]uint64{}
+		all = map[K]uint64{}
 	}
 	for k, v := range b {
 		all[k] += v
@@ -70,7 +71,7 @@ func (n *Node) Snapshot() Counts {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	c := n.counts
-	c.ByCommand, c.Results = maps.Clone(c.ByCommand), maps.Clone(c.Results)
+	c.ByCommand, c.Results, c.Reporters = maps.Clone(c.ByCommand), maps.Clone(c.Results), maps.Clone(c.Reporters)
 	return c
 }
 

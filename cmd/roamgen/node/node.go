@@ -209,6 +209,9 @@ func (n *Node) take(c *conn, all [][]byte) {
 	defer n.mu.Unlock()
 	now := time.Now()
 	for _, raw := range all {
+		if n.config.Heard != nil {
+			n.config.Heard(raw)
+		}
 		m := &n.in
 		if fault := m.Parse(raw); fault != dia.NoFault {
 			n.counts.Malformed++

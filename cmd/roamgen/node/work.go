@@ -247,9 +247,10 @@ func (w *work) answered(c *conn, r *dia.Message, now time.Time) {
 	default:
 		counts.Failed++
 		if counts.Results == nil {
-			counts.Results = map[uint32]uint64{}
+			counts.Results, counts.Reporters = map[uint32]uint64{}, map[string]uint64{}
 		}
 		counts.Results[result]++
+		counts.Reporters[string(r.Value(dia.KnownOriginHost))]++
 		w.end(i, false)
 		return
 	}
