@@ -38,7 +38,7 @@ func (lp *loop) answer(l *link, m *diameter.Message, fault diameter.Fault) {
 		return
 	}
 	raw := m.Raw
-	if t.reacting {
+	if t.reacting && (m.Has(diameter.KnownSupportedFeatures) || m.Has(diameter.KnownOverload)) {
 		lp.learn(t, m)
 		raw = lp.strip(m)
 	}

@@ -170,9 +170,6 @@ func (o *overload) makeRoom(now int64) bool {
 // strip gives an answer without what is said about overload, for somebody who has not
 // asked for it.
 func (lp *loop) strip(m *diameter.Message) []byte {
-	if !m.Has(diameter.KnownSupportedFeatures) && !m.Has(diameter.KnownOverload) {
-		return m.Raw
-	}
 	lp.w.Begin(lp.scratch, &m.Header)
 	var a diameter.AVP
 	for c := diameter.Walk(m.Body()); c.Next(&a); {
