@@ -150,7 +150,7 @@ func (c *config) inside(set *realm.Set) (ps file.Problems) {
 			Hint: "add dynauth: {connections: true} to the main file"})
 	}
 	for i := range set.Clients {
-		if client := &set.Clients[i]; client.ReverseCoA {
+		if client := &set.Clients[i]; client.ReverseCoA && client.Transport != realm.Diameter {
 			warn(client.Pos, "client %q is to get CoA by its connection, and the hub carries none there", client.Name)
 		}
 	}

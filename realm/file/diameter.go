@@ -27,7 +27,9 @@ type diameterKeys struct {
 }
 
 func (d *diameterEntry) decodeNode(dec *decoder, i int, key string) {
-	d.pos = dec.pos(i)
+	if k := dec.tree[i].kind; k == kindScalar || k == kindMapping {
+		d.pos = dec.pos(i)
+	}
 	if dec.tree[i].kind == kindScalar {
 		d.Pool.decodeNode(dec, i, key)
 		return

@@ -203,6 +203,7 @@ func FuzzLoad(f *testing.F) {
 	inEnv := strings.NewReplacer("secret_file: secrets/one", "secret_env: GOOD_SECRET", "secret_file: secrets/two", "secret_env: GOOD_SECRET")
 	f.Add([]byte(inEnv.Replace(wholeFile)), []byte("realms: []\n"))
 	f.Add([]byte(inEnv.Replace(fullFile)), []byte("realms: []\n"))
+	f.Add([]byte(inEnv.Replace(diameterFile)), []byte("realms: []\n"))
 	for _, tc := range plainCases {
 		f.Add([]byte(tc.text), []byte("pools:\n  - name: p\n    homes: [h]\n"))
 	}

@@ -110,7 +110,7 @@ func (l *loader) peer(e *peerEntry) {
 	if e.Takes != nil {
 		p.Realms = l.realmNames(e.Pos, "takes", e.Takes)
 	}
-	if g := l.groupOf(e.Pos, e.Group); g != nil {
+	if g := l.groups[e.Group.v]; g != nil {
 		g.homes++
 		p.Group = g.Group
 		if e.Takes == nil {
