@@ -20,6 +20,7 @@ type Question struct {
 	OriginHost           string // "": that of From
 	OriginRealm          string
 	RouteRecords         []string
+	Visited              realm.Network // Visited-PLMN-Id, 0: none
 }
 
 // Explanation is what would become of it.
@@ -36,6 +37,10 @@ type Explanation struct {
 	Contract    *realm.Contract
 	Candidates  []Candidate // in the order of trial
 	Deadline    time.Duration
+	// Screening is what the peer is judged by, "": nothing, and Broken are its rules
+	// that the request breaks, each with its mode.
+	Screening string
+	Broken    []string
 }
 
 // Candidate is a peer that could have the request, or why it could not.
@@ -51,6 +56,7 @@ type Explainer struct {
 	nodes  []*node
 	router router
 	radius *node
+	guard  *guard
 }
 
 // NewExplainer makes one for a configuration. The identity and the realm are the
@@ -63,6 +69,7 @@ func NewExplainer(identity, rlm string, set *realm.Set) *Explainer {
 		}
 	}
 	e.atlas = newAtlas(lower(identity), lower(rlm), newSnapshot(set, stat.NewRegistry()), e.nodes)
+	e.guard = newGuard(&Config{Identity: identity, Realm: rlm}, &Rooms{}, set)
 	return e
 }
 
@@ -86,6 +93,7 @@ func (e *Explainer) Explain(q Question, wall int64) *Explanation {
 		x.say(ofFault(fault), 0)
 		return x
 	}
+	refused := e.screened(x, &a, &m)
 	d := e.router.decide(&a, &m)
 	x.say(d.why, d.result)
 	x.Realm, x.User, x.Contract = string(d.realm), string(d.user), d.contract
@@ -108,7 +116,29 @@ func (e *Explainer) Explain(q Question, wall int64) *Explanation {
 		x.Pool = d.pool.spec
 		e.candidates(x, &a, &m, d)
 	}
+	if refused != nil {
+		x.say(Screened, refused.result)
+		if refused.disposition == dropped {
+			x.say(Dropped, 0)
+		}
+	}
 	return x
+}
+
+// screened says which rules a request breaks, and gives what is answered for it, nil: it
+// goes on. Of subscribers nothing is known here.
+func (e *Explainer) screened(x *Explanation, a *asking, m *diameter.Message) *verdict {
+	if a.from == nil {
+		return nil
+	}
+	q := asked{m: m, peer: a.from.index, client: a.client}
+	x.Broken = e.guard.explainScreening(&q)
+	v := e.guard.screened(&q)
+	x.Screening = e.guard.screen.Of(a.from.index).Name
+	if v.disposition == passed {
+		return nil
+	}
+	return &v
 }
 
 func (x *Explanation) say(why Reason, result uint32) {
@@ -172,6 +202,9 @@ func (q *Question) message() []byte {
 	}
 	if q.User != "" {
 		w.String(diameter.UserName, 0, m, q.User)
+	}
+	if q.Visited != 0 {
+		w.Bytes(diameter.TGPPVisitedPLMNID, diameter.Vendor3GPP, m, q.Visited.AppendVisited(nil))
 	}
 	for _, r := range q.RouteRecords {
 		w.String(diameter.RouteRecord, 0, m, r[:min(len(r), nai.MaxLen)])

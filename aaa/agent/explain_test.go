@@ -30,6 +30,24 @@ func TestExplain(t *testing.T) {
 		"malformed":   {ask: func(q *Question) { q.Realm = "a..b" }, why: ofFault(diameter.BadValue)},
 		"to RADIUS": {edit: func(s *realm.Set) { s.Routes[0].Diameter = &realm.DiameterRoute{Action: realm.DiameterRADIUS} }, route: "home.example",
 			check: func(t *testing.T, x *Explanation) { assert.True(t, x.RADIUS) }},
+		"screened": {ask: func(q *Question) { q.OriginHost, q.OriginRealm = "mme.other.example", "other.example" },
+			edit: func(s *realm.Set) { s.Peers[0].Origins = realm.NewNames([]string{"visited.example"}) },
+			why:  Screened, route: "home.example", peers: []string{"hss1:ok", "hss2:ok", "dra:ok"},
+			check: func(t *testing.T, x *Explanation) {
+				assert.Contains(t, x.Broken, "origin_realm: answer")
+				assert.Equal(t, "default", x.Screening)
+				assert.EqualValues(t, diameter.ResultUnknownPeer, x.Result)
+			}},
+		"dropped": {ask: func(q *Question) { q.Visited = realm.NewNetwork(262, 1) }, why: Dropped, route: "home.example", peers: []string{"hss1:ok", "hss2:ok", "dra:ok"},
+			edit: func(s *realm.Set) {
+				one := realm.NewScreening("strict")
+				one.Rules[realm.ScreenVisitedPLMN].Mode = realm.ScreenDrop
+				s.Peers[0].Screening = one
+			},
+			check: func(t *testing.T, x *Explanation) {
+				assert.Equal(t, []string{"visited_plmn: drop"}, x.Broken)
+				assert.Equal(t, "strict", x.Screening)
+			}},
 		"decorated": {ask: func(q *Question) { q.Realm, q.User = agentRealm, "home.example!u@hub.example" }, route: "home.example", peers: []string{"hss1:ok", "hss2:ok", "dra:ok"},
 			check: func(t *testing.T, x *Explanation) {
 				assert.Equal(t, [2]string{"home.example", "u@home.example"}, [2]string{x.Realm, x.User})

@@ -151,6 +151,9 @@ func (s *Screen) decide(f *Found, now int64) {
 	}
 }
 
+// Of gives the Screening that a peer is judged by.
+func (s *Screen) Of(peer int32) *realm.Screening { return s.senders[peer].rules }
+
 // ModeOf gives what a broken rule does now: one that learns detects.
 func (s *Screen) ModeOf(f *Found, r realm.ScreenRule, now int64) realm.ScreenMode {
 	if mode := f.Rules.Rules[r].Mode; mode <= realm.ScreenDetect || !r.Learned() || now-s.began >= int64(f.Rules.Learn) {

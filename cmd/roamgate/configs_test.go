@@ -177,7 +177,7 @@ func families(t *testing.T) []stat.Family {
 	t.Helper()
 	_, path := configuration(t, map[string]string{"roamgate.yaml": "listen: {auth: [\"127.0.0.1:0\"], acct: [\"127.0.0.1:0\"], dynauth: [\"127.0.0.1:0\"], radsec: [\"127.0.0.1:0\"]}\n" +
 		"admin: {listen: \"127.0.0.1:0\"}\nredis: {address: \"127.0.0.1:1\"}\nqueue: {to: clearing}\nfticks: {reporting: basic, mac: static, to: \"udp:127.0.0.1:9\"}\n" +
-			"diameter: {identity: hub.example, listen: [\"127.0.0.1:0\"]}\n",
+		"diameter: {identity: hub.example, listen: [\"127.0.0.1:0\"]}\n",
 		"realms/diameter.yaml": "peers:\n  - {name: dra, identity: dra.north.example, from: 192.0.2.77, protected: true}\n" +
 			"pools:\n  - {name: dra, peers: dra}\nrealms:\n  - {realm: north.example, diameter: dra}\n",
 		"realms/hub.yaml": strings.NewReplacer("country: DE", "operator: 1airport.example, in: strip-tunnel, dynauth: \"192.0.2.1:3799\"",

@@ -29,7 +29,8 @@ are explained as they are; without it the running hub is asked, with the homes'
 present states. Nothing is sent to any home.
 
 With --diameter it is a Diameter request of that command, and --realm its
-Destination-Realm; the user may be missing.`,
+Destination-Realm; the user may be missing. It says which rules of screening the
+request breaks, too, where it is from a peer.`,
 		Example: "  roamgate explain alice@acme.example --from airport-wifi\n  roamgate explain alice@acme.example --config roamgate.yaml\n" +
 			"  roamgate explain --diameter ULR --imsi 262011234567890 --realm epc.mnc001.mcc262.3gppnetwork.org --from north-dra",
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -83,6 +84,8 @@ Destination-Realm; the user may be missing.`,
 	f.StringVar(&dq.Application, "application", "", "of Diameter, such as s6a; default that of the command")
 	f.StringVar(&dq.Realm, "realm", "", "Destination-Realm, default that of the user")
 	f.StringVar(&dq.Host, "host", "", "Destination-Host")
+	f.StringVar(&dq.OriginRealm, "origin-realm", "", "Origin-Realm, default that of the peer")
+	f.StringVar(&dq.Visited, "visited-plmn", "", "Visited-PLMN-Id, such as 262-01")
 	f.BoolVar(&q.Accounting, "accounting", false, "explain accounting instead of authentication")
 	f.StringVar(&q.Station, "station", "", "Calling-Station-Id, such as a MAC address")
 	f.StringVar(&q.IMSI, "imsi", "", "3GPP-IMSI")
@@ -103,7 +106,7 @@ Destination-Realm; the user may be missing.`,
 
 // mixed says which flag is not of the protocol that is explained, "": none.
 func mixed(cmd *cobra.Command, ofDiameter bool) string {
-	names, other := []string{"application", "realm", "host"}, "is of --diameter"
+	names, other := []string{"application", "realm", "host", "origin-realm", "visited-plmn"}, "is of --diameter"
 	if ofDiameter {
 		names, other = []string{"accounting", "station", "cui", "ssid", "operator", "rcoi", "avp", "nas-port-type", "rat-type", "as-test"}, "is not of --diameter"
 	}

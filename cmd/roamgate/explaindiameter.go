@@ -23,12 +23,14 @@ import (
 type diameterQuestion struct {
 	Command, Application    string
 	From, Realm, Host, User string
+	Visited                 string // Visited-PLMN-Id, such as 262-01
+	OriginRealm             string
 	At                      time.Time // zero: now
 }
 
 func (q *diameterQuestion) values() url.Values {
 	v := url.Values{}
-	for key, value := range map[string]string{"diameter": q.Command, "application": q.Application, "from": q.From, "realm": q.Realm, "host": q.Host, "user": q.User} {
+	for key, value := range map[string]string{"diameter": q.Command, "application": q.Application, "from": q.From, "realm": q.Realm, "host": q.Host, "user": q.User, "visited_plmn": q.Visited, "origin_realm": q.OriginRealm} {
 		if value != "" {
 			v.Set(key, value)
 		}
@@ -42,12 +44,12 @@ func (q *diameterQuestion) values() url.Values {
 func diameterQuestionOf(v url.Values) (q diameterQuestion, err error) {
 	for key := range v {
 		switch key {
-		case "diameter", "application", "from", "realm", "host", "user", "at":
+		case "diameter", "application", "from", "realm", "host", "user", "visited_plmn", "origin_realm", "at":
 		default:
 			return q, fmt.Errorf("%q is nothing that can be asked", key)
 		}
 	}
-	q = diameterQuestion{Command: v.Get("diameter"), Application: v.Get("application"), From: v.Get("from"), Realm: v.Get("realm"), Host: v.Get("host"), User: v.Get("user")}
+	q = diameterQuestion{Command: v.Get("diameter"), Application: v.Get("application"), From: v.Get("from"), Realm: v.Get("realm"), Host: v.Get("host"), User: v.Get("user"), Visited: v.Get("visited_plmn"), OriginRealm: v.Get("origin_realm")}
 	if at := v.Get("at"); at != "" {
 		q.At, err = time.Parse(time.RFC3339, at)
 	}
@@ -74,7 +76,15 @@ func (q *diameterQuestion) question() (agent.Question, error) {
 	if out.Realm == "" {
 		return out, fmt.Errorf("the Destination-Realm is missing: --realm")
 	}
-	for _, text := range []string{out.From, out.Realm, out.Host, out.User} {
+	if q.Visited != "" {
+		if out.Visited, ok = realm.ParseNetwork(q.Visited); !ok {
+			return out, fmt.Errorf("%q is no mobile network: write 262-01", q.Visited)
+		}
+	}
+	if q.OriginRealm != "" {
+		out.OriginHost, out.OriginRealm = "explain."+q.OriginRealm, q.OriginRealm
+	}
+	for _, text := range []string{out.OriginHost, out.From, out.Realm, out.Host, out.User} {
 		if len(text) > 255 {
 			return out, fmt.Errorf("a name has at most 255 octets")
 		}
@@ -105,8 +115,10 @@ type diameterExplanation struct {
 	Deadline    string          `json:"deadline,omitempty"`
 	Policy      string          `json:"policy,omitempty"`
 	Hosts       []string        `json:"hosts,omitempty"` // of a redirection
-	Result      string          `json:"result"`          // forward, radius, redirect or answer
-	Code        uint32          `json:"code,omitempty"`  // Result-Code of the answer
+	Screening   string          `json:"screening,omitempty"`
+	Broken      []string        `json:"broken,omitempty"` // rules of screening, with their modes
+	Result      string          `json:"result"`           // forward, radius, redirect or answer
+	Code        uint32          `json:"code,omitempty"`   // Result-Code of the answer
 	Reason      string          `json:"reason,omitempty"`
 	Text        string          `json:"text,omitempty"`
 }
@@ -146,6 +158,7 @@ func explainDiameter(c agent.Config, set *realm.Set, q diameterQuestion, states 
 	found := agent.NewExplainer(c.Identity, c.Realm, set).Explain(ask, q.At.Unix())
 	x.Realm, x.User = found.Realm, found.User
 	x.Reason, x.Text = found.Why.String(), found.Text
+	x.Screening, x.Broken = found.Screening, found.Broken
 	for _, r := range found.Routes[:min(len(found.Routes), mostRoutes)] {
 		x.Routes = append(x.Routes, aaa.Tried{Rule: r.Route.Label(), Subject: r.Route.Realm, Match: r.Route.Tier().String(), Why: r.Why.String(),
 			Taken: r.Route == found.Route, At: r.Route.Pos.String()})
@@ -289,6 +302,10 @@ func writeDiameterExplanation(w io.Writer, x *diameterExplanation) {
 	line("request", x.Command+" of "+x.Application, "")
 	line("peer", x.From, x.FromAt)
 	line("group", x.FromGroup, "")
+	line("screening", x.Screening, "")
+	for _, rule := range x.Broken {
+		line("  breaks", rule, "")
+	}
 	if x.User != "" {
 		line("user", x.User, "")
 		line("realm", x.Realm, "")

@@ -57,6 +57,10 @@ func TestExplainDiameter(t *testing.T) {
 		{"to RADIUS", "--diameter AAR bob@office.example", 0, []string{`rule +office.example, exact match .*`, `result +radius`}},
 		{"RADIUS alone", "--diameter AAR bob@mine.example", 1, []string{`  - +mine.example \(exact\) does nothing with requests of this protocol .*`, `result +answer 3003 .*`}},
 		{"not its realm", "--diameter AAR bob@a.test --from mme", 1, []string{`result +answer \d+ .*`}},
+		{"screened", "--diameter ULR --imsi 262011234567890 --realm a.example --from hss-1 --origin-realm b.example", 1, []string{
+			`screening +default`, `  breaks +origin_realm: answer`, `result +answer 3010 .*`,
+		}},
+		{"a network", "--diameter ULR --imsi 262011234567890 --realm a.example --visited-plmn 262-1", 2, nil},
 		{"by number", "--diameter 316 --application 16777251 --imsi 262011234567890 --realm a.example", 0, []string{`request +ULR of s6a`}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
