@@ -162,6 +162,7 @@ type fake struct {
 	state       uint32
 	auto        bool // answers what belongs to the peer machine
 	mute        bool // but not the watchdog
+	garbage     bool // what comes may be somebody else's, broken: it is not judged
 	got         [][]byte
 	base        []diameter.Message // what came of the peer machine
 	hop         uint32
@@ -280,10 +281,16 @@ func (f *fake) send(all ...[]byte) {
 	}
 }
 
+func (f *fake) judge(b []byte) {
+	if !f.garbage {
+		judge.Collect(b)
+	}
+}
+
 // serve answers what belongs to the peer machine and keeps the rest for take.
 func (f *fake) serve() (busy bool) {
 	for _, b := range f.pull() {
-		judge.Collect(b)
+		f.judge(b)
 		busy = true
 		f.handle(b)
 	}
@@ -313,7 +320,7 @@ func (f *fake) handle(b []byte) {
 func (f *fake) take() (all [][]byte) {
 	if !f.auto {
 		for _, b := range f.pull() {
-			judge.Collect(b)
+			f.judge(b)
 			f.got = append(f.got, b)
 		}
 	}

@@ -8,9 +8,9 @@
 // Dissect gives what the dissector reads, as an oracle for our own walk.
 //
 // What is at fault is an AVP whose length or value its type cannot have, and a message
-// that is no message. What is not: an AVP or a vendor that Wireshark does not know, a
+// that is no message. What is not: an AVP, a command or a vendor that Wireshark does not know, a
 // Failed-AVP without a value, a repetition, and what a peer put into an opaque value
-// (EAP, an SMS, an IMSI), into reserved bits of the header, or into an AVP that it gets
+// (EAP, an SMS, an IMSI), into reserved bits, or into an AVP that it gets
 // back in a Failed-AVP. A rig that has the hub relay broken messages must not collect
 // those.
 //
@@ -27,7 +27,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -145,9 +144,7 @@ func each(messages [][]byte) (all [][]string, err error) {
 	var again [][]byte
 	var which []int
 	for i, bad := range all {
-		if len(bad) > 0 && !slices.ContainsFunc(bad, func(s string) bool {
-			return !strings.HasPrefix(s, "Bad ") && !strings.HasPrefix(s, "Wrong length for ")
-		}) {
+		if len(bad) > 0 {
 			again, which = append(again, messages[i]), append(which, i)
 		}
 	}
@@ -191,21 +188,27 @@ func plain(m []byte) []byte {
 	return m
 }
 
-// withoutFailed leaves out Failed-AVP, too: an AVP in it may have a size that its type
-// cannot have, for that is what it says.
+// withoutFailed leaves out Failed-AVP, too, if it is a group of AVPs: one in it may have
+// a size or a value that its type cannot have, for that is what it says.
 func withoutFailed(m []byte) []byte {
 	var a diameter.AVP
 	var w diameter.Writer
 	c := diameter.Walk(m[diameter.HeaderLen:])
 	w.Copy(make([]byte, len(m)), m)
 	for cut := 0; c.Next(&a); {
-		if a.Code == diameter.FailedAVP && a.Vendor == 0 {
+		if a.Code == diameter.FailedAVP && a.Vendor == 0 && whole(a.Group()) {
 			at := diameter.HeaderLen + c.Offset() - cut
 			w.Cut(at, at+len(a.Raw))
 			cut += len(a.Raw)
 		}
 	}
 	return plain(w.Finish())
+}
+
+func whole(c diameter.Cursor) bool {
+	for a := (diameter.AVP{}); c.Next(&a); {
+	}
+	return c.Bad() == nil
 }
 
 // separator is one that stands in no text of tshark's.
@@ -226,9 +229,9 @@ func atFault(malformed, severities, texts string) (bad []string) {
 			}
 		}
 		switch {
-		case strings.HasPrefix(text, "Unknown AVP"), strings.HasPrefix(text, "Unknown Vendor"), text == "Data is empty":
+		case strings.HasPrefix(text, "Unknown "), text == "Data is empty":
 		case strings.HasPrefix(text, "Malformed Packet") && !strings.Contains(malformed, "Malformed Packet: Diameter"):
-		case text == "Malformed IMSI", text == "Trailing stray characters":
+		case text == "Malformed IMSI", text == "Trailing stray characters", text == "Reserved bit set":
 		default:
 			bad = append(bad, text)
 		}
