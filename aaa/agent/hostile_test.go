@@ -3,6 +3,7 @@ package agent
 import (
 	"os"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -79,6 +80,16 @@ func valid(t testing.TB, request bool) (list []dict.Vector) {
 	return list
 }
 
+// mutations gives those of a message; with the race detector, which makes them ten times
+// as dear, one in nine.
+func mutations(raw []byte, f func(name string, raw []byte) bool) {
+	n := 0
+	mutation.Each(raw, func(name string, raw []byte) bool {
+		n++
+		return raced && n%9 != 0 || f(name, raw)
+	})
+}
+
 // mark gives a message identifiers that no other has.
 func (r *hostileRig) mark(raw []byte) []byte {
 	r.serial++
@@ -101,6 +112,21 @@ func (r *hostileRig) settled(name string) {
 	require.True(r.t, r.node("visited").able() && !r.visited.gone(), "%s: the link of the sender is lost: %v", name, r.logs.All())
 	require.True(r.t, r.node("home").able() && !r.home.gone(), "%s: the link of the home is lost: %v", name, r.logs.All())
 	require.Zero(r.t, r.lp.table.used, "%s: it is still under way", name)
+}
+
+// again connects the visited network once more. A connection that was lost proves itself
+// by watchdogs before it is used (RFC 3539).
+func (r *hostileRig) again() {
+	r.visited.Close()
+	r.step()
+	f := r.come("visited")
+	f.garbage = true
+	f.introduce()
+	r.after(3 * time.Minute)
+	f.take()
+	require.True(r.t, r.node("visited").able(), "%v", r.logs.All())
+	r.fakes = []*fake{r.home, f}
+	r.visited = f
 }
 
 // request sends a request and follows it to its end.
@@ -152,7 +178,7 @@ func TestHostileRequests(t *testing.T) {
 		before := r.forwarded
 		r.request(v.Name, v.Raw)
 		require.Equal(t, before+1, r.forwarded, "%s as it is: %v", v.Name, r.refused)
-		mutation.Each(v.Raw, func(name string, raw []byte) bool {
+		mutations(v.Raw, func(name string, raw []byte) bool {
 			name = v.Name + ": " + name
 			r.request(name, raw)
 			r.settled(name)
@@ -166,4 +192,263 @@ func TestHostileRequests(t *testing.T) {
 	for _, due := range []uint32{3003, 3007, 3008, 5004, 5005, 5009, 5014} {
 		assert.Positive(t, r.refused[due], "%d", due)
 	}
+}
+
+// Answers of the home with anything wrong: whoever asked gets one answer, and no link is
+// lost. A bad answer is as none (3002), because it says nothing that could be passed on.
+func TestHostileAnswers(t *testing.T) {
+	r := newHostileRig(t)
+	ask := valid(t, true)
+	byCommand := map[uint32][]byte{}
+	for _, v := range ask {
+		byCommand[diameter.ReadHeader(v.Raw).Command] = v.Raw
+	}
+	passed, replaced := 0, map[uint32]int{}
+	for _, v := range valid(t, false) {
+		raw := byCommand[diameter.ReadHeader(v.Raw).Command]
+		require.NotNil(t, raw, v.Name)
+		mutations(v.Raw, func(name string, bad []byte) bool {
+			name = v.Name + ": " + name
+			if v.Name == "an answer with overload and load reports" {
+				r = newHostileRig(t) // an overload report is for what follows, too
+			}
+			r.visited.send(r.mark(raw))
+			r.step()
+			relayed := r.home.take()
+			require.Len(t, relayed, 1, name)
+			asked := diameter.ReadHeader(relayed[0])
+			diameter.SetHopByHop(bad, asked.HopByHop)
+			diameter.SetEndToEnd(bad, asked.EndToEnd)
+			r.home.send(bad)
+			r.step()
+			back := r.visited.take()
+			if len(back) == 0 { // it answers something else, or it is no answer
+				h := diameter.ReadHeader(bad)
+				require.True(t, h.Request() || h.Command != asked.Command || isBase(bad), "%s: nobody answers", name)
+				r.home.take()
+				r.home.send(answerOf(relayed[0]))
+				r.step()
+				back = r.visited.take()
+			}
+			require.Len(t, back, 1, name)
+			var m diameter.Message
+			require.Equal(t, diameter.NoFault, m.Parse(back[0]), name)
+			require.Equal(t, r.serial, m.HopByHop, name)
+			require.Equal(t, r.serial|0x5000_0000, m.EndToEnd, name)
+			if len(back[0]) == len(bad) && string(back[0][diameter.HeaderLen:]) == string(bad[diameter.HeaderLen:]) {
+				passed++
+			} else {
+				replaced[resultOf(&m)]++
+			}
+			r.settled(name)
+			return true
+		})
+	}
+	t.Log(passed, replaced)
+	assert.Greater(t, passed, 100)
+	assert.Positive(t, replaced[diameter.ResultUnableToDeliver])
+}
+
+// The peer machine's own commands, on a link that is open. What is wrong with a
+// disconnection does not count: whoever says it may go.
+func TestHostileBase(t *testing.T) {
+	r := newHostileRig(t)
+	text, err := os.ReadFile("../../test/vectors/diameter/valid.txt")
+	require.NoError(t, err)
+	all, err := dict.Vectors(string(text))
+	require.NoError(t, err)
+	r.visited.auto = false
+	lost := 0
+	for _, v := range all {
+		if !isBase(v.Raw) {
+			continue
+		}
+		mutations(v.Raw, func(name string, raw []byte) bool {
+			name = v.Name + ": " + name
+			h := diameter.ReadHeader(raw)
+			r.visited.send(r.mark(raw))
+			r.step()
+			back := r.visited.take()
+			for _, b := range back {
+				var m diameter.Message
+				require.Equal(t, diameter.NoFault, m.Parse(b), name)
+				if m.Request() {
+					continue // a watchdog of the hub
+				}
+				judge.Collect(b)
+				require.Equal(t, r.serial, m.HopByHop, name)
+				require.Equal(t, r.serial|0x5000_0000, m.EndToEnd, name)
+			}
+			r.home.take()
+			if isBase(raw) && h.Command == diameter.DisconnectPeer && h.Request() || r.visited.gone() || !r.node("visited").able() {
+				require.True(t, isBase(raw) && h.Command == diameter.DisconnectPeer, "%s: the link is lost: %v", name, r.logs.All())
+				lost++
+				r.again()
+				r.visited.auto = false
+			}
+			require.True(t, r.node("home").able(), name)
+			return true
+		})
+	}
+	t.Log(lost)
+	r.visited.auto = true
+	r.request("after all of it", valid(t, true)[0].Raw)
+	assert.Equal(t, 1, r.forwarded)
+}
+
+// A capabilities exchange with anything wrong: the connection may be refused, and the
+// door stays open for the next one.
+func TestHostileCapabilities(t *testing.T) {
+	r := newHostileRig(t)
+	r.visited.Close()
+	r.step()
+	accepted, refused := 0, map[uint32]int{}
+	good := r.visited.cer()
+	mutations(good, func(name string, raw []byte) bool {
+		f := r.come("visited")
+		f.garbage = true
+		f.send(r.mark(append([]byte{}, raw...)))
+		r.step()
+		for _, b := range f.take() {
+			var m diameter.Message
+			require.Equal(t, diameter.NoFault, m.Parse(b), name)
+			if m.Command != diameter.CapabilitiesExchange || m.Request() {
+				continue
+			}
+			judge.Collect(b)
+			if result := resultOf(&m); result == diameter.ResultSuccess {
+				accepted++
+			} else {
+				refused[result]++
+			}
+		}
+		f.Close()
+		r.step()
+		r.fakes = r.fakes[:2]
+		return true
+	})
+	t.Log(accepted, refused)
+	assert.Positive(t, accepted)
+	assert.Positive(t, refused[diameter.ResultInvalidAVPLength])
+	r.again()
+	r.request("after all of it", valid(t, true)[0].Raw)
+	assert.Equal(t, 1, r.forwarded)
+	require.True(t, r.node("home").able())
+}
+
+// A18: where the frame is lost the link is, and nothing else.
+func TestHostileFrames(t *testing.T) {
+	r := newHostileRig(t)
+	good := valid(t, true)[0].Raw
+	for _, head := range mutation.Unframed() {
+		r.visited.send(r.mark(append([]byte{}, good...)), head)
+		r.step()
+		require.Len(t, r.home.take(), 1, "what came before it counts")
+		require.False(t, r.node("visited").able(), "%x", head)
+		require.True(t, r.visited.gone(), "%x", head)
+		require.True(t, r.node("home").able(), "%x", head)
+		r.again()
+	}
+	before := r.forwarded
+	r.request("after all of it", good)
+	assert.Equal(t, before+1, r.forwarded)
+}
+
+// D006, D007: another version is answered with 5011, and then the link is closed.
+func TestHostileVersions(t *testing.T) {
+	r := newHostileRig(t)
+	for _, version := range []byte{0, 2, 255} {
+		raw := r.mark(append([]byte{}, valid(t, true)[0].Raw...))
+		raw[0] = version
+		r.visited.send(raw)
+		r.step()
+		require.EqualValues(t, diameter.ResultUnsupportedVersion, r.visited.result(), "%d", version)
+		require.True(t, r.visited.gone(), "%d", version)
+		r.again()
+	}
+}
+
+// The vectors of bad messages, against the hub: the rows of the catalogue by their names.
+func TestHostileCatalogue(t *testing.T) {
+	text, err := os.ReadFile("../../test/vectors/diameter/malformed.txt")
+	require.NoError(t, err)
+	all, err := dict.Vectors(string(text))
+	require.NoError(t, err)
+	r := newHostileRig(t)
+	for _, v := range all {
+		var m diameter.Message
+		if m.Parse(v.Raw); !m.Request() || isBase(v.Raw) || v.Raw[0] != 1 {
+			continue
+		}
+		r.request(v.Name, v.Raw)
+		r.settled(v.Name)
+	}
+}
+
+// A bad message between good ones, all in one piece: the good ones arrive, in their
+// order.
+func TestHostileBetweenOthers(t *testing.T) {
+	r := newHostileRig(t)
+	good := valid(t, true)[0].Raw
+	mutations(good, func(name string, raw []byte) bool {
+		first := r.mark(append([]byte{}, good...))
+		bad := r.mark(append([]byte{}, raw...))
+		last := r.mark(append([]byte{}, good...))
+		end := func(b []byte) uint32 { return diameter.ReadHeader(b).EndToEnd }
+		r.visited.send(append(append(append([]byte{}, first...), bad...), last...))
+		r.step()
+		var came []uint32
+		for _, b := range r.home.take() {
+			if end(b) != end(bad) {
+				came = append(came, end(b))
+			}
+			r.home.send(answerOf(b))
+		}
+		require.Equal(t, []uint32{end(first), end(last)}, came, name)
+		r.step()
+		answered := 0
+		for _, b := range r.visited.take() {
+			if end(b) != end(bad) {
+				answered++
+			}
+		}
+		require.Equal(t, 2, answered, name)
+		r.settled(name)
+		return true
+	})
+}
+
+// drain takes everything and keeps nothing.
+type drain struct {
+	wire
+	buf [2 * diameter.MaxLen]byte
+}
+
+func (d *drain) RoomFor(n int) []byte { return d.buf[:n] }
+func (d *drain) Commit(int)           {}
+
+// What is refused costs no memory, however it is broken.
+func TestHostileAllocs(t *testing.T) {
+	if raced {
+		return // the race detector allocates
+	}
+	h := newHotWalk(t, nil)
+	h.mme.conn = &drain{}
+	var bad [][]byte
+	for _, v := range valid(t, true) {
+		mutations(v.Raw, func(_ string, raw []byte) bool {
+			var m diameter.Message
+			if m.Parse(raw) != diameter.NoFault && m.Request() && !isBase(raw) {
+				bad = append(bad, append([]byte{}, raw...))
+			}
+			return true
+		})
+	}
+	require.Greater(t, len(bad), 3000)
+	assert.Zero(t, testing.AllocsPerRun(1, func() {
+		for _, raw := range bad {
+			h.lp.heard(h.mme, raw)
+		}
+	}), "of %d messages", len(bad))
+	assert.Zero(t, h.lp.table.used)
 }

@@ -112,8 +112,16 @@ func (r Reason) Text() string {
 	if r < numOwnReasons {
 		return reasonTexts[r].text
 	}
-	return "it is malformed: " + diameter.Fault(r-numOwnReasons).String()
+	return faultTexts[r-numOwnReasons]
 }
+
+// faultTexts are made once: a bad message costs no memory.
+var faultTexts = func() (texts [diameter.NumFaults]string) {
+	for f := range texts {
+		texts[f] = "it is malformed: " + diameter.Fault(f).String()
+	}
+	return texts
+}()
 
 // Result is the Result-Code of the answer that is due, 0: none is, or another says.
 func (r Reason) Result() uint32 {
