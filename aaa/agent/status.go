@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"strings"
 	"time"
 
@@ -50,6 +51,26 @@ func (a *Agent) Peers() []PeerStatus {
 	case <-a.done:
 		return nil
 	}
+}
+
+// Able reports whether there is a peer that requests may be sent to. It is safe for
+// concurrent use, and false once ctx has ended.
+func (a *Agent) Able(ctx context.Context) bool {
+	to := make(chan bool, 1)
+	a.loop.do(func() {
+		able := false
+		for _, n := range a.loop.nodes {
+			able = able || n != nil && n.able()
+		}
+		to <- able
+	})
+	select {
+	case able := <-to:
+		return able
+	case <-a.done:
+	case <-ctx.Done():
+	}
+	return false
 }
 
 func (lp *loop) statuses() []PeerStatus {

@@ -45,8 +45,9 @@ type Rooms struct {
 	Stats *stat.Registry
 	// Key makes handles of sessions; it must outlive the process.
 	Key []byte
-	// Able reports whether the Diameter side has a peer, nil: it always has.
-	Able func() bool
+	// Able reports whether the Diameter side has a peer, nil: it always has. It may
+	// wait until ctx ends.
+	Able func(ctx context.Context) bool
 }
 
 // Gateway turns requests of each walk into those of the other.
@@ -54,7 +55,7 @@ type Gateway struct {
 	conf  Config
 	log   *zap.Logger
 	start time.Time
-	able  func() bool
+	able  func(ctx context.Context) bool
 	hub   Hub
 	ready atomic.Bool // the Diameter side is able
 	bell  chan struct{}
@@ -213,7 +214,7 @@ func (g *Gateway) watch(ctx context.Context) {
 	tick := time.NewTicker(5 * pause)
 	defer tick.Stop()
 	for {
-		g.ready.Store(g.able())
+		g.ready.Store(g.able(ctx))
 		select {
 		case <-ctx.Done():
 			return

@@ -20,7 +20,7 @@ import (
 
 var bob = attr(radius.UserName, "bob@home.example")
 
-// A NAS of RADIUS is let in by a home of Diameter.
+// C123: a NAS of RADIUS is let in by a home of Diameter.
 func TestC123AccessOfRADIUS(t *testing.T) {
 	r := newRig(t, nil)
 	r.connected("home-dia")
@@ -44,7 +44,7 @@ func TestC123AccessOfRADIUS(t *testing.T) {
 	require.True(t, got.Has(radius.MessageAuthenticator))
 }
 
-// EAP goes on with the server that it began with, and its keys reach the NAS. What the
+// C123: EAP goes on with the server that it began with, and its keys reach the NAS. What the
 // session is called stays the same to its end, of which the home is told.
 func TestC123SessionOfRADIUS(t *testing.T) {
 	r := newRig(t, nil)
@@ -126,7 +126,7 @@ func (r *rig) key(p *radius.Packet, typ uint8, sent []byte) string {
 	return string(b[:n])
 }
 
-// What a home of Diameter does not take has no answer of RADIUS.
+// C123: what a home of Diameter does not take has no answer of RADIUS.
 func TestC123AccountingThatIsNotTaken(t *testing.T) {
 	r := newRig(t, nil)
 	r.connected("home-dia")
@@ -141,7 +141,7 @@ func TestC123AccountingThatIsNotTaken(t *testing.T) {
 	assert.Equal(t, r.id, got.Identifier(), "that of the other session, and the first has none")
 }
 
-// The answers of a home of Diameter that is not there, and of one that refuses.
+// C123: the answers of a home of Diameter that is not there, and of one that refuses.
 func TestC123Refused(t *testing.T) {
 	r := newRig(t, nil)
 	r.connected("home-dia")
@@ -155,7 +155,7 @@ func TestC123Refused(t *testing.T) {
 	assert.Equal(t, "\x04\x07\x00\x04", string(eap))
 }
 
-// A NAS of Diameter is let in by a home of RADIUS, with the keys that it gives; what it
+// C123: a NAS of Diameter is let in by a home of RADIUS, with the keys that it gives; what it
 // counts arrives exact, and is recorded once.
 func TestC123SessionOfDiameter(t *testing.T) {
 	r := newRig(t, func(s *realm.Set) {})
@@ -236,7 +236,7 @@ func clone(t *testing.T, p *radius.Packet) *radius.Packet {
 	return c
 }
 
-// What a NAS of Diameter ends without a record of its end has one of ours.
+// C123: what a NAS of Diameter ends without a record of its end has one of ours.
 func TestC123StopThatIsOwed(t *testing.T) {
 	r := newRig(t, nil)
 	r.connected("nas-dia")
@@ -263,7 +263,7 @@ func TestC123StopThatIsOwed(t *testing.T) {
 	assert.EqualValues(t, 5002, ask(diameter.SessionTermination, 1, end), "it is over")
 }
 
-// What homes ask of sessions goes to their NASes: RAR and ASR to one of RADIUS.
+// C123: what homes ask of sessions goes to their NASes: RAR and ASR to one of RADIUS.
 func TestC123HomeOfDiameterAsks(t *testing.T) {
 	nas := udpSocket(t)
 	r := newRig(t, func(s *realm.Set) { s.Clients[0].DynAuth = nas.LocalAddr().(*net.UDPAddr).AddrPort() })
@@ -337,7 +337,7 @@ func (r *rig) plays(c *net.UDPConn, answer func(p *radius.Packet) (radius.Code, 
 	r.t.Cleanup(func() { _ = c.Close(); <-done })
 }
 
-// And a Disconnect-Request of a home of RADIUS goes to a NAS of Diameter.
+// C123: and a Disconnect-Request of a home of RADIUS goes to a NAS of Diameter.
 func TestC123HomeOfRADIUSAsks(t *testing.T) {
 	r := newRig(t, func(s *realm.Set) { s.Homes[1].DynAuth = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} })
 	r.serve(r.server, func(*radius.Packet) (radius.Code, [][]byte) { return radius.AccessAccept, nil })
@@ -391,7 +391,7 @@ func TestC123HomeOfRADIUSAsks(t *testing.T) {
 	assert.Equal(t, "S1", string(value(m, uint32(radius.State))))
 }
 
-// A NAS that begins anew has lost its sessions: each of them ends at its home.
+// C123: a NAS that begins anew has lost its sessions: each of them ends at its home.
 func TestC123AccountingOn(t *testing.T) {
 	r := newRig(t, nil)
 	r.connected("home-dia")

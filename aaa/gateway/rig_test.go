@@ -123,7 +123,9 @@ func (r *rig) open() {
 	events := accounting.NewEvents(1000, time.Hour)
 	key := []byte("0123456789abcdef")
 	log := zap.NewNop()
-	r.gate, err = gateway.New(gateway.Config{Identity: "hub.example", Realm: "hub"}, gateway.Rooms{Log: log, Stats: r.stats, Key: key})
+	r.gate, err = gateway.New(gateway.Config{Identity: "hub.example", Realm: "hub"}, gateway.Rooms{
+		Log: log, Stats: r.stats, Key: key, Able: func(ctx context.Context) bool { return r.agent.Able(ctx) },
+	})
 	require.NoError(t, err)
 	r.gate.Apply(r.set)
 	r.agent, err = agent.New(agent.Config{

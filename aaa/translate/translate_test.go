@@ -26,6 +26,7 @@ func packet(t testing.TB, code radius.Code, attrs ...string) *radius.Packet {
 	return p
 }
 
+// C123: handles and Session-Ids are ours alone to make.
 func TestC123Sessions(t *testing.T) {
 	s := NewSessions(ourName, ourKey)
 	id := ID{3976214400, 7}
@@ -59,6 +60,7 @@ func TestC123Sessions(t *testing.T) {
 	assert.True(t, ok, "a hub with the same key")
 }
 
+// C123: every hub finds the same name for all records of a session.
 func TestC123SessionOfAccountingWithoutClass(t *testing.T) {
 	s, other := NewSessions(ourName, ourKey), NewSessions(ourName, ourKey)
 	name := func(s *Sessions, attrs ...string) string {
@@ -79,7 +81,7 @@ func TestC123SessionOfAccountingWithoutClass(t *testing.T) {
 	assert.False(t, ok, "no Acct-Session-Id")
 }
 
-// A record that comes again is the same record: the home counts it once.
+// C123: a record that comes again is the same record: the home counts it once.
 func TestC123RecordNumber(t *testing.T) {
 	number := func(kind uint32, arrival int64, attrs ...string) uint32 {
 		return recordNumber(packet(t, radius.AccountingRequest, attrs...), kind, arrival)
@@ -100,6 +102,7 @@ func TestC123RecordNumber(t *testing.T) {
 	assert.NotEqual(t, number(recordInterim, noon, `46 0`), number(recordStop, noon, `46 0`))
 }
 
+// C123: the realm of the name, or the next one behind ours.
 func TestC123Destination(t *testing.T) {
 	for _, c := range []struct{ user, realm, name string }{
 		{"bob@home.example", "home.example", "bob@home.example"},
@@ -125,6 +128,7 @@ func TestC123Destination(t *testing.T) {
 	assert.Nil(t, name)
 }
 
+// C123: the answers of RADIUS to results.
 func TestC123Results(t *testing.T) {
 	for _, c := range []struct {
 		result uint32
@@ -147,6 +151,7 @@ func TestC123Results(t *testing.T) {
 	assert.Equal(t, radius.AccessAccept, replyCode(2001, true))
 }
 
+// C123: causes of ends, both ways.
 func TestC123TerminationCauses(t *testing.T) {
 	for v := uint32(1); v <= 22; v++ {
 		assert.Equal(t, v+10, terminationCause(v))

@@ -366,8 +366,8 @@ func lines(b []byte, diam bool, keep func(code uint32) bool) (all []string) {
 	return all
 }
 
-// TestC123Vectors are the rows of the table of RFC 4005 section 9 and RFC 4072 section
-// 6, and what we do where it cannot be kept.
+// C123: the rows of the table of RFC 4005 section 9 and RFC 4072 section 6, and what we
+// do where it cannot be kept.
 func TestC123Vectors(t *testing.T) {
 	for _, file := range []string{"outward.txt", "inward.txt", "dynamic.txt"} {
 		tr := New(NewSessions(ourName, ourKey))

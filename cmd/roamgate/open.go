@@ -103,7 +103,7 @@ func (s *server) open(ctx context.Context, l *loaded) (err error) {
 func (s *server) openGateway(set *realm.Set) (err error) {
 	c := s.conf.agent()
 	s.gateway, err = gateway.New(gateway.Config{Identity: c.Identity, Realm: c.Realm},
-		gateway.Rooms{Log: s.log, Stats: s.stats, Key: s.identity})
+		gateway.Rooms{Log: s.log, Stats: s.stats, Key: s.identity, Able: func(ctx context.Context) bool { return s.agent.Able(ctx) }})
 	if err != nil {
 		return err
 	}
