@@ -139,8 +139,17 @@ func (a *Agent) reach(ctx context.Context, p *realm.Peer) (l *link, err error) {
 }
 
 func (a *Agent) reachAt(ctx context.Context, p *realm.Peer, to netip.AddrPort) (*link, error) {
+	l := &link{transport: p.Transport}
 	if p.Transport == realm.SCTP {
-		return nil, errors.New("sctp is not there yet")
+		raw, err := stream.DialSCTP(ctx, to)
+		if err != nil {
+			return nil, err
+		}
+		if l.conn, err = stream.SCTP(raw); err != nil {
+			_ = raw.Close()
+			return nil, err
+		}
+		return l, nil
 	}
 	var d net.Dialer
 	raw, err := d.DialContext(ctx, "tcp", to.String())
@@ -148,7 +157,6 @@ func (a *Agent) reachAt(ctx context.Context, p *realm.Peer, to netip.AddrPort) (
 		return nil, err
 	}
 	tcp := raw.(*net.TCPConn)
-	l := &link{transport: p.Transport}
 	if p.Transport == realm.TCP {
 		c, err := stream.Plain(tcp)
 		if err != nil {

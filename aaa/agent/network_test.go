@@ -15,6 +15,7 @@ import (
 	"github.com/roamgate/roamgate/pkg/pki"
 	"github.com/roamgate/roamgate/pkg/pki/issue"
 	"github.com/roamgate/roamgate/pkg/stat"
+	"github.com/roamgate/roamgate/pkg/stream"
 	"github.com/roamgate/roamgate/realm"
 )
 
@@ -136,4 +137,20 @@ func TestC124Certificates(t *testing.T) {
 			require.Eventually(t, func() bool { return a.rooms.Stats.Value(c.says, "result", c.result) > 0 }, patience, 5*time.Millisecond)
 		})
 	}
+}
+
+// Where the kernel has no SCTP, a peer that needs it is told so, and a door for it is
+// refused.
+func TestSCTPIsSaidToBeAbsent(t *testing.T) {
+	if l, err := stream.ListenSCTP(loopback); err == nil {
+		require.NoError(t, l.Close())
+		t.Log("this kernel has SCTP")
+		return
+	}
+	_, calls := pairOf(realm.SCTP, nil, nil)
+	calls.Peers[0].Addresses = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:3868")}
+	a := run(t, Config{Identity: "b.example"}, calls)
+	require.Eventually(t, func() bool { return a.Peers()[0].Error == "this system has no SCTP" }, patience, 5*time.Millisecond, "%+v", a.Peers())
+	_, err := New(Config{Identity: "b.example", Realm: "example", Listen: []listen.Address{{Service: listen.Diameter, Addr: loopback, Transport: realm.SCTP}}}, calls, Rooms{Stats: stat.NewRegistry()})
+	assert.ErrorContains(t, err, "for diameter over sctp: this system has no SCTP")
 }

@@ -63,7 +63,7 @@ func newAgentStats(r *stat.Registry) *agentStats {
 // doorSeries exports what the doors count, and what stands.
 func (a *Agent) doorSeries() {
 	acceptor := a.reception.acceptor
-	for _, t := range []realm.Transport{realm.TCP, realm.TLS} {
+	for _, t := range []realm.Transport{realm.TCP, realm.TLS, realm.SCTP} {
 		for r := range listen.NumResults {
 			a.rooms.Stats.CounterFunc("roamgate_diameter_visitors_total", "Connections that came to the doors of Diameter, by transport and what became of them up to the end of the handshake.",
 				func() float64 { return float64(acceptor.Count(t, r)) }, "transport", t.String(), "result", r.String())

@@ -46,7 +46,7 @@ type Acceptor struct {
 // door is one address. Either of its two sockets is there.
 type door struct {
 	Address
-	tcp  net.Listener
+	tcp  net.Listener // or of SCTP
 	dtls *dtls.Door
 }
 
@@ -93,6 +93,10 @@ func (a *Acceptor) listen(at Address) (d door, err error) {
 	case realm.TCP, realm.TLS:
 		lc := net.ListenConfig{KeepAliveConfig: keepAlive}
 		if d.tcp, err = lc.Listen(a.ctx, network, at.Addr.String()); err == nil {
+			bound = addrPort(d.tcp.Addr())
+		}
+	case realm.SCTP:
+		if d.tcp, err = stream.ListenSCTP(at.Addr); err == nil {
 			bound = addrPort(d.tcp.Addr())
 		}
 	case realm.DTLS:
@@ -191,8 +195,11 @@ func (a *Acceptor) finish(v *Visitor, why Result, err error) {
 
 // greet does the handshake.
 func (a *Acceptor) greet(v *Visitor, c *net.TCPConn) {
-	if v.Door.Transport == realm.TCP {
+	if by := v.Door.Transport; by == realm.TCP || by == realm.SCTP {
 		conn, err := stream.Plain(c)
+		if by == realm.SCTP {
+			conn, err = stream.SCTP(c)
+		}
 		if err != nil {
 			_ = c.Close()
 			a.finish(v, Gone, err)

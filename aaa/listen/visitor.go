@@ -94,4 +94,4 @@ func (r Result) String() string { return resultNames[r] }
 // Refused reports that there was no handshake.
 func (r Result) Refused() bool { return r == UnknownSource || r == TooMany || r == TooManyThere }
 
-const numTransports = int(realm.DTLS) + 1
+const numTransports = int(realm.SCTP) + 1

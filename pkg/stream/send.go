@@ -3,6 +3,8 @@ package stream
 import (
 	"encoding/binary"
 	"net"
+
+	"github.com/roamgate/roamgate/pkg/diameter"
 )
 
 // maxUnsent bounds what is kept for a peer, unless Diameter says otherwise.
@@ -39,7 +41,8 @@ func (b *block) back() {
 
 // outbox holds what was committed and neither sent nor encrypted.
 type outbox struct {
-	most    int // octets that are kept
+	most    int  // octets that are kept
+	single  bool // a write has one message
 	blocks  []*block
 	queued  int
 	waiting bool // the poller tells when there is room
@@ -195,16 +198,25 @@ func (c *Conn) encrypt() error {
 	return nil
 }
 
-// pushPlain sends the first block.
+// pushPlain sends the first block, or the first message of it.
 func (c *Conn) pushPlain() (full bool, err error) {
 	b := c.out.blocks[0]
-	n, err := c.link.write(b.b[b.start:b.end])
+	end := b.end
+	if c.out.single {
+		n, _ := diameter.Frame(b.b[b.start:b.end])
+		if end = b.start + n; n == 0 || end > b.end { // what is left of a message
+			end = b.end
+		}
+	}
+	n, err := c.link.write(b.b[b.start:end])
 	b.start += n
 	c.out.queued -= n
 	c.sent += uint64(n)
-	if err != nil || b.start < b.end {
+	if err != nil || b.start < end {
 		return true, err
 	}
-	c.out.drop(1)
+	if b.start == b.end {
+		c.out.drop(1)
+	}
 	return false, nil
 }
