@@ -37,6 +37,7 @@ type ledger struct {
 	recs   *spool.Batch // submitted at the end of the round
 	spare  []*spool.Batch
 	ended  []Ending
+	lost   stat.ID // records of our own that the spool did not take
 }
 
 // course is what the walk does with a request for accounting.
@@ -69,6 +70,8 @@ type voucher struct {
 	lane    any    // of the walk over the spool, nil: the request itself is here
 	session uint32 // where its debt is counted
 	result  uint32 // of refuses
+	signal  uint32 // where it is counted, plus 1; 0: it is not
+	octets  uint32 // of non-IP data in it
 	turns   uint16 // times it waited for its first copy
 	stage   stage
 }
@@ -151,6 +154,7 @@ func newLedger(r *Rooms, stats *stat.Shard, to settler, done spool.Done) *ledger
 	return &ledger{
 		spool: r.Spool, events: r.Events, hasher: accounting.NewHasher(r.Identity), owed: r.Owed,
 		done: done, to: to, stats: stats, ctr: newLedgerStats(r.Stats), realms: newNames(),
+		lost: r.Stats.Counter("roamgate_diameter_signalling_lost_total", "Records of signalling that the spool did not take."),
 	}
 }
 
@@ -328,6 +332,12 @@ var errRefused = errors.New("the spool takes no records now")
 // spooled takes a batch back from the disk.
 func (l *ledger) spooled(b *spool.Batch) {
 	for i, token := range b.Tokens() {
+		if token == ownRecord {
+			if b.Err != nil {
+				l.stats.Add(l.lost, 1)
+			}
+			continue
+		}
 		v, _, ok := l.to.voucherOf(token)
 		switch {
 		case !ok:

@@ -58,9 +58,12 @@ type Config struct {
 	Listen   []listen.Address // over TCP, TLS and SCTP; their Service is listen.Diameter
 	// DNS are the servers that names of peers are asked from, none: those of this host.
 	DNS      []netip.AddrPort
-	InFlight int           // transactions, default 65536
-	StateID  uint32        // Origin-State-Id, default the Unix time of the start
-	Drain    time.Duration // how long peers get to answer before a disconnection, default 5 s
+	InFlight int    // transactions, default 65536
+	StateID  uint32 // Origin-State-Id, default the Unix time of the start
+	// Signalling is how long requests of signalling and non-IP data are counted for one
+	// record, default an hour; below 0: they are not.
+	Signalling time.Duration
+	Drain      time.Duration // how long peers get to answer before a disconnection, default 5 s
 
 	Handshake time.Duration // of TLS, and the exchange of capabilities, default 10 s
 	HalfOpen  int           // handshakes at a time, default 1024

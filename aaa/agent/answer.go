@@ -33,6 +33,7 @@ func (lp *loop) answer(l *link, m *diameter.Message, fault diameter.Fault) {
 		lp.stats.Add(t.way.results[familyOf(result)], 1)
 		lp.stats.Observe(t.way.seconds, lp.now-t.began)
 	}
+	lp.heardOf(t, result)
 	if lp.ledger.answered(&t.voucher, result) == quiet {
 		lp.finish(t)
 		return
@@ -134,5 +135,6 @@ func (lp *loop) finish(t *transaction) {
 	lp.takeBack(t)
 	lp.unhand(t)
 	lp.wheel.Cancel(t.slot)
+	lp.heardOf(t, 0)
 	lp.table.drop(t)
 }

@@ -118,6 +118,7 @@ func (lp *loop) denied(t *transaction, m *diameter.Message, v verdict) {
 // fail ends a transaction that no peer answers.
 func (lp *loop) fail(t *transaction, why Reason) {
 	lp.takeBack(t)
+	lp.heardOf(t, why.Result())
 	if !lp.unanswered(t, why) {
 		lp.deliver(t, why, why.Result())
 	}

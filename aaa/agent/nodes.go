@@ -188,6 +188,8 @@ func (lp *loop) ended() bool {
 	if outside > 0 && lp.now-lp.stopping < int64(lp.conf.Drain)+int64(lp.conf.Drain)/2 {
 		return false
 	}
+	lp.countLast()
+	lp.ledger.flush()
 	for _, l := range slices.Clone(lp.conns.slots) {
 		if l != nil {
 			lp.closeLink(l, closedStopping)

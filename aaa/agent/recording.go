@@ -11,6 +11,7 @@ import (
 // gateway to RADIUS, or goes to it, the walk of RADIUS records.
 func (lp *loop) report(t *transaction, m *diameter.Message) {
 	if lp.ledger.spool == nil || !records(m) || t.of.gateway || t.only != nil && t.only.gateway {
+		lp.signal(t, m)
 		lp.dispatch(t)
 		return
 	}

@@ -16,6 +16,7 @@ type walk struct {
 	guard    *guard
 	veil     veil
 	ledger   *ledger
+	signals  signals
 	fold     [nai.MaxLen]byte
 	former   *node // stands for senders that are none any more
 	repeats  repeats
@@ -49,6 +50,7 @@ func (lp *loop) begin() {
 	lp.table = newTable(lp.conf.InFlight)
 	lp.guard = newGuard(lp.conf, r, lp.snap.set)
 	lp.ledger = newLedger(r, lp.stats, lp, lp.agent)
+	lp.signals = newSignals(lp.conf.Signalling, lp.now, r.Stats)
 	lp.scratch = make([]byte, diameter.MaxLen)
 	lp.answers = diameter.Answer{Host: lp.conf.Identity, Realm: lp.conf.Realm}
 	lp.overload = newOverload(r.Stats)
@@ -108,7 +110,10 @@ func (lp *loop) heard(l *link, raw []byte) {
 }
 
 // tick is called once a round, after all that came was taken.
-func (lp *loop) tick() { lp.walked() }
+func (lp *loop) tick() {
+	lp.walked()
+	lp.countOut()
+}
 
 // routeRecord is the AVP that says that a request has come from a node.
 func routeRecord(identity string) []byte {

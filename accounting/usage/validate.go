@@ -73,8 +73,10 @@ func figures(r *Record, p *Report, v *Validators, add func(Exception, bool)) {
 		add(NegativeFigure, min(r.Seconds, r.InputOctets, r.OutputOctets, r.InputPackets, r.OutputPackets) < 0)
 		add(ZeroUsage, r.InputOctets == 0 && r.OutputOctets == 0)
 		add(SessionTimeImpossible, float64(r.Seconds) > float64(wall)*1.05+10)
-		direction(p.Has, accounting.HasInputOctets, accounting.HasInputPackets, r.InputOctets, r.InputPackets, add)
-		direction(p.Has, accounting.HasOutputOctets, accounting.HasOutputPackets, r.OutputOctets, r.OutputPackets, add)
+		if p.Flags&accounting.FlagOnce == 0 { // an event counts messages, which are no packets of IP
+			direction(p.Has, accounting.HasInputOctets, accounting.HasInputPackets, r.InputOctets, r.InputPackets, add)
+			direction(p.Has, accounting.HasOutputOctets, accounting.HasOutputPackets, r.OutputOctets, r.OutputPackets, add)
+		}
 	}
 	// A counter is read a little after the clock.
 	most := float64(v.maxRate()) * float64(max(seconds, 0)+1)
