@@ -16,8 +16,11 @@ type PeerStatus struct {
 	Realm    string `json:"realm"`
 	// State is open, suspect, reopen (it must prove itself), connecting, closing or
 	// down; of several connections that of the best.
-	State   string `json:"state"`
-	Drain   bool   `json:"drain,omitempty"`
+	State string `json:"state"`
+	Drain bool   `json:"drain,omitempty"`
+	// Guest says that it comes by itself and no pool has it: while it is away, nothing
+	// of the hub's is missing.
+	Guest   bool   `json:"guest,omitempty"`
 	Product string `json:"product,omitempty"` // what it calls itself, quoted
 	// Applications are those that it has said it speaks; Relay: any.
 	Applications []uint32           `json:"applications,omitempty"`
@@ -75,9 +78,19 @@ func (a *Agent) Able(ctx context.Context) bool {
 
 func (lp *loop) statuses() []PeerStatus {
 	all := []PeerStatus{}
-	for i := range lp.snap.set.Peers {
-		p := &lp.snap.set.Peers[i]
+	set := lp.snap.set
+	asked := make([]bool, len(set.Peers))
+	for i := range set.Pools {
+		if p := &set.Pools[i]; p.Diameter {
+			for _, m := range p.Members {
+				asked[m.Home] = true
+			}
+		}
+	}
+	for i := range set.Peers {
+		p := &set.Peers[i]
 		s := PeerStatus{Name: p.Name, Identity: p.Identity, Realm: p.Realm, Drain: p.Drain, State: "disabled"}
+		s.Guest = len(p.Addresses) == 0 && p.Host == "" && !asked[i]
 		if n := lp.nodes[i]; n != nil {
 			lp.statusOf(n, &s)
 		}

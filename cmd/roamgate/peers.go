@@ -17,6 +17,11 @@ import (
 // peerUp are the states in which a peer takes requests, and those that are wanted.
 var peerUp = map[string]bool{"open": true, "disabled": true, "closing": true}
 
+// peerMissing reports whether something is wrong with a peer.
+func peerMissing(p *agent.PeerStatus) bool {
+	return !peerUp[p.State] && !(p.Guest && p.State == "down")
+}
+
 func (s *server) peersJSON(w http.ResponseWriter, _ *http.Request) {
 	all := []agent.PeerStatus{}
 	if s.agent != nil {
@@ -29,7 +34,7 @@ func (s *server) peersJSON(w http.ResponseWriter, _ *http.Request) {
 func peersPart(all []agent.PeerStatus) part {
 	var down []string
 	for i := range all {
-		if p := &all[i]; !peerUp[p.State] {
+		if p := &all[i]; peerMissing(p) {
 			down = append(down, p.Name+" ("+p.State+")")
 		}
 	}
@@ -47,7 +52,8 @@ func statusPeersCommand() *cobra.Command {
 		Short: "Say how it stands with the Diameter peers",
 		Long: `Say how it stands with the Diameter peers of the running hub, or with one of
 them: its connections, what waits for it, what it speaks, and why it is not
-there. Exit code 0: all are connected, or not wanted.`,
+there. Exit code 0: all are connected, but for those that are disabled, and for
+those that connect by themselves and are in no pool.`,
 		Example: "  roamgate status peers\n  roamgate status peers mvno-hss-1 --json",
 		Args:    atMost("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -77,7 +83,7 @@ there. Exit code 0: all are connected, or not wanted.`,
 				return err
 			}
 			for i := range all {
-				if !peerUp[all[i].State] {
+				if peerMissing(&all[i]) {
 					return &exitError{code: exitProblem}
 				}
 			}

@@ -14,6 +14,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/roamgate/roamgate/cmd/roamgen/node"
+	"github.com/roamgate/roamgate/pkg/diameter"
 	"github.com/roamgate/roamgate/test/peer"
 )
 
@@ -57,12 +59,19 @@ func TestReadme(t *testing.T) {
 	_, blocks := readme(t)
 	home, acctHome, store := peer.ListenHome(t, homeSecret), peer.ListenHome(t, homeSecret), peer.StartRedis(t, false)
 	west, acctWest := peer.ListenHome(t, homeSecret), peer.ListenHome(t, homeSecret)
+	hss, err := node.Start(t.Context(), node.Config{
+		Identity: "hss.epc.mnc001.mcc262.3gppnetwork.org", Realm: "epc.mnc001.mcc262.3gppnetwork.org",
+		Applications: []uint32{diameter.AppS6a}, Listen: netip.MustParseAddrPort("127.0.0.1:0"),
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, hss.Close()) })
 	g := &guide{t: t, dir: t.TempDir(), path: filepath.Dir(program(t)), admin: peer.Port(t), other: peer.Port(t)}
 	port := func() string { return fmt.Sprint(peer.Port(t).Port()) }
 	g.swap = strings.NewReplacer(
 		"address: 198.51.100.10\n", fmt.Sprintf("auth: %q\n    acct: %q\n", home.Addr, acctHome.Addr),
+		"address: 198.51.100.40\n", fmt.Sprintf("address: 127.0.0.1\n    port: %d\n", hss.Addr().Port()),
 		"address: 198.51.100.20\n", fmt.Sprintf("auth: %q\n    acct: %q\n", west.Addr, acctWest.Addr),
-		":1812", ":"+port(), ":1813", ":"+port(), ":2083", ":"+port(), ":9812", fmt.Sprintf(":%d", g.admin.Port()), ":9813", fmt.Sprintf(":%d", g.other.Port()),
+		":1812", ":"+port(), ":1813", ":"+port(), ":2083", ":"+port(), ":3868", ":"+port(), ":9812", fmt.Sprintf(":%d", g.admin.Port()), ":9813", fmt.Sprintf(":%d", g.other.Port()),
 		":6379", fmt.Sprintf(":%d", store.Addr.Port()), "redis-cli ", fmt.Sprintf("redis-cli -p %d ", store.Addr.Port()),
 		"make ", "make -n VERSION=test -C "+g.root()+" ",
 	)
