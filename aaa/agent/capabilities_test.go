@@ -42,7 +42,7 @@ func add(b []byte, code uint32, v ...byte) []byte {
 }
 
 // What a CER is answered with (RFC 6733 section 5.3). Whoever is refused is closed, and
-// nobody else notices.
+// nobody else notices. C118, C124.
 func TestC118Capabilities(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -129,7 +129,7 @@ func TestC118Capabilities(t *testing.T) {
 	}
 }
 
-// A CEA and a CER of ours say what RFC 6733 sections 5.3.1 and 5.3.2 want.
+// A CEA and a CER of ours say what RFC 6733 sections 5.3.1 and 5.3.2 want. C118.
 func TestC118OurCapabilities(t *testing.T) {
 	set := peersOf("mno", "hss")
 	set.Peers[1].Addresses = []netip.AddrPort{netip.MustParseAddrPort("192.0.2.2:3868")}
@@ -168,7 +168,8 @@ func TestC118OurCapabilities(t *testing.T) {
 	}
 }
 
-// A CEA that is not what we want ends the connection, and the reason can be read.
+// A CEA that is not what we want ends the connection, and the reason can be read. C118,
+// D21.
 func TestC118CEA(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -224,7 +225,7 @@ func TestC118CEA(t *testing.T) {
 	}
 }
 
-// Who has not introduced himself is served nothing.
+// Who has not introduced himself is served nothing. D21.
 func TestUninvited(t *testing.T) {
 	for _, c := range []struct {
 		name string

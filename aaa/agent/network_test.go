@@ -105,7 +105,7 @@ func TestAgentsMeet(t *testing.T) {
 }
 
 // Over TLS the certificate says who a peer is, whatever its capabilities say (RFC 6733
-// sections 2.2 and 13).
+// sections 2.2 and 13). C124.
 func TestC124Certificates(t *testing.T) {
 	root, other := authority(t), authority(t)
 	for _, c := range []struct {
@@ -140,7 +140,7 @@ func TestC124Certificates(t *testing.T) {
 }
 
 // Where the kernel has no SCTP, a peer that needs it is told so, and a door for it is
-// refused.
+// refused. D29.
 func TestSCTPIsSaidToBeAbsent(t *testing.T) {
 	if l, err := stream.ListenSCTP(loopback); err == nil {
 		require.NoError(t, l.Close())

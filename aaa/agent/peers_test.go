@@ -41,7 +41,7 @@ func (r *rig) until(what string, is func() bool) {
 	require.FailNow(r.t, what, "%v", r.logs.All())
 }
 
-// A CER on a connection that stands is refused, and changes nothing.
+// A CER on a connection that stands is refused, and changes nothing. D27.
 func TestCapabilitiesOnce(t *testing.T) {
 	r := newRig(t, peersOf("mno"), nil)
 	f := r.peer("mno")
@@ -54,7 +54,7 @@ func TestCapabilitiesOnce(t *testing.T) {
 	assert.False(t, f.gone())
 }
 
-// A second connection of a peer that has its one is refused; the first stays.
+// A second connection of a peer that has its one is refused; the first stays. D22.
 func TestDuplicateConnection(t *testing.T) {
 	r := newRig(t, peersOf("mno"), nil)
 	first := r.peer("mno")
@@ -67,7 +67,7 @@ func TestDuplicateConnection(t *testing.T) {
 	assert.True(t, r.node("mno").able())
 }
 
-// A peer that was restarted comes again before its old connection is found to be dead.
+// A peer that was restarted comes again before its old connection is found to be dead. D26.
 func TestRestartedPeerReplaces(t *testing.T) {
 	r := newRig(t, peersOf("mno"), nil)
 	first := r.come("mno")
@@ -92,7 +92,7 @@ func TestRestartedPeerReplaces(t *testing.T) {
 }
 
 // Both connect at the same time: the one with the greater identity keeps the connection
-// that it has answered (RFC 6733 section 5.6.4), whatever comes first.
+// that it has answered (RFC 6733 section 5.6.4), whatever comes first. D22.
 func TestElectionOfConnections(t *testing.T) {
 	for _, c := range []struct {
 		host       string
@@ -128,7 +128,7 @@ func TestElectionOfConnections(t *testing.T) {
 }
 
 // With several connections there is an exchange of capabilities by each, requests go by
-// them in turn, and one that ends takes none of the others with it.
+// them in turn, and one that ends takes none of the others with it. D22.
 func TestSeveralConnections(t *testing.T) {
 	set := calling("hss")
 	set.Peers[0].Connections = 3
@@ -155,7 +155,7 @@ func TestSeveralConnections(t *testing.T) {
 	r.until("it proves itself", func() bool { return len(n.links) == 3 })
 }
 
-// A peer that answers nothing any more is suspect, then gone, and has to prove itself.
+// A peer that answers nothing any more is suspect, then gone, and has to prove itself. C119.
 func TestC119Failover(t *testing.T) {
 	r := newRig(t, peersOf("mno"), nil)
 	f := r.peer("mno")
@@ -184,7 +184,7 @@ func TestC119Failover(t *testing.T) {
 }
 
 // A peer that is stopped takes nothing: its connection is closed though nothing can be
-// written to it.
+// written to it. D23.
 func TestStalledPeerIsClosed(t *testing.T) {
 	r := newRig(t, peersOf("mno", "other"), nil)
 	f, other := r.peer("mno"), r.peer("other")
@@ -196,7 +196,7 @@ func TestStalledPeerIsClosed(t *testing.T) {
 	assert.Equal(t, 1, r.lp.conns.open)
 }
 
-// A DWA that nobody asked for says that the peer lives and nothing more.
+// A DWA that nobody asked for says that the peer lives and nothing more. D23.
 func TestUnsolicitedDWA(t *testing.T) {
 	r := newRig(t, peersOf("mno"), nil)
 	f := r.peer("mno")
@@ -208,7 +208,7 @@ func TestUnsolicitedDWA(t *testing.T) {
 	assert.Equal(t, "suspect", r.lp.statuses()[0].State, "our DWR is not answered by it")
 }
 
-// Base messages that are malformed are answered, and the connection stays.
+// Base messages that are malformed are answered, and the connection stays. D27.
 func TestMalformedBase(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -240,7 +240,7 @@ func TestMalformedBase(t *testing.T) {
 }
 
 // After a DPR nothing is begun; the DPA comes, and the peer closes. When it is connected
-// to again goes by its cause.
+// to again goes by its cause. D24.
 func TestPeerTakesLeave(t *testing.T) {
 	for _, c := range []struct {
 		cause peer.Cause
@@ -270,7 +270,7 @@ func TestPeerTakesLeave(t *testing.T) {
 	}
 }
 
-// A DPA waits for what is under way, but not for long.
+// A DPA waits for what is under way, but not for long. D24.
 func TestLeaveWaitsForAnswers(t *testing.T) {
 	r := newRig(t, peersOf("mno"), nil)
 	f := r.peer("mno")
@@ -294,7 +294,7 @@ func TestLeaveWaitsForAnswers(t *testing.T) {
 }
 
 // Peers that are new are connected to, those that are gone are told so, and who stays
-// what it was notices nothing.
+// what it was notices nothing. D28.
 func TestHotPeers(t *testing.T) {
 	r := newRig(t, peersOf("stays", "goes", "changes"), nil)
 	stays, goes, changes := r.peer("stays"), r.peer("goes"), r.peer("changes")
@@ -336,7 +336,7 @@ func TestHotPeers(t *testing.T) {
 	assert.Equal(t, "disabled", r.lp.statuses()[1].State)
 }
 
-// A peer that moved is told to go and found where it is now.
+// A peer that moved is told to go and found where it is now. D28.
 func TestPeerMoves(t *testing.T) {
 	r := newRig(t, calling("hss"), nil)
 	r.listening["hss"] = true
@@ -350,7 +350,7 @@ func TestPeerMoves(t *testing.T) {
 	assert.Equal(t, next.Peers[0].Addresses[0], r.called["hss"][1].local)
 }
 
-// Fewer connections are left in good order, more are made.
+// Fewer connections are left in good order, more are made. D28.
 func TestConnectionsChange(t *testing.T) {
 	at := func(n int) *realm.Set {
 		set := calling("hss")
@@ -371,7 +371,7 @@ func TestConnectionsChange(t *testing.T) {
 	assert.Len(t, r.lp.lanes, 3)
 }
 
-// Stopping tells every peer, waits for what is under way, and ends.
+// Stopping tells every peer, waits for what is under way, and ends. D24.
 func TestStop(t *testing.T) {
 	r := newRig(t, peersOf("mno", "hss"), nil)
 	mno, hss := r.peer("mno"), r.peer("hss")
@@ -396,7 +396,7 @@ func TestStop(t *testing.T) {
 	assert.True(t, r.lp.ended())
 }
 
-// A peer that does not answer the DPR keeps nobody from stopping.
+// A peer that does not answer the DPR keeps nobody from stopping. D24.
 func TestStopIsBounded(t *testing.T) {
 	r := newRig(t, peersOf("mno"), nil)
 	f := r.peer("mno")

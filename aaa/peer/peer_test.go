@@ -106,6 +106,7 @@ var rows = []struct {
 	{Closing, ConnCER, "reject", Closing},
 }
 
+// C118: each row, and nothing else.
 func TestC118StateMachine(t *testing.T) {
 	listed := map[[2]uint8]bool{}
 	for _, r := range rows {
@@ -138,7 +139,7 @@ func (m *Machine) take(e Event, now int64) Actions {
 	return m.On(e, now)
 }
 
-// A state that must not last ends by itself.
+// A state that must not last ends by itself. D20.
 func TestTimeouts(t *testing.T) {
 	for _, c := range []struct {
 		state State
@@ -159,6 +160,7 @@ func TestTimeouts(t *testing.T) {
 	}
 }
 
+// D22.
 func TestElection(t *testing.T) {
 	for _, c := range []struct {
 		ours, theirs string
@@ -193,7 +195,7 @@ func (s *script) wait(d time.Duration) (done []string) {
 	}
 }
 
-// The watchdog of RFC 3539 section 3.4.1, with Tw of 30 s and jitter of 2 s.
+// The watchdog of RFC 3539 section 3.4.1, with Tw of 30 s and jitter of 2 s. C119.
 func TestC119Watchdog(t *testing.T) {
 	open := func(t *testing.T) *script { return &script{at(t, ROpen), t, start} }
 
@@ -310,7 +312,7 @@ func TestC119Watchdog(t *testing.T) {
 	})
 }
 
-// When a peer is connected to again (Tc, 30 s and an eighth either way).
+// When a peer is connected to again (Tc, 30 s and an eighth either way). D25.
 func TestRetries(t *testing.T) {
 	calls := func() *script {
 		m := New(Config{Initiate: true, Seed: 3}, start)
@@ -372,7 +374,7 @@ func TestRetries(t *testing.T) {
 }
 
 // network keeps the books that a caller of the Machine would: what connections there
-// are. Whatever happens in whatever order, they agree with the state.
+// are. Whatever happens in whatever order, they agree with the state. D20.
 func TestMachineModel(t *testing.T) {
 	for seed := range uint64(120) {
 		r := rand.New(rand.NewPCG(seed, 1))

@@ -33,7 +33,7 @@ func eachDiameter(t *testing.T, f func(t *testing.T, e *end)) {
 	})
 }
 
-// Messages are cut by their lengths, however they come.
+// Messages are cut by their lengths, however they come. D30.
 func TestDiameterFraming(t *testing.T) {
 	sizes := []int{20, 64<<10 - 4, 400, 64 << 10, 4096, 4100, 24, 20000, 20}
 	eachDiameter(t, func(t *testing.T, e *end) {
@@ -64,7 +64,7 @@ func TestDiameterFraming(t *testing.T) {
 	})
 }
 
-// A length that no message has ends the connection; what came before is given.
+// A length that no message has ends the connection; what came before is given. D30.
 func TestDiameterFramingLost(t *testing.T) {
 	for _, bad := range [][]byte{{1, 0, 0, 19}, {1, 0, 0, 0}, {1, 0, 0, 22}, {1, 1, 0, 4}, {1, 0xff, 0xff, 0xff}} {
 		eachDiameter(t, func(t *testing.T, e *end) {

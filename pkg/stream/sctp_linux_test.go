@@ -19,7 +19,7 @@ import (
 var anyPort = netip.MustParseAddrPort("127.0.0.1:0")
 
 // Where the kernel has no SCTP it is said in as many words; where it has, a connection
-// stands.
+// stands. D29.
 func TestSCTPOfThisKernel(t *testing.T) {
 	l, err := ListenSCTP(anyPort)
 	if errors.Is(err, ErrNoSCTP) {
@@ -33,7 +33,7 @@ func TestSCTPOfThisKernel(t *testing.T) {
 	meetSCTP(t, l)
 }
 
-// The same calls with sockets that every kernel has.
+// The same calls with sockets that every kernel has. D29.
 func TestSCTPCalls(t *testing.T) {
 	for _, at := range []string{"127.0.0.1:0", "[::1]:0"} {
 		readied := 0
