@@ -192,6 +192,7 @@ func (s *server) series() {
 		"client": func(set *realm.Set) int { return len(set.Clients) },
 		"home":   func(set *realm.Set) int { return len(set.Homes) },
 		"pool":   func(set *realm.Set) int { return len(set.Pools) },
+		"peer":   func(set *realm.Set) int { return len(set.Peers) },
 		"realm":  func(set *realm.Set) int { return len(set.Routes) },
 	} {
 		r.GaugeFunc("roamgate_config_objects", "Objects of the configuration in use.",

@@ -37,7 +37,10 @@ homes:
   - {name: picky, address: 198.51.100.4, secret_file: s, realms: [picky.example]}
   - {name: open, address: 198.51.100.5, secret_file: s, group: open}
   - {name: paid, address: 198.51.100.6, secret_file: s, group: paid}
+peers:
+  - {name: aaa, identity: aaa.acme.example, address: 198.51.100.7}
 pools:
+  - {name: aaa, peers: aaa}
   - {name: acme, homes: acme}
   - {name: acct-only, homes: acct-only}
   - {name: gone, homes: gone}
@@ -97,6 +100,9 @@ func TestOf(t *testing.T) {
 	}{
 		{"a realm", "- {realm: acme.example, auth: acme}", "airport", "acme.example(tls+ttls)"},
 		{"in order", "- {realm: [b.example, a.example], auth: acme}", "airport", "a.example(tls+ttls) b.example(tls+ttls)"},
+		{"for Diameter alone", "- {realm: acme.example, diameter: aaa}", "airport", ""},
+		{"for both", "- {realm: acme.example, auth: acme, diameter: aaa}", "airport", "acme.example(tls+ttls)"},
+		{"for Diameter in front of RADIUS", "- {realm: " + wlan + ", diameter: aaa}\n- {plmn: 262-01, auth: acme}", "airport", wlan + "(sim+aka+aka-prime) 262/01"},
 		{"rejected", "- {realm: acme.example, reject: no}", "airport", ""},
 		{"another group's", "- {realm: acme.example, auth: acme, groups: [ours]}", "airport", ""},
 		{"closed to the group, so the wider route is too", "- {realm: a.acme.example, auth: acme, groups: [ours]}\n- {realm: \"*.acme.example\", auth: acme}", "airport", "-*.acme.example"},

@@ -20,6 +20,9 @@ func (b *builder) served(q *realm.Query) bool {
 	found, subject, closed := false, "", false
 	b.set.Table.Candidates(q, func(c realm.Candidate) bool {
 		r := c.Route
+		if c.Why == realm.OtherProtocol {
+			return true // it is for Diameter
+		}
 		if r.Realm != subject {
 			if closed {
 				return false // all routes of the one before are for other groups

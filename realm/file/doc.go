@@ -28,6 +28,10 @@
 // is named with what hides it; that follows the tiers of realm.Table, and a test
 // asks the table.
 //
+// Peers are Diameter nodes and clients at once, pools have homes or peers, and a route
+// says what becomes of the requests of either protocol. What no request of a protocol
+// can reach, what goes nowhere and what goes round between the protocols is named too.
+//
 // Files of certificates, keys, authorities and revocation lists are named by the
 // files under tls, and read and watched with them, as those of secrets are: one
 // that is renewed is a new version, though the Hash of the Set is that of the

@@ -21,6 +21,7 @@ func (l *loader) lint(dir string) {
 		l.report.add(whole, Info, "a realm called default would take them", "there is no default: unknown realms are rejected")
 	}
 	l.lintPools()
+	l.lintPeers()
 	l.lintGroups()
 	l.lintRoutes()
 	for by := realm.UDP; by <= realm.TCP; by++ {
@@ -28,7 +29,6 @@ func (l *loader) lint(dir string) {
 			l.warn(p.pos, "remove it", "%s of client %s is covered by longer prefixes of other clients and never used", p.prefix, quote(p.client))
 		})
 	}
-	l.lintPeers()
 	l.lintSecurities()
 	l.lintHolders()
 	l.exposed()

@@ -25,11 +25,27 @@ func (l *loader) lintPeers() {
 		}
 	}
 	l.messages = slices.ContainsFunc(l.set.Routes, func(r realm.Route) bool { return r.Diameter != nil })
+	l.toRADIUS = slices.ContainsFunc(l.set.Routes, func(r realm.Route) bool { return r.Diameter != nil && r.Diameter.Action == realm.DiameterRADIUS })
+	l.toDiameter = slices.ContainsFunc(l.set.Homes, func(h realm.Home) bool { return h.Transport == realm.Diameter })
 	for i := range l.set.Peers {
 		if p := &l.set.Peers[i]; !pooled[i] && !l.messages && !p.Disabled {
 			l.warn(p.Pos, "add it to a pool, and give realms diameter:", "peer %s is used by nobody: no realm is for Diameter, and no pool has it", quote(p.Name))
 		}
 	}
+}
+
+// lintSenders reports whether somebody who can use the route speaks its protocol, or
+// is translated into it.
+func (l *loader) lintSenders(r *realm.Route, who *audience) bool {
+	switch {
+	case !r.RADIUS() && who.peers == 0 && !l.toDiameter:
+		l.warn(r.Pos, "add a peer, or a home with transport: diameter", "%s is never reached: none of its clients speaks Diameter", routeName(r))
+		return false
+	case r.Diameter == nil && who.packets == 0 && !l.toRADIUS:
+		l.warn(r.Pos, "add diameter:, or {action: radius} to another route", "%s is never reached: its clients speak Diameter alone", routeName(r))
+		return false
+	}
+	return true
 }
 
 // lintDiameter says of a route for Diameter whether anything can come of it, and of

@@ -13,12 +13,19 @@ type audience struct {
 	groups  []*realm.Group
 	lists   []*realm.Names // their allow-lists; nil for one without
 	many    bool
+	peers   int // that are Diameter peers
+	packets int // that send RADIUS
 }
 
 // maxListed bounds the clients that are looked at one by one.
 const maxListed = 64
 
 func (a *audience) add(i int, c *realm.Client) {
+	if c.Transport == realm.Diameter {
+		a.peers++
+	} else {
+		a.packets++
+	}
 	if len(a.clients) < maxListed {
 		a.clients = append(a.clients, i)
 	} else {
@@ -106,6 +113,9 @@ func (l *loader) audienceOf(r *realm.Route, scoped map[*realm.Scope]*audience) *
 func (l *loader) lintAudience(r *realm.Route, who *audience) bool {
 	if len(who.clients) == 0 {
 		l.warn(r.Pos, "no client is in its groups", "%s is never reached", routeName(r))
+		return false
+	}
+	if !l.lintSenders(r, who) {
 		return false
 	}
 	if len(who.lists) <= maxListed && !slices.ContainsFunc(who.lists, func(n *realm.Names) bool { return meets(n, r.Realm) }) {

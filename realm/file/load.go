@@ -95,10 +95,12 @@ type loader struct {
 	narrow  bool      // there are networks or expressions
 	// federated is set when there is a federation.
 	federated bool
-	messages  bool                    // a route is for Diameter
-	inPool    []bool                  // by home
-	scopes    map[string]*realm.Scope // by the names of their groups
-	key       []byte
+	messages  bool // a route is for Diameter
+	// toRADIUS and toDiameter are set where one protocol becomes the other.
+	toRADIUS, toDiameter bool
+	inPool               []bool                  // by home
+	scopes               map[string]*realm.Scope // by the names of their groups
+	key                  []byte
 }
 
 func newLoader(env func(string) (string, bool), workers int) *loader {

@@ -149,11 +149,20 @@ func (l *loader) realmsTwice() {
 	for i := range l.set.Routes {
 		r := &l.set.Routes[i]
 		if first, twice := seen[r.Realm]; twice {
-			l.twice(r.Pos, l.set.Routes[first].Pos, "realm", r.Realm)
+			l.fail(r.Pos, twiceHint(r, &l.set.Routes[first]), "realm %s is defined twice", quote(r.Realm))
 			continue
 		}
 		seen[r.Realm] = i
 	}
+}
+
+// twiceHint says where a subject stood first.
+func twiceHint(r, first *realm.Route) string {
+	hint := "first at " + first.Pos.String()
+	if r.RADIUS() != first.RADIUS() || (r.Diameter == nil) != (first.Diameter == nil) {
+		hint += "; one entry says what becomes of both protocols"
+	}
+	return hint
 }
 
 // realm adds a route for each subject of the entry.

@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/roamgate/roamgate/pkg/diameter"
 	"github.com/roamgate/roamgate/realm"
 )
 
@@ -22,8 +23,11 @@ clients:
   - {name: cn, address: 192.0.2.3, secret_env: GOOD_SECRET}
 homes:
   - {name: h1, address: 198.51.100.1, secret_env: GOOD_SECRET}
+peers:
+  - {name: pg, identity: pg.example, address: 192.0.2.9, group: g}
 pools:
   - {name: p, homes: h1}
+  - {name: d, peers: pg}
 realms:
 `
 	subjects := []string{
@@ -34,6 +38,9 @@ realms:
 	}
 	groups := []string{"", "", "groups: g, ", "groups: [g, h], "}
 	whens := []string{"", "", "when: {client: cg}, ", "when: {client: [cg, cn]}, ", "when: {user: u1}, ", `when: {user: "u*"}, `, "when: {user: u1..u2}, ", "when: {percent: 100}, ", "when: {percent: 30, user: u1}, "}
+	// What a route is for: RADIUS, Diameter, or both.
+	protocols := []string{"auth: p", "auth: p", "diameter: d", "auth: p, diameter: d"}
+	diameterWhens := []string{"", "", "when: {application: s6a}, ", "when: {application: [s6a, s13]}, ", "when: {command: ULR}, ", "when: {command: ULR, application: s6a}, ", "when: {user: u1}, "}
 	realms := []string{"", "a.example", "x.b.example", "y.b.example", "z.example", "c.test", "wlan.mnc001.mcc262.3gppnetwork.org", "wlan.mnc002.mcc262.3gppnetwork.org"}
 	users := []string{"u1", "u2", "v"}
 	var numbers []string
@@ -48,10 +55,14 @@ realms:
 			order := ""
 			subject := rapid.SampledFrom(subjects).Draw(t, "subject")
 			group, when := rapid.SampledFrom(groups).Draw(t, "groups"), rapid.SampledFrom(whens).Draw(t, "when")
+			protocol := rapid.SampledFrom(protocols).Draw(t, "protocol")
+			if protocol == "diameter: d" {
+				when = rapid.SampledFrom(diameterWhens).Draw(t, "when of Diameter")
+			}
 			if group+when != "" || strings.Contains(subject, "regexp") {
 				order = fmt.Sprintf("rank: %d, ", rank+1)
 			}
-			fmt.Fprintf(&b, "  - {%s, %s%s%sauth: p}\n", subject, group, when, order)
+			fmt.Fprintf(&b, "  - {%s, %s%s%s%s}\n", subject, group, when, order, protocol)
 		}
 		set, ps := compileFiles([]content{{name: "f", data: []byte(b.String())}}, 1)
 		if set == nil {
@@ -79,8 +90,11 @@ realms:
 						if !client.Realms.Allow(q.Realm) {
 							continue // it does not come so far
 						}
-						if r, _ := set.Table.Find(&q); r != nil && hidden[r.Pos] {
-							t.Fatalf("%s is found for %s of %s, IMSI %s\n%s\n%s", r.Label(), q.Name, client.Name, q.IMSI, b.String(), ps.Error())
+						for _, of := range [][2]uint32{{}, {diameter.AppS6a, diameter.UpdateLocation}, {diameter.AppS6a, diameter.PurgeUE}, {diameter.AppS13, diameter.UpdateLocation}, {diameter.AppNASREQ, diameter.AA}} {
+							q.Application, q.Command, q.Message = of[0], of[1], of[0] != 0
+							if r, _ := set.Table.Find(&q); r != nil && hidden[r.Pos] {
+								t.Fatalf("%s is found for %v, %s of %s, IMSI %s\n%s\n%s", r.Label(), of, q.Name, client.Name, q.IMSI, b.String(), ps.Error())
+							}
 						}
 					}
 				}

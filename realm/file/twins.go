@@ -72,7 +72,7 @@ func (l *loader) rankTwins(list []int32) {
 		r := &l.set.Routes[i]
 		expr := isExpression(r.Realm)
 		if !conditioned(r) && plain != nil {
-			l.fail(r.Pos, "first at "+plain.Pos.String(), "%s is defined twice", subjectName(r.Realm))
+			l.fail(r.Pos, twiceHint(r, plain), "%s is defined twice", subjectName(r.Realm))
 			continue
 		}
 		if !conditioned(r) {
