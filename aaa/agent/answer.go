@@ -41,7 +41,9 @@ func (lp *loop) answer(l *link, m *diameter.Message, fault diameter.Fault) {
 	raw := m.Raw
 	if t.reacting && (m.Has(diameter.KnownSupportedFeatures) || m.Has(diameter.KnownOverload)) {
 		lp.learn(t, m)
-		raw = lp.strip(m)
+		if b := lp.strip(m); b != nil {
+			raw = b
+		}
 	}
 	lp.give(t, raw, result)
 	lp.finish(t)
@@ -134,6 +136,10 @@ func (lp *loop) finish(t *transaction) {
 	}
 	lp.takeBack(t)
 	lp.unhand(t)
+	if t.counted {
+		t.of.held--
+		t.of.heldOctets -= len(t.raw)
+	}
 	lp.wheel.Cancel(t.slot)
 	lp.heardOf(t, 0)
 	lp.table.drop(t)

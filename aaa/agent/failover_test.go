@@ -254,14 +254,21 @@ func TestC117InFlight(t *testing.T) {
 	r.one("hss1")
 
 	r = newWalkRig(t, func(s *realm.Set) { s.Peers[1].InFlight = 1000 })
-	for range 600 {
+	for range 300 {
 		r.heard("mme", request())
 	}
-	assert.Len(t, r.sent("hss1"), 600)
+	assert.Len(t, r.sent("hss1"), 300)
 	r.heard("mme", request())
-	assert.EqualValues(t, diameter.ResultTooBusy, resultIn(r.one("mme")))
+	assert.EqualValues(t, diameter.ResultTooBusy, resultIn(r.one("mme")), "one peer alone has half of the slots")
+	for range 300 {
+		r.heard("mme2", request())
+	}
+	assert.Len(t, r.sent("hss1"), 300)
+	r.heard("hss2", request().set(diameter.DestinationRealm, "visited.example"))
+	assert.EqualValues(t, diameter.ResultTooBusy, resultIn(r.one("hss2")), "there are no more")
 	assert.Equal(t, 1, r.counted("roamgate_diameter_refused_total", "peer", "mme", "reason", "no_slot"))
 	r.close(r.links["mme"])
 	r.pass(6 * time.Second)
+	r.sent("mme2")
 	r.rest()
 }

@@ -15,6 +15,10 @@ func (lp *loop) request(l *link, m *diameter.Message, fault diameter.Fault) {
 	}
 	priority := priorityOf(m)
 	inside := n.gateway
+	if !inside && n.index < 0 {
+		lp.refuse(l, m, PeerRemoved, 0, nil) // nothing says any more what it may ask for
+		return
+	}
 	if !inside && !n.bucket.take(lp.now, n.peer.Rate, n.peer.Burst, priority) {
 		lp.refuse(l, m, RateExceeded, 0, nil)
 		return
@@ -63,6 +67,11 @@ func (lp *loop) request(l *link, m *diameter.Message, fault diameter.Fault) {
 
 // transact gives a request a transaction.
 func (lp *loop) transact(l *link, m *diameter.Message, priority uint8, e entry) *transaction {
+	// One peer alone may not have all there is.
+	n := l.node
+	if n.held >= lp.table.most/2 || n.heldOctets+len(m.Raw) > lp.table.store.most/2 {
+		return nil
+	}
 	t := lp.table.take()
 	if t == nil {
 		return nil
@@ -71,6 +80,9 @@ func (lp *loop) transact(l *link, m *diameter.Message, priority uint8, e entry) 
 		lp.table.drop(t)
 		return nil
 	}
+	n.held++
+	n.heldOctets += len(m.Raw)
+	t.counted = true
 	copy(t.raw, m.Raw)
 	t.from, t.of, t.came, t.endToEnd = l, l.node, m.HopByHop, m.EndToEnd
 	t.command, t.application, t.priority, t.began, t.entry = m.Command, m.Application, priority, lp.now, e

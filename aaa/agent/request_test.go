@@ -64,6 +64,9 @@ func TestC117Refusals(t *testing.T) {
 		"nobody connected":                  {m: request(), shut: []string{"hss1", "hss2", "dra"}, result: 3002, why: "peers_down"},
 		"application that nobody serves":    {m: request(), edit: none(func(p *realm.Peer) { p.Applications = []uint32{1} }), result: 3002, why: "application_not_served"},
 		"host that is not connected":        {m: request().with(avp{diameter.DestinationHost, 0, "hss1.home.example"}), shut: []string{"hss1", "dra"}, result: 3002, why: "peers_down"},
+		"host of another realm":             {m: request().set(diameter.DestinationRealm, "transit.example").with(avp{diameter.DestinationHost, 0, "hss1.home.example"}), result: 3002, why: "host_away"},
+		"host of another realm, by route":   {m: request().set(diameter.DestinationRealm, "visited.example").with(avp{diameter.DestinationHost, 0, "hss1.home.example"}), result: 3002, why: "hairpin"},
+		"peer that takes leave":             {m: request(), shut: []string{}, result: 3010, why: "peer_removed"},
 		"loop":                              {m: request().with(route("a.example"), route("DRA.hub.example"), route("b.example")), result: 3005, why: "loop"},
 		"everybody has had it":              {m: request().with(route("hss1.home.example"), route("HSS2.home.example"), route("dra.transit.example")), result: 3002, why: "hairpin"},
 		"back to where it came from":        {m: request().set(diameter.DestinationRealm, "visited.example"), result: 3002, why: "hairpin"},
@@ -74,6 +77,9 @@ func TestC117Refusals(t *testing.T) {
 			r := newWalkRig(t, c.edit)
 			for _, peer := range c.shut {
 				r.close(r.links[peer])
+			}
+			if c.why == "peer_removed" {
+				r.links["mme"].node.index = -1
 			}
 			raw := c.m.octets()
 			if c.bend != nil {

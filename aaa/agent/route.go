@@ -204,7 +204,7 @@ func (o *router) ask(a *asking, m *diameter.Message, spec *realm.Client) {
 		Name: d.name, User: d.name, Realm: d.folded, Message: true,
 		Application: m.Application, Command: m.Command, Client: spec, Wall: a.wall,
 	}
-	if digits(d.name) {
+	if m.Application >= vendorApplications && digits(d.name) {
 		q.IMSI = d.name
 	} else if d.name != nil {
 		if user, rlm, _ := nai.Split(d.name); user != nil {
@@ -308,7 +308,14 @@ func (o *router) fence(a *asking, m *diameter.Message, spec *realm.Client) {
 	if d.only != nil && d.only == a.gateway {
 		return
 	}
-	if only := d.only; only != nil {
+	if only := d.only; only != nil && !o.reached(only) {
+		// A host of another realm than the one that was asked for would be a way round
+		// what the sender may ask for.
+		if d.only = nil; d.pool == nil {
+			d.why = HostAway
+			return
+		}
+	} else if only != nil {
 		switch why := o.bars(a, m, only); {
 		case only.able() && why == OK:
 			d.pool = nil
@@ -347,6 +354,23 @@ func (o *router) fence(a *asking, m *diameter.Message, spec *realm.Client) {
 			d.why = NoPool
 		}
 	}
+}
+
+// reached reports whether a peer is one that the Destination-Realm leads to: it is in
+// it, takes it, or is in the pool of its route.
+func (o *router) reached(n *node) bool {
+	d := &o.to
+	if string(d.folded) == n.peer.Realm || n.peer.Realms != nil && n.peer.Realms.Allow(d.folded) {
+		return true
+	}
+	if d.pool != nil {
+		for i := range d.pool.members {
+			if d.pool.members[i].node == n {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // transit says whether the sender's group may have its requests go to another.

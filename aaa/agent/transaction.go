@@ -26,6 +26,7 @@ type transaction struct {
 	retried  bool  // sent to another peer after a connection was lost: with the T bit
 	reacting bool  // our OC-Supported-Features is in it, and not the sender's
 	waited   bool  // the device policy has come
+	counted  bool  // among what its sender holds
 	slot     uint32
 	// number is the Hop-by-Hop Identifier toward peers: a generation and the slot.
 	number uint32

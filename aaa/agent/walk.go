@@ -32,12 +32,13 @@ type walk struct {
 
 // nodeWalk is what the walk keeps of a node.
 type nodeWalk struct {
-	gateway  bool   // to RADIUS: what it asks begins here, and the walk of RADIUS has judged it
-	flight   int    // requests that it has not answered
-	record   []byte // the Route-Record of what comes from it
-	identity []byte
-	bucket   bucket
-	counts   nodeCounts
+	gateway          bool   // to RADIUS: what it asks begins here, and the walk of RADIUS has judged it
+	flight           int    // requests that it has not answered
+	held, heldOctets int    // transactions of its requests, and their octets
+	record           []byte // the Route-Record of what comes from it
+	identity         []byte
+	bucket           bucket
+	counts           nodeCounts
 }
 
 // linkWalk is what the walk keeps of a link: transactions that wait for an answer of it,

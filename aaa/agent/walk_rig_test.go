@@ -210,7 +210,7 @@ func (r *walkRig) rest() {
 	assert.Zero(r.t, r.lp.table.store.lent, "octets lent")
 	assert.Zero(r.t, r.lp.wheel.Len(), "timers")
 	for _, n := range r.lp.nodes {
-		assert.Zero(r.t, n.flight, n.peer.Name)
+		assert.Equal(r.t, [3]int{}, [3]int{n.flight, n.held, n.heldOctets}, n.peer.Name)
 		for _, l := range n.links {
 			assert.Equal(r.t, [4]int{0, 0, 0, 0}, [4]int{l.awaited, l.owed, int(l.pending.first), int(l.promised.first)}, n.peer.Name)
 		}

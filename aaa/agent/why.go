@@ -17,6 +17,7 @@ const (
 	HostWithoutRealm
 	BadDestination
 	Loop
+	PeerRemoved
 	NoRoute
 	ScopeDenied
 	RealmNotAllowed
@@ -64,6 +65,7 @@ var reasonTexts = [numOwnReasons]struct {
 	HostWithoutRealm:     {"host_without_realm", diameter.ResultUnableToDeliver, "it has a Destination-Host and no Destination-Realm"},
 	BadDestination:       {"bad_destination", diameter.ResultInvalidAVPValue, "its destination is no name"},
 	Loop:                 {"loop", diameter.ResultLoopDetected, "it has been here already"},
+	PeerRemoved:          {"peer_removed", diameter.ResultUnknownPeer, "the peer is in the files no more, and takes leave"},
 	NoRoute:              {"no_route", diameter.ResultRealmNotServed, "no route takes it"},
 	ScopeDenied:          {"scope_denied", diameter.ResultRealmNotServed, "the routes that match are for peers of other groups"},
 	RealmNotAllowed:      {"realm_not_allowed", diameter.ResultRealmNotServed, "the peer may not send this realm, or no peer of the pool takes it"},
