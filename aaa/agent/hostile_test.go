@@ -197,7 +197,7 @@ func TestHostileRequests(t *testing.T) {
 // Answers of the home with anything wrong: whoever asked gets one answer, and no link is
 // lost. A bad answer is as none (3002), because it says nothing that could be passed on.
 func TestHostileAnswers(t *testing.T) {
-	r := newHostileRig(t)
+	var r *hostileRig
 	ask := valid(t, true)
 	byCommand := map[uint32][]byte{}
 	for _, v := range ask {
@@ -205,6 +205,7 @@ func TestHostileAnswers(t *testing.T) {
 	}
 	passed, replaced := 0, map[uint32]int{}
 	for _, v := range valid(t, false) {
+		r = newHostileRig(t) // what an answer says of overload is for what follows, too
 		raw := byCommand[diameter.ReadHeader(v.Raw).Command]
 		require.NotNil(t, raw, v.Name)
 		mutations(v.Raw, func(name string, bad []byte) bool {
