@@ -27,7 +27,6 @@ func (r *ledgerRig) SpoolDone(b *spool.Batch) { r.commits <- b }
 // creditor counts debts by session, as the hub does.
 type creditor struct {
 	debts  map[uint32]int
-	busy   map[uint32]bool
 	ended  []Ending
 	cancel int
 }
