@@ -56,24 +56,11 @@ func valid(t testing.TB, request bool) (list []dict.Vector) {
 		if m.Request() != request || isBase(v.Raw) {
 			continue
 		}
-		var w diameter.Writer
-		w.Copy(make([]byte, len(v.Raw)+64), v.Raw)
 		from := "visited"
 		if !request {
 			from = "home"
 		}
-		set := func(k diameter.Known, value string) {
-			var now diameter.Message
-			now.Parse(w.Finish())
-			if at, _ := now.Span(k); at != 0 {
-				w.Replace(at, []byte(value))
-			}
-		}
-		set(diameter.KnownOriginHost, from+".example")
-		set(diameter.KnownOriginRealm, from)
-		set(diameter.KnownDestinationHost, "home.example")
-		set(diameter.KnownDestinationRealm, "home")
-		v.Raw = w.Finish()
+		v.Raw = mutation.Readdress(v.Raw, from+".example", from, "home.example", "home")
 		list = append(list, v)
 	}
 	require.NotEmpty(t, list)

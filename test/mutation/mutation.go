@@ -238,3 +238,29 @@ func Unframed() (list [][]byte) {
 	}
 	return list
 }
+
+// Readdress gives a message with another origin and destination, where it has one: as if
+// a peer of a test had made it. A Destination-Host is left out where host is "".
+func Readdress(raw []byte, originHost, originRealm, host, realm string) []byte {
+	var m diameter.Message
+	var w diameter.Writer
+	w.Copy(make([]byte, len(raw)+4*256), raw)
+	for _, c := range []struct {
+		k     diameter.Known
+		value string
+	}{
+		{diameter.KnownOriginHost, originHost}, {diameter.KnownOriginRealm, originRealm},
+		{diameter.KnownDestinationHost, host}, {diameter.KnownDestinationRealm, realm},
+	} {
+		m.Parse(w.Finish())
+		at, end := m.Span(c.k)
+		switch {
+		case at == 0:
+		case c.value == "":
+			w.Cut(at, end)
+		default:
+			w.Replace(at, []byte(c.value))
+		}
+	}
+	return w.Finish()
+}
