@@ -156,7 +156,7 @@ func (r *hostileRig) request(name string, raw []byte) {
 	r.refused[result]++
 }
 
-// Every mutation of every command goes to its peer as it came, or is answered with what
+// D43: Every mutation of every command goes to its peer as it came, or is answered with what
 // is due; no link is lost, and nothing is left behind.
 func TestHostileRequests(t *testing.T) {
 	r := newHostileRig(t)
@@ -181,7 +181,7 @@ func TestHostileRequests(t *testing.T) {
 	}
 }
 
-// Answers of the home with anything wrong: whoever asked gets one answer, and no link is
+// D44: Answers of the home with anything wrong: whoever asked gets one answer, and no link is
 // lost. A bad answer is as none (3002), because it says nothing that could be passed on.
 func TestHostileAnswers(t *testing.T) {
 	var r *hostileRig
@@ -237,7 +237,7 @@ func TestHostileAnswers(t *testing.T) {
 	assert.Positive(t, replaced[diameter.ResultUnableToDeliver])
 }
 
-// The peer machine's own commands, on a link that is open. What is wrong with a
+// D45: The peer machine's own commands, on a link that is open. What is wrong with a
 // disconnection does not count: whoever says it may go.
 func TestHostileBase(t *testing.T) {
 	r := newHostileRig(t)
@@ -284,7 +284,7 @@ func TestHostileBase(t *testing.T) {
 	assert.Equal(t, 1, r.forwarded)
 }
 
-// A capabilities exchange with anything wrong: the connection may be refused, and the
+// D45: A capabilities exchange with anything wrong: the connection may be refused, and the
 // door stays open for the next one.
 func TestHostileCapabilities(t *testing.T) {
 	r := newHostileRig(t)
@@ -324,7 +324,7 @@ func TestHostileCapabilities(t *testing.T) {
 	require.True(t, r.node("home").able())
 }
 
-// A18: where the frame is lost the link is, and nothing else.
+// D40: A18: where the frame is lost the link is, and nothing else.
 func TestHostileFrames(t *testing.T) {
 	r := newHostileRig(t)
 	good := valid(t, true)[0].Raw
@@ -342,7 +342,7 @@ func TestHostileFrames(t *testing.T) {
 	assert.Equal(t, before+1, r.forwarded)
 }
 
-// D006, D007: another version is answered with 5011, and then the link is closed.
+// D40: D006, D007: another version is answered with 5011, and then the link is closed.
 func TestHostileVersions(t *testing.T) {
 	r := newHostileRig(t)
 	for _, version := range []byte{0, 2, 255} {
@@ -356,7 +356,7 @@ func TestHostileVersions(t *testing.T) {
 	}
 }
 
-// The vectors of bad messages, against the hub: the rows of the catalogue by their names.
+// D46: The vectors of bad messages, against the hub: the rows of the catalogue by their names.
 func TestHostileCatalogue(t *testing.T) {
 	text, err := os.ReadFile("../../test/vectors/diameter/malformed.txt")
 	require.NoError(t, err)
@@ -373,7 +373,7 @@ func TestHostileCatalogue(t *testing.T) {
 	}
 }
 
-// A bad message between good ones, all in one piece: the good ones arrive, in their
+// D43: A bad message between good ones, all in one piece: the good ones arrive, in their
 // order.
 func TestHostileBetweenOthers(t *testing.T) {
 	r := newHostileRig(t)
@@ -415,7 +415,7 @@ type drain struct {
 func (d *drain) RoomFor(n int) []byte { return d.buf[:n] }
 func (d *drain) Commit(int)           {}
 
-// What is refused costs no memory, however it is broken.
+// D43: What is refused costs no memory, however it is broken.
 func TestHostileAllocs(t *testing.T) {
 	if raced {
 		return // the race detector allocates

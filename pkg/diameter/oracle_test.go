@@ -21,7 +21,7 @@ var unread = map[string]string{
 	"an answer with overload and load reports": "it takes Load for the AVP of 3GPP with that code, and panics",
 }
 
-// TestGoDiameter: go-diameter finds the same AVPs in the valid vectors as we do, with
+// D47: TestGoDiameter: go-diameter finds the same AVPs in the valid vectors as we do, with
 // the same values.
 func TestGoDiameter(t *testing.T) {
 	text, err := os.ReadFile("../../test/vectors/diameter/valid.txt") // on others it panics

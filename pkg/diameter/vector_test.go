@@ -52,6 +52,7 @@ func answer(m *diameter.Message, result uint32) []byte {
 	return w.Finish()
 }
 
+// D41, D46: each bad message has its fault, and Failed-AVP what was wrong.
 func TestVectors(t *testing.T) {
 	for _, v := range vectors(t) {
 		var m diameter.Message
@@ -89,7 +90,7 @@ func TestFaultsHaveVectors(t *testing.T) {
 	}
 }
 
-// A18: whatever the length says, no octet beyond it is looked at.
+// D40: A18: whatever the length says, no octet beyond it is looked at.
 func TestFrame(t *testing.T) {
 	for n, want := range map[int]diameter.Fault{
 		0: diameter.BadLength, 1: diameter.BadLength, 16: diameter.BadLength, 19: diameter.BadLength, 20: diameter.NoFault, 21: diameter.BadLength, 22: diameter.BadLength,
@@ -114,7 +115,7 @@ func TestFrame(t *testing.T) {
 	}
 }
 
-// A19: every length of an AVP from 0 to 12, with a vendor and without, at the top and
+// D41: A19: every length of an AVP from 0 to 12, with a vendor and without, at the top and
 // in a group.
 func TestAVPLengths(t *testing.T) {
 	for _, flags := range []byte{0, 0x40, 0x80, 0xc0, 0xff} {
@@ -188,7 +189,7 @@ func nested(t testing.TB, depth int) []byte {
 	return b
 }
 
-// D031, D032 (A20): groups in groups; the most that fit into a message, too.
+// D42: D031, D032 (A20): groups in groups; the most that fit into a message, too.
 func TestDepth(t *testing.T) {
 	for depth, want := range map[int]string{
 		1: "ok", diameter.MaxDepth: "ok", diameter.MaxDepth + 1: "too_deep 5014", 100: "too_deep 5014", 5000: "too_deep 5014", 8000: "too_deep 5014",
@@ -209,6 +210,7 @@ func TestDepth(t *testing.T) {
 	assert.Equal(t, "message_too_long 5015", parse(&m, nested(t, 100000)), "D033")
 }
 
+// D42: AVPs are counted over all depths.
 func TestTooManyAVPs(t *testing.T) {
 	for name, tt := range map[string]struct {
 		line string

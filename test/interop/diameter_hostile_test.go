@@ -104,7 +104,7 @@ func resident(t *testing.T, pid int) (size int) {
 	return size
 }
 
-// TestDiameterHostile: a peer sends mutations of every command, in bulk, to a hub that
+// D43: TestDiameterHostile: a peer sends mutations of every command, in bulk, to a hub that
 // carries other peers' requests meanwhile. Its connection lives through all of it, what
 // is good is answered in between, the others see nothing of it, and memory stays flat.
 // Where it breaks the frame it loses its connection, and nobody else.

@@ -20,6 +20,7 @@ func message(t *testing.T, text string) []byte {
 	return b
 }
 
+// D47: the judge finds what there is to be found.
 func TestFaults(t *testing.T) {
 	peer.Need(t, "tshark")
 	cases := []struct{ name, text, want string }{
@@ -66,7 +67,7 @@ func TestCollect(t *testing.T) {
 	collected.messages, collected.seen = nil, nil
 }
 
-// The vectors that call themselves valid are so to Wireshark, which finds the same AVPs
+// D47: The vectors that call themselves valid are so to Wireshark, which finds the same AVPs
 // in them as we do.
 func TestValidVectors(t *testing.T) {
 	peer.Need(t, "tshark")

@@ -141,6 +141,7 @@ var goDiameterDiffers = map[string]string{
 	"Type-Number Enumerated":                 charging,
 }
 
+// D47: Wireshark calls each AVP as we do, and gives it that type.
 func TestWireshark(t *testing.T) {
 	peer.Need(t, "tshark")
 	compareFacts(t, wiresharkFacts(t), wiresharkDiffers, 900)
