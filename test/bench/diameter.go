@@ -33,9 +33,10 @@ func visitedNode(i int) string { return fmt.Sprintf("mme-%d.%s", i, visitedNodeR
 // homeReceives is what a stalled home takes at most without reading it.
 const homeReceives = 256 << 10
 
-// nodes are the homes of Diameter.
+// nodes are the homes of Diameter, and a last one of RADIUS.
 type nodes struct {
 	all      []*node.Node
+	radius   radiusHomes
 	released []func() // of those that are stalled, nil: they are not
 }
 
@@ -63,7 +64,13 @@ func loadNodes(ctx context.Context, count string, in io.Reader, out io.Writer) (
 		w.all = append(w.all, h)
 		ports = append(ports, homePorts{h.Addr(), h.Addr()})
 	}
-	return serve(ctx, w, ports, in, out)
+	homes, last, err := startHomes(1, nil)
+	if err != nil {
+		return err
+	}
+	defer homes.Close()
+	w.radius = homes.All
+	return serve(ctx, w, append(ports, last...), in, out)
 }
 
 func (w *nodes) script(s homeScript) {
@@ -89,7 +96,7 @@ func (w *nodes) reached() (n uint64) {
 		}
 		n += h.Snapshot().Answered
 	}
-	return n
+	return n + w.radius.reached()
 }
 
 // runNode is a visit of a Diameter node.
@@ -180,25 +187,32 @@ func (st *stage) overNodes(p *proxy, h *play.HubFiles) {
 	for i := range st.peers {
 		visited(firstOfCrowd + i)
 	}
-	for i, home := range st.load.homes {
+	homes, last := st.load.homes[:st.homes], st.load.homes[st.homes]
+	for i, home := range homes {
 		line("  - {name: home-%d, identity: %s, realm: %s, address: %s, port: %d}",
 			i, homeNode(i), homeNodeRealm(i), home.Auth.Addr(), home.Auth.Port())
 	}
-	if st.steps == "" {
+	if st.steps == "" && !p.untranslated {
 		line("homes:\n  - {name: to-diameter, transport: diameter}")
 	}
 	line("pools:")
-	for i := range st.load.homes {
+	for i := range homes {
 		line("  - {name: home-%d, peers: home-%d}", i, i)
 	}
-	if st.steps == "" {
+	if st.steps == "" && !p.untranslated {
 		line("  - {name: to-diameter, homes: to-diameter}")
 	}
 	line("realms:")
-	for i := range st.load.homes {
+	for i := range homes {
 		line("  - realm: %s\n    diameter: home-%d", homeNodeRealm(i), i)
 	}
-	if st.steps == "" {
+	switch {
+	case st.steps != "":
+	case p.untranslated:
+		h.Homes = []play.HubHome{{Name: "radius", Auth: last.Auth, Acct: last.Acct, Secret: homeSecret}}
+		h.Pools = []play.HubPool{{Name: "radius", Homes: []string{"radius"}}}
+		h.Realms = []play.HubRealm{{Realm: []string{realmName(0)}, Auth: "radius", Accounting: "radius", Acknowledge: "home"}}
+	default:
 		line("  - realm: %s\n    auth: to-diameter\n    accounting: to-diameter\n    acknowledge: home\n    diameter: home-0", realmName(0))
 	}
 	h.Routes = b.String()
@@ -210,7 +224,7 @@ func (st *stage) freediameter(p *proxy, dir string) ([]string, error) {
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("Identity = %q;\nRealm = %q;\nPort = %d;\nSecPort = 0;\nNo_SCTP;\nNo_IPv6;", agentIdentity, agentRealm, p.diameter.Port())
 	line("ListenOn = \"127.0.0.1\";\nTcTimer = 1;\nTwTimer = 30;")
-	for i, home := range st.load.homes {
+	for i, home := range st.load.homes[:st.homes] {
 		line("ConnectPeer = %q { No_TLS; No_SCTP; ConnectTo = %q; Port = %d; TcTimer = 1; };", homeNode(i), home.Auth.Addr(), home.Auth.Port())
 	}
 	acl := filepath.Join(dir, "acl_wl.conf")

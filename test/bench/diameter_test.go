@@ -35,7 +35,7 @@ func TestNodesAtHome(t *testing.T) {
 			d, e := json.NewDecoder(resultsEnd), json.NewEncoder(ordersEnd)
 			var homes []homePorts
 			require.NoError(t, d.Decode(&homes))
-			require.Len(t, homes, 2)
+			require.Len(t, homes, 3)
 			v := visit{Auth: homes[0].Auth, Steps: "ulr", Duration: 50 * time.Millisecond, Window: 16, Devices: 100, Timeout: 300 * time.Millisecond}
 			tt.edit(&v)
 			require.NoError(t, e.Encode(order{Scripts: tt.scripts, Visits: []visit{v}}))
@@ -79,7 +79,7 @@ func TestDiameterTargets(t *testing.T) {
 		{"half", "ulrhalf", []*proxy{canned(roamgate, 1).slower(1, 1*ms), canned(freediameter, 1).slower(1, 4*ms)}, []string{
 			"p99 / freediameter | at most 0.2 | 0.25 (0.25-0.25) | **missed** |",
 		}},
-		{"translated", "translate", []*proxy{canned(roamgate, 14)}, []string{"at most 15 | 14.0 (14.0-14.0) | met |"}},
+		{"translated", "translate", []*proxy{canned(roamgate, 44), canned(roamgate, 30).named(toRADIUS)}, []string{"at most 15 | 14.0 (14.0-14.0) | met |"}},
 		{"peers", "nodes", []*proxy{canned(roamgate, 1)}, []string{"2,000 connected Diameter peers: MiB | at most 150 | 0 (0-0) | met |"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -68,6 +68,8 @@ type contender struct {
 	clients     int     // networks with an address each, 0 for a single one
 	length      int     // of a measurement in turns, for cases with a long one
 	collect     string  // GOGC of roamgate, "" as it does
+	// untranslated has the home of RADIUS where the case has nodes.
+	untranslated bool
 }
 
 // stage is a case while it runs.
