@@ -27,9 +27,10 @@ import (
 	"github.com/roamgate/roamgate/pkg/radius"
 	"github.com/roamgate/roamgate/pkg/stat"
 	"github.com/roamgate/roamgate/realm"
+	"github.com/roamgate/roamgate/test/judge"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(judge.Main{M: m}) }
 
 const (
 	patience   = 10 * time.Second // a bound, never waited for when things work
@@ -241,6 +242,7 @@ func (n *node) read(c net.Conn) {
 		if _, err := io.ReadFull(c, b[diameter.HeaderLen:]); err != nil {
 			return
 		}
+		judge.Collect(b)
 		m := &diameter.Message{}
 		m.Parse(b)
 		if !m.Request() {
