@@ -259,6 +259,13 @@ func (lp *loop) sweep() {
 		return
 	}
 	lp.swept = lp.now
+	for _, n := range lp.names {
+		queued := 0
+		for _, l := range n.links {
+			queued += l.Queued()
+		}
+		n.ctr.queued.Store(int64(queued))
+	}
 	for _, l := range t.slots {
 		if l == nil || l.inside {
 			continue

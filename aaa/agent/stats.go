@@ -87,6 +87,7 @@ const numLeaves = 4
 // nodeStats are the counters of a peer. They outlive it.
 type nodeStats struct {
 	state, open *atomic.Int32
+	queued      *atomic.Int64 // octets, as of the last sweep
 	attempts    stat.ID
 	restarts    stat.ID
 	watchdog    [numWatch]stat.ID
@@ -102,10 +103,11 @@ func (a *Agent) nodeSeries(name string) *nodeStats {
 		return c
 	}
 	r := a.rooms.Stats
-	c := &nodeStats{state: new(atomic.Int32), open: new(atomic.Int32)}
+	c := &nodeStats{state: new(atomic.Int32), open: new(atomic.Int32), queued: new(atomic.Int64)}
 	c.state.Store(nodeDown)
 	r.StateSet("roamgate_diameter_peer_state", "State of a Diameter peer, of its best connection.", stateNames, func() int { return int(c.state.Load()) }, "peer", name)
 	r.GaugeFunc("roamgate_diameter_peer_connections", "Open connections with a Diameter peer.", func() float64 { return float64(c.open.Load()) }, "peer", name)
+	r.GaugeFunc("roamgate_diameter_peer_queue_bytes", "Octets that wait to be sent to a Diameter peer, a second ago at most.", func() float64 { return float64(c.queued.Load()) }, "peer", name)
 	c.attempts = r.Counter("roamgate_diameter_connects_total", "Attempts to connect to a Diameter peer.", "peer", name)
 	c.restarts = r.Counter("roamgate_diameter_peer_restarts_total", "Times that a peer has come back with a greater Origin-State-Id: its sessions are lost.", "peer", name)
 	for i, w := range watchNames {
