@@ -33,6 +33,7 @@ type direction struct {
 	contract *realm.Contract
 	barred   uint64 // members of the pool that it must not be sent to
 	fixed    bool   // it has a Destination-Host
+	here     bool   // that is us, as servers are to whom we turn RADIUS into Diameter
 	key      uint64
 	// user and realm are what a decorated name becomes (RFC 5729), nil: it is none.
 	user, realm []byte
@@ -86,6 +87,10 @@ func (o *router) decide(a *asking, m *diameter.Message) *direction {
 		d.way = &a.atlas.ways[r.Index]
 	case r == nil && mismatch == realm.OtherGroup:
 		d.why = ScopeDenied
+		return d
+	}
+	if d.here && (d.way == nil || d.way.route.Diameter.Action != realm.DiameterRADIUS) {
+		d.why = ForUs
 		return d
 	}
 	if m.Has(diameter.KnownDestinationHost) && d.realm == nil {
@@ -149,10 +154,11 @@ func (o *router) addressed(a *asking, m *diameter.Message) bool {
 	switch {
 	case ours && a.ofGateway(m):
 		d.only = a.gateway
-	case ours:
+	case ours && (a.gateway == nil || a.from == a.gateway):
 		d.why = ForUs
 		return false
 	}
+	d.here = ours
 	return true
 }
 

@@ -82,7 +82,7 @@ func (l *loader) homeGateway(e *homeEntry, h *realm.Home) {
 	}
 	h.Gateway = choose(l, e.Pos, "application", e.Application, uint32(diameter.AppNASREQ), []string{"nasreq", "sta", "swm"},
 		diameter.AppNASREQ, uint32(diameter.AppSTa), uint32(diameter.AppSWm))
-	h.Auth, h.Acct, h.StatusServer, h.ReverseCoA = realm.Nowhere, realm.Nowhere, true, true // RAR and ASR
+	h.Auth, h.Acct, h.StatusServer = realm.Nowhere, realm.Nowhere, true
 }
 
 func posOf(file string, list []homeAddress) realm.Pos {
