@@ -9,7 +9,7 @@ import (
 	"github.com/roamgate/roamgate/realm"
 )
 
-// An Explainer says what the walk does, by the same code.
+// An Explainer says what the walk does, by the same code (D54).
 func TestExplain(t *testing.T) {
 	question := Question{From: "mme", Application: diameter.AppS6a, Command: diameter.UpdateLocation, Realm: "Home.example", User: imsi}
 	for name, c := range map[string]struct {

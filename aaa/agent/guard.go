@@ -16,6 +16,7 @@ import (
 type guard struct {
 	identity, realm string
 	screen          *screen.Screen // made by the first request, which tells the time
+	base            *realm.Screening
 	set             *realm.Set
 	policy          *device.Table // nil: no route enables the policy
 	steers          *steers       // nil: no route steers
@@ -32,6 +33,7 @@ type ruleCounters [realm.NumScreenRules][realm.ScreenAnswer + 1]*stat.AtomicCoun
 func newGuard(c *Config, r *Rooms, set *realm.Set) *guard {
 	g := &guard{
 		identity: strings.ToLower(c.Identity), realm: strings.ToLower(c.Realm), policy: r.Policy, registry: r.Stats,
+		base: realm.BaseScreening(),
 	}
 	g.apply(set)
 	return g
@@ -42,8 +44,8 @@ func (g *guard) apply(set *realm.Set) {
 	g.set = set
 	g.broken = make(map[*realm.Screening]*ruleCounters)
 	g.steered = make(map[*realm.Steering]*steerCounters)
-	for _, s := range set.Screenings {
-		g.counters(s)
+	for i := range set.Peers {
+		g.count(set.Screened(&set.Peers[i], g.base))
 	}
 	room := 0
 	for _, s := range set.Steerings {
@@ -55,11 +57,10 @@ func (g *guard) apply(set *realm.Set) {
 	}
 }
 
-// counters gives those of a screening, which the first broken rule makes where no file
-// has it.
-func (g *guard) counters(s *realm.Screening) *ruleCounters {
-	if c := g.broken[s]; c != nil || g.registry == nil {
-		return c
+// count makes the counters of a screening.
+func (g *guard) count(s *realm.Screening) {
+	if g.broken[s] != nil || g.registry == nil {
+		return
 	}
 	c := new(ruleCounters)
 	for r := range realm.NumScreenRules {
@@ -70,7 +71,6 @@ func (g *guard) counters(s *realm.Screening) *ruleCounters {
 		}
 	}
 	g.broken[s] = c
-	return c
 }
 
 // disposition is what becomes of a request.
@@ -123,7 +123,7 @@ type asked struct {
 // hot: 0 allocs
 func (g *guard) screened(q *asked) verdict {
 	if g.screen == nil {
-		g.screen = screen.New(g.identity, g.realm, q.now)
+		g.screen = screen.New(g.identity, g.realm, g.base, q.now)
 		g.screen.Apply(g.set)
 	}
 	f := g.screen.Judge(q.peer, q.m, q.now)
@@ -146,7 +146,7 @@ func (g *guard) screened(q *asked) verdict {
 
 // note counts each broken rule with what it did.
 func (g *guard) note(f *screen.Found, now int64) {
-	c := g.counters(f.Rules)
+	c := g.broken[f.Rules]
 	if c == nil {
 		return
 	}
@@ -161,7 +161,7 @@ func (g *guard) note(f *screen.Found, now int64) {
 func (g *guard) explainScreening(q *asked) (broken []string) {
 	s := g.screen
 	if s == nil {
-		s = screen.New(g.identity, g.realm, q.now)
+		s = screen.New(g.identity, g.realm, g.base, q.now)
 		s.Apply(g.set)
 	}
 	f := s.Peek(q.peer, q.m, q.now)

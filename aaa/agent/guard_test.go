@@ -16,6 +16,7 @@ import (
 	"github.com/roamgate/roamgate/pkg/diameter"
 	"github.com/roamgate/roamgate/pkg/stat"
 	"github.com/roamgate/roamgate/realm"
+	"github.com/roamgate/roamgate/test/judge"
 )
 
 const (
@@ -123,7 +124,7 @@ func air(t testing.TB, more ...field) *diameter.Message {
 	return ask(t, diameter.AppS6a, diameter.AuthenticationInfo, guardedIMSI, more...)
 }
 
-// TestDenials has the policy refuse each application in its own words.
+// TestDenials has the policy refuse each application in its own words (D55).
 func TestDenials(t *testing.T) {
 	const vendor = diameter.Vendor3GPP
 	in := visitedPLMN("262-10")
@@ -208,7 +209,9 @@ func (r *guardRig) judge(m *diameter.Message, v verdict) {
 	t := r.t
 	t.Helper()
 	var a diameter.Message
-	require.Equal(t, diameter.NoFault, a.Parse(r.deny(make([]byte, 4096), m, v)))
+	b := r.deny(make([]byte, 4096), m, v)
+	judge.Collect(b)
+	require.Equal(t, diameter.NoFault, a.Parse(b))
 	assert.Equal(t, []uint32{7, 9, m.Command, m.Application}, []uint32{a.HopByHop, a.EndToEnd, a.Command, a.Application})
 	assert.False(t, a.Request())
 	assert.Equal(t, v.vendor == 0 && v.result/1000 == 3, a.Flags&diameter.FlagError != 0)
@@ -342,7 +345,7 @@ func steering(change ...func(*realm.Steering)) func(*realm.Set) {
 	}
 }
 
-// TestSteering refuses the first requests in networks that are not preferred.
+// TestSteering refuses the first requests in networks that are not preferred (D56).
 func TestSteering(t *testing.T) {
 	in := func(t *testing.T, r *guardRig, network string, more ...field) bool {
 		q := r.asked(ulr(t, append(more, visitedPLMN(network))...))
@@ -418,7 +421,7 @@ func TestSteering(t *testing.T) {
 	})
 }
 
-// TestScreened drops, answers and only counts, and tells why.
+// TestScreened drops, answers and only counts, and tells why (D54).
 func TestScreened(t *testing.T) {
 	for _, tc := range []struct {
 		mode realm.ScreenMode
@@ -454,7 +457,7 @@ func TestScreened(t *testing.T) {
 	}
 }
 
-// TestC124ScreenedUnsaid has a peer that no file screens: only who it is counts.
+// TestC124ScreenedUnsaid has a peer that no file screens: only who it is counts (D50).
 func TestC124ScreenedUnsaid(t *testing.T) {
 	r := newGuardRig(t, "open", func(s *realm.Set) {
 		s.Peers[0].Origins = realm.NewNames([]string{"else.example"})
@@ -467,7 +470,7 @@ func TestC124ScreenedUnsaid(t *testing.T) {
 	assert.Equal(t, 1.0, r.stats.Value("roamgate_diameter_screened_total", "screening", "default", "rule", "origin_realm"))
 }
 
-// TestLearned has the answer of the home teach where a subscriber is.
+// TestLearned has the answer of the home teach where a subscriber is (D54).
 func TestLearned(t *testing.T) {
 	r := newGuardRig(t, "open", func(s *realm.Set) {
 		one := realm.NewScreening("interconnect")
@@ -489,7 +492,7 @@ type waiting chan uint64
 
 func (w waiting) PolicyReady(token uint64) { w <- token }
 
-// TestDeferred has a device fetched from the store, and the request asked about again.
+// TestDeferred has a device fetched from the store, and the request asked about again (D55).
 func TestDeferred(t *testing.T) {
 	m := miniredis.RunT(t)
 	m.HSet("{dp}:profiles", "denied", `{"v":1,"name":"denied","deny":true}`)

@@ -26,7 +26,7 @@ func value(t testing.TB, m *diameter.Message, code uint32) string {
 }
 
 // TestVeil has a request of a hidden node go to a home, its answer come back, and the
-// home begin a session of its own with that node.
+// home begin a session of its own with that node (D57).
 func TestVeil(t *testing.T) {
 	r := newVeiledRig(t)
 	r.heard("mme", request())
@@ -56,7 +56,7 @@ func TestVeil(t *testing.T) {
 	r.rest()
 }
 
-// TestVeiledLoop has a request come back with our name among its pseudonyms.
+// TestVeiledLoop has a request come back with our name among its pseudonyms (D57).
 func TestVeiledLoop(t *testing.T) {
 	r := newVeiledRig(t)
 	r.heard("mme", request())

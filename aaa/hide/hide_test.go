@@ -77,7 +77,7 @@ func list(t testing.TB, b []byte) (all []avp) {
 
 func room() []byte { return make([]byte, diameter.MaxLen) }
 
-// TestRequestAndAnswer has a request of a hidden node go out and its answer come back.
+// TestRequestAndAnswer has a request of a hidden node go out and its answer come back (D57).
 func TestRequestAndAnswer(t *testing.T) {
 	h := hider()
 	request := []avp{
@@ -125,7 +125,7 @@ func TestRequestAndAnswer(t *testing.T) {
 	assert.True(t, bytes.Equal(plain, h.Restore(room(), sent)), "a request that comes round is as it was")
 }
 
-// TestBegunOutside has the home cancel where the hidden node is, in a session of its own.
+// TestBegunOutside has the home cancel where the hidden node is, in a session of its own (D57).
 func TestBegunOutside(t *testing.T) {
 	h := hider()
 	ulr := list(t, h.Hide(room(), message(t, diameter.FlagRequest, avp{diameter.SessionID, mme + ";1"}, avp{diameter.OriginHost, mme}, avp{diameter.OriginRealm, inner}), outer))
@@ -162,7 +162,7 @@ func TestLeft(t *testing.T) {
 	assert.Same(t, &vendor[0], &h.Hide(room(), vendor, outer)[0], "an AVP of a vendor")
 }
 
-// TestNotOurs are pseudonyms that do not prove themselves.
+// TestNotOurs are pseudonyms that do not prove themselves (D57).
 func TestNotOurs(t *testing.T) {
 	h := hider()
 	good := list(t, h.Hide(room(), message(t, 0, avp{diameter.OriginHost, mme}), outer))[0].value

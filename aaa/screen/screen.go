@@ -40,10 +40,11 @@ const (
 )
 
 // New makes a Screen of a node with an Origin-Host and an Origin-Realm, folded. The
-// learning period begins at now, monotonic nanoseconds.
-func New(identity, ownRealm string, now int64) *Screen {
+// learning period begins at now, monotonic nanoseconds. base are the rules of peers
+// where no file has any.
+func New(identity, ownRealm string, base *realm.Screening, now int64) *Screen {
 	return &Screen{
-		identity: identity, realm: ownRealm, base: realm.BaseScreening(), seed: maphash.MakeSeed(), began: now,
+		identity: identity, realm: ownRealm, base: base, seed: maphash.MakeSeed(), began: now,
 	}
 }
 

@@ -58,7 +58,7 @@ func strict() *realm.Screening {
 }
 
 func newScreen(rules ...*realm.Screening) *Screen {
-	s := New("hub.roamgate.example", "roamgate.example", 0)
+	s := New("hub.roamgate.example", "roamgate.example", realm.BaseScreening(), 0)
 	s.Apply(set(rules...))
 	return s
 }
@@ -105,7 +105,7 @@ func rules(found Found) (names []string) {
 	return names
 }
 
-// TestC124Rules judges one request by each rule that needs no past.
+// TestC124Rules judges one request by each rule that needs no past (D50, D51, D52, D53).
 func TestC124Rules(t *testing.T) {
 	const s6a = diameter.AppS6a
 	type list = []string
@@ -166,7 +166,7 @@ func TestC124Rules(t *testing.T) {
 	}
 }
 
-// TestModes has one request break one rule in each mode.
+// TestModes has one request break one rule in each mode (D54).
 func TestModes(t *testing.T) {
 	m := request(t, diameter.AppS13, diameter.MEIdentityCheck, mme, visited)
 	for _, mode := range []realm.ScreenMode{realm.ScreenOff, realm.ScreenDetect, realm.ScreenDrop, realm.ScreenAnswer} {
@@ -180,7 +180,7 @@ func TestModes(t *testing.T) {
 	}
 }
 
-// TestFirstThatActs has a rule that only detects in front of one that answers.
+// TestFirstThatActs has a rule that only detects in front of one that answers (D51).
 func TestFirstThatActs(t *testing.T) {
 	r := realm.NewScreening("default")
 	r.Rules[realm.ScreenRouteRecord].Mode = realm.ScreenDetect
@@ -192,7 +192,7 @@ func TestFirstThatActs(t *testing.T) {
 	assert.Equal(t, uint32(diameter.ResultCommandUnsupported), found.Result)
 }
 
-// TestBase is what is checked where no file says anything: who sends, and no more.
+// TestBase is what is checked where no file says anything: who sends, and no more (D50).
 func TestBase(t *testing.T) {
 	s := newScreen()
 	assert.Nil(t, s.known, "no room for subscribers is taken")
@@ -218,7 +218,7 @@ func attach(t testing.TB, s *Screen, peer int32, host, from, network string, now
 }
 
 // TestC124Learn is what rules with a past make of a subscriber before it is known,
-// while they learn, and after that.
+// while they learn, and after that (D54).
 func TestC124Learn(t *testing.T) {
 	nor := func() *diameter.Message {
 		return request(t, diameter.AppS6a, diameter.Notify, "mme1."+other, other, user(imsi))
@@ -260,7 +260,7 @@ func TestC124Learn(t *testing.T) {
 	})
 }
 
-// TestC124Velocity has a subscriber appear elsewhere.
+// TestC124Velocity has a subscriber appear elsewhere (D53).
 func TestC124Velocity(t *testing.T) {
 	for _, tc := range []struct {
 		name, to, host, from string
@@ -288,7 +288,7 @@ func TestC124Velocity(t *testing.T) {
 	})
 }
 
-// TestC124Rate asks for one subscriber as often as it may, and once more.
+// TestC124Rate asks for one subscriber as often as it may, and once more (D53).
 func TestC124Rate(t *testing.T) {
 	r := strict()
 	r.Rate = 5

@@ -179,7 +179,7 @@ func families(t *testing.T) []stat.Family {
 		"admin: {listen: \"127.0.0.1:0\"}\nredis: {address: \"127.0.0.1:1\"}\nqueue: {to: clearing}\nfticks: {reporting: basic, mac: static, to: \"udp:127.0.0.1:9\"}\n" +
 		"diameter: {identity: hub.example, listen: [\"127.0.0.1:0\"]}\n",
 		"realms/diameter.yaml": "peers:\n  - {name: dra, identity: dra.north.example, from: 192.0.2.77, protected: true}\n" +
-			"pools:\n  - {name: dra, peers: dra}\nrealms:\n  - {realm: north.example, diameter: dra}\n",
+			"pools:\n  - {name: dra, peers: dra}\nsteerings:\n  - {name: home, networks: 262}\nrealms:\n  - {realm: north.example, diameter: dra, steering: home}\n",
 		"realms/hub.yaml": strings.NewReplacer("country: DE", "operator: 1airport.example, in: strip-tunnel, dynauth: \"192.0.2.1:3799\"",
 			"198.51.100.10, secret", "198.51.100.10, dynauth: [198.51.100.10], secret").Replace(goodRealms), "realms/tls.yaml": tlsEntry(labCA(t)) + "clients:\n  - {name: secured, transport: tls, tls: roaming, certificate: {hosts: [nas.example]}}\n"})
 	l, ps := loadAll(path)
