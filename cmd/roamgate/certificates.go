@@ -117,7 +117,7 @@ func trusts(sets ...*realm.Set) (all []*pki.Trust) {
 // watchLists begins to fetch for the first configuration. The hub is there
 // before the first list is.
 func (s *server) watchLists(set *realm.Set) {
-	s.certificates.lists = pki.NewLists(func() { s.hub.Rejudge() }, func(address string, err error) {
+	s.certificates.lists = pki.NewLists(s.rejudge, func(address string, err error) {
 		if err != nil {
 			s.log.Warn("a list of what was revoked cannot be fetched", zap.String("address", address), zap.Error(err))
 			return
@@ -125,6 +125,14 @@ func (s *server) watchLists(set *realm.Set) {
 		s.log.Info("a list of what was revoked is fetched again", zap.String("address", address))
 	})
 	s.certificates.lists.Watch(trusts(set))
+}
+
+// rejudge has the certificates of all who are connected judged once more.
+func (s *server) rejudge() {
+	s.hub.Rejudge()
+	if s.agent != nil {
+		s.agent.Rejudge()
+	}
 }
 
 // takeCertificates makes a configuration the hub's by apply: what was fetched is

@@ -55,7 +55,7 @@ func (c *config) agent() agent.Config {
 		_, home, _ = strings.Cut(identity, ".")
 	}
 	return agent.Config{
-		Identity: identity, Realm: home, Hosts: d.Hosts, Listen: d.doors(), InFlight: d.InFlight, Drain: d.Drain,
+		Identity: identity, Realm: home, Hosts: d.Hosts, DNS: c.DNS.Servers, Listen: d.doors(), InFlight: d.InFlight, Drain: d.Drain,
 		Handshake: d.Handshake, HalfOpen: d.HalfOpen, PerSource: d.PerSource, Most: d.Most,
 	}
 }
