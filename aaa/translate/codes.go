@@ -48,7 +48,6 @@ const (
 	attrLastPlain   = 240
 	attrFirstLong   = 245
 	attrLastLong    = 246
-	attrVendor      = 26
 	wisprMaxUp      = 7
 	wisprMaxDown    = 8
 	serviceAuthOnly = 8  // Authenticate-Only

@@ -148,12 +148,8 @@ func (t *Translator) intoApart(typ radius.Type, a *diameter.AVP, f *filter) Reas
 			return OK
 		}
 		return t.add(typ, a)
-	case radius.VendorSpecific: // of another gateway
-		if len(a.Data) < 5 || be32(a.Data) == 0 || be32(a.Data) == radius.VendorMicrosoft {
-			t.Left++
-			return OK
-		}
-		return t.add(typ, a)
+	case radius.VendorSpecific: // it may not be in a message (RFC 4005 section 9.4)
+		t.Left++
 	case radius.EventTimestamp:
 		v, ok := a.Uint32()
 		at, good := unix(v)

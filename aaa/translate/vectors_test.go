@@ -16,7 +16,10 @@ import (
 
 	"github.com/roamgate/roamgate/pkg/diameter"
 	"github.com/roamgate/roamgate/pkg/radius"
+	"github.com/roamgate/roamgate/test/judge"
 )
+
+func TestMain(m *testing.M) { os.Exit(judge.Main{M: m}.Run()) }
 
 const (
 	ourName  = "hub.example"
@@ -388,6 +391,7 @@ func TestC123Vectors(t *testing.T) {
 				require.NotNil(t, b)
 				assert.Equal(t, lines(v.want, diam, keep), lines(b, diam, keep))
 				if diam {
+					judge.Collect(b)
 					var m diameter.Message
 					assert.Equal(t, len(b), diameter.ReadHeader(b).Length)
 					assert.NotEqual(t, diameter.BadAVPLength, m.Parse(b))

@@ -10,7 +10,7 @@ const maxSub = radius.MaxValue - 6
 
 // vendor writes the AVPs of a Vendor-Specific attribute: one for each of its
 // sub-attributes, of whatever vendor (RFC 4005 section 9.6.1). One that is not a row of
-// them is carried as it stands, for another gateway.
+// them is left out: the attribute itself is never copied (RFC 4005 section 9.4).
 func (t *Translator) vendor(v []byte) {
 	if len(v) < 4 {
 		t.Left++
@@ -18,7 +18,7 @@ func (t *Translator) vendor(v []byte) {
 	}
 	id, subs := be32(v), v[4:]
 	if id == 0 || !row(subs) {
-		t.w.Bytes(attrVendor, 0, 0, v)
+		t.Left++
 		return
 	}
 	for ; len(subs) > 0; subs = subs[subs[1]:] {

@@ -231,6 +231,7 @@ func atFault(malformed, severities, texts string) (bad []string) {
 		switch {
 		case strings.HasPrefix(text, "Unknown "), text == "Data is empty":
 		case strings.HasPrefix(text, "Malformed Packet") && !strings.Contains(malformed, "Malformed Packet: Diameter"):
+		case text == "Bad length (too small or too large)": // of EAP's own
 		case text == "Malformed IMSI", text == "Trailing stray characters", text == "Reserved bit set":
 		default:
 			bad = append(bad, text)

@@ -32,6 +32,7 @@ func TestFaults(t *testing.T) {
 		{"a number beside Failed-AVP", "ULA\nSession-Id: x\nFailed-AVP:\n  Session-Timeout: 0x010203\nSession-Timeout: 0x0102", "Bad Unsigned32 Length (2)"},
 		{"no AVP in Failed-AVP", "ULA\nSession-Id: x\nFailed-AVP: 0x0000000140000063", "Wrong AVP(1) length 99"},
 		{"opaque", "DER\nSession-Id: x\nEAP-Payload: 0x01", ""},
+		{"EAP of another length", "DER\nSession-Id: x\nEAP-Payload: 0x0105003001", ""},
 		{"length", "ULR\nSession-Id: x\nUser-Name[len=99]: abc", "Wrong AVP(1) length 99"},
 		{"short header", "ULR\nSession-Id: x\nUser-Name[len=4]: abc", "Malformed Packet"},
 		{"number", "ULR\nSession-Id: xxx\nSession-Timeout: 0x010203", "Bad Unsigned32 Length (3)"},
