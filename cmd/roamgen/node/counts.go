@@ -2,6 +2,7 @@ package node
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/roamgate/roamgate/cmd/roamgen/play"
 	dia "github.com/roamgate/roamgate/pkg/diameter"
@@ -81,12 +82,6 @@ type origin struct {
 	id   uint32
 }
 
-// record tells accounting records apart (RFC 6733 section 9.4).
-type record struct {
-	session string
-	number  uint32
-}
-
 // Volume is what an accounting record has counted.
 type Volume struct {
 	Session       string
@@ -105,6 +100,20 @@ func (n *Node) Records() (all []Volume) {
 		all = append(all, v)
 	}
 	return all
+}
+
+// Record tells accounting records apart (RFC 6733 section 9.4).
+type Record struct {
+	Session string
+	Number  uint32
+}
+
+// Acknowledged are the accounting records of ours that were answered with success, with
+// Track.
+func (n *Node) Acknowledged() []Record {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.taken)
 }
 
 // note remembers a request.
@@ -128,10 +137,10 @@ func (n *Node) note(m *dia.Message) {
 	if m.Command != dia.Accounting {
 		return
 	}
-	k := record{session: string(m.Value(dia.KnownSessionID))}
-	k.number, _ = m.Uint32(dia.KnownRecordNumber)
+	k := Record{Session: string(m.Value(dia.KnownSessionID))}
+	k.Number, _ = m.Uint32(dia.KnownRecordNumber)
 	v := n.ledger[k]
-	v.Session, v.Number = k.session, k.number
+	v.Session, v.Number = k.Session, k.Number
 	v.Type, _ = m.Uint32(dia.KnownRecordType)
 	v.Times++
 	var a dia.AVP

@@ -33,7 +33,8 @@ type Node struct {
 	script Script
 	counts Counts
 	seen   map[origin]uint32 // requests, with Track
-	ledger map[record]Volume
+	ledger map[Record]Volume
+	taken  []Record // of ours, that were acknowledged
 	asks   map[uint32]*ask
 	work   *work // nil: none
 	closed bool
@@ -61,7 +62,7 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 	// RFC 6733 section 3: the time above, and what is random below.
 	n.endToEnd.Store(uint32(time.Now().Unix())<<20 | rand.Uint32()>>12)
 	if c.Track {
-		n.seen, n.ledger = map[origin]uint32{}, map[record]Volume{}
+		n.seen, n.ledger = map[origin]uint32{}, map[Record]Volume{}
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	if c.Listen.IsValid() {
@@ -348,9 +349,14 @@ const rebooting = 0
 // leaveLimit is how long Close waits for the answers to its DPRs.
 const leaveLimit = 500 * time.Millisecond
 
-// Close disconnects from its peers and ends.
+// Close disconnects from its peers and ends. Closing it again does nothing.
 func (n *Node) Close() error {
 	n.mu.Lock()
+	if n.closed {
+		n.mu.Unlock()
+		n.wait.Wait()
+		return nil
+	}
 	n.closed = true
 	conns := slices.Clone(n.conns)
 	n.mu.Unlock()

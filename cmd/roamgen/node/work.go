@@ -255,6 +255,9 @@ func (w *work) answered(c *conn, r *dia.Message, now time.Time) {
 		return
 	}
 	if k := stepTable[step].command; k == dia.Accounting || k == dia.CreditControl {
+		if k == dia.Accounting && w.node.seen != nil {
+			w.node.taken = append(w.node.taken, Record{string(t.session), t.records})
+		}
 		t.records++
 	}
 	if t.step++; t.step == len(w.Steps) {
