@@ -76,7 +76,7 @@ func once(all []node.Record) map[node.Record]int {
 	return one
 }
 
-// TestDiameterRecordsKilled: the hub is killed (SIGKILL) under a load of accounting
+// TestDiameterRecordsKilled: D11. The hub is killed (SIGKILL) under a load of accounting
 // that it acknowledges when it is durable. What was acknowledged is stored once, though
 // the NAS sends again with the T bit what it has no answer for; each session has one
 // usage record; and the home has each record. Records that wait for a home which is away
