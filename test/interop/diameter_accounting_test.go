@@ -2,6 +2,8 @@ package interop
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -10,6 +12,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"layeh.com/radius"
+	"layeh.com/radius/rfc2865"
+	"layeh.com/radius/rfc2866"
+	"layeh.com/radius/rfc2869"
 
 	"github.com/roamgate/roamgate/cmd/roamgen/node"
 	"github.com/roamgate/roamgate/test/peer"
@@ -146,4 +152,104 @@ func TestDiameterRecordsKilled(t *testing.T) {
 		}
 		assert.True(t, slices.ContainsFunc(nas.Acknowledged(), func(r node.Record) bool { return r.Session == session }), session)
 	}
+}
+
+// volume is what a session has counted.
+type volume struct{ in, out uint64 }
+
+// wideStop is the stop of a session over RADIUS, whose counters have two halves.
+func wideStop(t *testing.T, session string, v volume) *radius.Packet {
+	t.Helper()
+	p := radius.New(radius.CodeAccountingRequest, []byte(clientSecret))
+	require.NoError(t, errors.Join(
+		rfc2865.UserName_SetString(p, "bob@"+homeRealm),
+		rfc2866.AcctStatusType_Set(p, rfc2866.AcctStatusType_Value_Stop),
+		rfc2866.AcctSessionID_SetString(p, session),
+		rfc2865.NASIdentifier_SetString(p, "nas.test"),
+		rfc2866.AcctSessionTime_Set(p, 3600),
+		rfc2866.AcctInputOctets_Set(p, rfc2866.AcctInputOctets(uint32(v.in))),
+		rfc2869.AcctInputGigawords_Set(p, rfc2869.AcctInputGigawords(v.in>>32)),
+		rfc2866.AcctOutputOctets_Set(p, rfc2866.AcctOutputOctets(uint32(v.out))),
+		rfc2869.AcctOutputGigawords_Set(p, rfc2869.AcctOutputGigawords(v.out>>32)),
+		rfc2869.EventTimestamp_Set(p, time.Now()),
+	))
+	return p
+}
+
+// TestDiameterCounters: C123. Counters around 2^31 and 2^32 and far beyond are exact at
+// the home, and once in clearing, whichever of the two protocols the NAS and the home
+// speak.
+func TestDiameterCounters(t *testing.T) {
+	aaa, acct := serverOf(t, "aaa"), peer.ListenHome(t, homeSecret)
+	hub := peer.StartHub(t, peer.HubConfig{
+		Secret: clientSecret, Diameter: &peer.HubDiameter{Identity: hubIdentity, Realm: "roamgate.test"},
+		Homes: []peer.HubHome{{Name: "a", Server: peer.Server{Secret: homeSecret}}},
+		Routes: fmt.Sprintf(`clients:
+  - {name: loopback, address: [127.0.0.0/8], secret_file: ../client.secret}
+homes:
+  - {name: gate, transport: diameter, application: nasreq}
+  - {name: a, acct: %q, secret_file: ../a.secret}
+peers:
+`+peerEntry("nas", visitedRealm, netip.AddrPort{}, "")+peerEntry("aaa", homeRealm, aaa.Addr(), "")+`pools:
+  - {name: gate, homes: [gate]}
+  - {name: aaa, peers: [aaa]}
+  - {name: a, homes: [a]}
+realms:
+  - {realm: %s, accounting: gate, diameter: aaa}
+  - {realm: %s, accounting: a, diameter: {action: radius}}
+`, acct.Addr, homeRealm, peer.Realm),
+	})
+	connected(t, aaa)
+	visited := visitedAt(t, "nas", hub.Diameter)
+	byNAS := peer.NAS{Server: hub.Acct, Secret: clientSecret, Timeout: 5 * time.Second, Tries: 3}
+
+	atDiameter, atRADIUS, cleared := map[volume]int{}, map[volume]int{}, map[volume]int{}
+	for i, octets := range []uint64{1<<31 - 1, 1 << 31, 1<<32 - 1, 1 << 32, 3<<32 | 0x80000001} {
+		// Diameter sessions count one octet more the later they begin.
+		over := func(realm string, more uint64) volume {
+			require.NoError(t, visited.Play(t.Context(), node.Work{
+				Steps: []node.Step{node.RecordStart, node.RecordInterim, node.RecordStop}, Realm: realm, Total: 1, Octets: octets + more,
+			}))
+			return volume{octets + more, 2*(octets+more) + 2}
+		}
+		v := volume{octets, 2*octets + 2}
+		reply, _, err := byNAS.Send(wideStop(t, sessionName(0, i), v))
+		require.NoError(t, err)
+		require.Equal(t, radius.CodeAccountingResponse, reply.Code)
+		far := []volume{v, over(homeRealm, 8), over(peer.Realm, 16)}
+		atDiameter[far[0]], atDiameter[far[1]], atRADIUS[far[2]] = 1, 1, 1
+		for _, v := range far {
+			cleared[v] = 1
+		}
+	}
+	require.EqualValues(t, 10, visited.Snapshot().Finished, "%v", visited.Snapshot().Results)
+
+	got := map[volume]int{}
+	for _, r := range aaa.Records() {
+		if r.Type == 4 {
+			got[volume{r.Input, r.Output}] += r.Times
+		}
+	}
+	assert.Equal(t, atDiameter, got, "at the home of Diameter")
+	got = map[volume]int{}
+	for _, d := range acct.Received() {
+		p, err := radius.Parse(d.Octets, []byte(homeSecret))
+		require.NoError(t, err)
+		if rfc2866.AcctStatusType_Get(p) == rfc2866.AcctStatusType_Value_Stop {
+			got[volume{
+				uint64(rfc2869.AcctInputGigawords_Get(p))<<32 | uint64(rfc2866.AcctInputOctets_Get(p)),
+				uint64(rfc2869.AcctOutputGigawords_Get(p))<<32 | uint64(rfc2866.AcctOutputOctets_Get(p)),
+			}]++
+		}
+	}
+	assert.Equal(t, atRADIUS, got, "at the home of RADIUS")
+	peer.Eventually(t, soon, "all is cleared", func() bool { return len(bills(t, hub)) >= len(cleared) })
+	got = map[volume]int{}
+	for session, all := range bills(t, hub) {
+		for _, b := range all {
+			assert.Equal(t, "final", b.Status, session)
+			got[volume{b.Input, b.Output}]++
+		}
+	}
+	assert.Equal(t, cleared, got, "once in clearing")
 }
