@@ -27,8 +27,10 @@
 // What is under way (exchange) keeps its own copy of the request. Sessions are bounded
 // and forgotten: those of NASes of RADIUS for the requests that their home may send, and
 // for the server that an EAP conversation began with. Nothing waits for a side that
-// takes nothing: every queue is bounded, and what finds it full is dropped and counted,
-// or answered 3004.
+// takes nothing: every queue and table is bounded, and what finds it full is counted. A
+// request of Diameter is then answered 3004, an Access-Request by a Reject (Error-Cause
+// 506), and what nobody has answered in time 3002 or a Reject (502); a record has no
+// answer, and comes again.
 //
 // Time is monotonic nanoseconds, given to step; a test is the loop and the clock.
 //

@@ -403,7 +403,19 @@ func (g *Gateway) expired(slot uint32) {
 		return
 	}
 	g.count(g.ctr.unanswered)
+	g.unanswered(x)
 	g.exchanges.end(x.gen<<slotBits | slot)
+}
+
+// unanswered tells who has asked. An accounting request without an answer comes again.
+func (g *Gateway) unanswered(x *exchange) {
+	switch l := g.lines[x.line]; {
+	case x.purpose == asksRADIUS:
+		g.asked.Parse(x.raw)
+		g.refuse(&g.asked, diameter.ResultUnableToDeliver, nil)
+	case x.purpose == asksDiameter && l != nil && g.was.Parse(x.raw) == radius.OK && g.was.Code() == radius.AccessRequest:
+		g.reject(l, &g.was, diameter.ResultUnableToDeliver)
+	}
 }
 
 // done ends an exchange.

@@ -26,7 +26,7 @@ func (g *Gateway) access(l *line, p *radius.Packet) {
 	} else {
 		if p.Has(radius.State) {
 			g.translated(toDiameter, translate.BadState)
-			g.reject(l, p)
+			g.reject(l, p, translate.BadState.Result())
 			return
 		}
 		if g.at.Low++; g.at.Low == 0 {
@@ -34,14 +34,23 @@ func (g *Gateway) access(l *line, p *radius.Packet) {
 		}
 		id = g.at
 	}
-	if s == nil {
+	fresh := s == nil
+	if fresh {
 		if s = g.sessions.begin(id, g.now); s == nil {
 			g.count(g.ctr.sessions)
+			g.reject(l, p, diameter.ResultTooBusy)
 			return
 		}
 	}
+	refused := func(result uint32) {
+		if fresh {
+			g.sessions.end(s)
+		}
+		g.reject(l, p, result)
+	}
 	number, ex := g.begin(asksDiameter, p.Bytes())
 	if ex == nil {
+		refused(diameter.ResultTooBusy)
 		return
 	}
 	g.name = g.tr.Name(g.name[:0], id)
@@ -53,16 +62,15 @@ func (g *Gateway) access(l *line, p *radius.Packet) {
 	b, why := g.tr.Access(g.room, p, name, &x)
 	if g.translated(toDiameter, why); why != translate.OK {
 		g.done(number)
-		if !s.live {
-			g.sessions.end(s)
-		}
-		g.reject(l, p)
+		refused(why.Result())
 		return
 	}
 	s.side, s.application = l.home, x.Application
 	s.realm, s.user = append(s.realm[:0], x.DestinationRealm...), append(s.user[:0], name...)
 	g.sessions.learn(s, p)
-	g.ask(number, b)
+	if !g.ask(number, b) {
+		refused(diameter.ResultTooBusy)
+	}
 }
 
 func host(s *session) []byte {
@@ -72,22 +80,25 @@ func host(s *session) []byte {
 	return s.host
 }
 
-// ask sends a request to the agent; one that it does not take is as if it was lost.
-func (g *Gateway) ask(number uint32, b []byte) {
+// ask sends a request to the agent; false: it takes too little. A record is then as if it
+// was lost: it has no answer, and comes again.
+func (g *Gateway) ask(number uint32, b []byte) bool {
 	if !g.wire.send(b) {
 		g.count(g.ctr.stalled)
 		g.done(number)
-		return
+		return false
 	}
 	g.count(g.ctr.requests[toDiameter])
+	return true
 }
 
-// reject answers an Access-Request that goes nowhere.
-func (g *Gateway) reject(l *line, p *radius.Packet) {
+// reject answers an Access-Request that goes nowhere, with the Error-Cause of a result:
+// its NAS is not left without an answer.
+func (g *Gateway) reject(l *line, p *radius.Packet, result uint32) {
 	var m diameter.Message
 	room := g.room
 	g.w.Begin(room, &diameter.Header{Command: diameter.AA})
-	g.w.Uint32(diameter.ResultCode, 0, diameter.AVPMandatory, diameter.ResultRealmNotServed)
+	g.w.Uint32(diameter.ResultCode, 0, diameter.AVPMandatory, result)
 	m.Parse(g.w.Finish())
 	if b, _, why := g.tr.Reply(g.small, &m, &translate.Asked{Packet: p}); why == translate.OK && b != nil {
 		g.say(l, b)
