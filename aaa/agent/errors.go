@@ -127,6 +127,9 @@ func (lp *loop) fail(t *transaction, why Reason) {
 // deliver gives an error to whoever asked, and ends the transaction.
 func (lp *loop) deliver(t *transaction, why Reason, result uint32) {
 	lp.count(t.of, why)
+	// It is no answer that a repetition should have: who tries again may have more luck.
+	lp.repeats.forget(t.entry)
+	t.entry = 0
 	lp.compose(lp.scratch, lp.again(t), why, result, nil)
 	if b := lp.w.Finish(); b != nil {
 		lp.give(t, b, result)

@@ -14,6 +14,8 @@ type entry uint32
 // repeats remembers requests that may come again: those with the T bit, and those for
 // accounting and credit, by Origin-Host and End-to-End Identifier (RFC 6733 section 3).
 // A repetition gets the answer of the first, or waits for it, and no peer sees it twice.
+// It must come from the network that the first came from: an Origin-Host is what
+// anybody may write, and an answer may hold the keys of a session.
 // Its memory is fixed; where it is short, the oldest answers are forgotten.
 type repeats struct {
 	seed    maphash.Seed
@@ -38,6 +40,8 @@ const (
 	// repeatWindow is how long an End-to-End Identifier is not used again: at least
 	// four minutes.
 	repeatWindow = int64(5 * time.Minute)
+	// mostCopies bounds the repetitions of one request that wait for its answer.
+	mostCopies = 16
 )
 
 // allot takes the memory when the first request comes that may come again.
@@ -53,10 +57,10 @@ func repeatable(m *diameter.Message) bool {
 	return m.Flags&diameter.FlagRetransmitted != 0 || m.Command == diameter.Accounting || m.Command == diameter.CreditControl
 }
 
-// keyOf is what the copies of a request have in common, and nobody else can guess. The
-// session and the number of the record are in it, so that somebody who uses an
-// identifier twice loses no record.
-func (r *repeats) keyOf(m *diameter.Message) uint64 {
+// keyOf is what the copies of a request from peers of a realm have in common, and nobody
+// else can have. The session and the number of the record are in it, so that somebody
+// who uses an identifier twice loses no record.
+func (r *repeats) keyOf(m *diameter.Message, sender string) uint64 {
 	var b [nai.MaxLen]byte
 	host := m.Value(diameter.KnownOriginHost)
 	h := maphash.Bytes(r.seed, lowered(&b, host[:min(len(host), len(b))]))
@@ -67,6 +71,7 @@ func (r *repeats) keyOf(m *diameter.Message) uint64 {
 	h = mix(h ^ uint64(m.EndToEnd)<<32 ^ uint64(m.Command))
 	h = mix(h ^ uint64(number)<<32 ^ uint64(m.Application))
 	h = mix(h ^ maphash.Bytes(r.seed, m.Value(diameter.KnownSessionID)))
+	h = mix(h ^ maphash.String(r.seed, sender))
 	return h | 1
 }
 
@@ -148,7 +153,7 @@ func (lp *loop) repetition(l *link, m *diameter.Message, priority uint8) (e entr
 	if r.entries == nil {
 		r.allot()
 	}
-	e, again = r.find(r.keyOf(m), lp.now)
+	e, again = r.find(r.keyOf(m, l.node.peer.Realm), lp.now)
 	if !again {
 		return e, false
 	}
@@ -171,7 +176,10 @@ func (lp *loop) repetition(l *link, m *diameter.Message, priority uint8) (e entr
 		return e, true
 	}
 	first := lp.table.at(x.slot - 1)
-	t := lp.table.take()
+	var t *transaction
+	if l.node.held < lp.table.most/2 && lp.copiesOf(first) < mostCopies {
+		t = lp.table.take()
+	}
 	if t == nil {
 		lp.refuse(l, m, NoSlot, 0, nil)
 		return e, true
@@ -179,6 +187,8 @@ func (lp *loop) repetition(l *link, m *diameter.Message, priority uint8) (e entr
 	lp.stats.Add(l.node.counts.repeated, 1)
 	t.phase, t.from, t.of, t.came, t.first = phaseRepeat, l, l.node, m.HopByHop, first.slot+1
 	t.next, first.copies = first.copies, t.slot+1
+	t.counted = true
+	l.node.held++
 	lp.table.enter(&l.promised, t, placeGot)
 	l.owed++
 	return e, true
@@ -193,6 +203,14 @@ func (lp *loop) remember(t *transaction, raw []byte, result uint32) {
 		lp.repeats.keep(t.entry, raw, lp.now)
 	}
 	t.entry = 0
+}
+
+// copiesOf counts the repetitions that wait for the answer to a transaction.
+func (lp *loop) copiesOf(first *transaction) (n int) {
+	for at := first.copies; at != 0; at = lp.table.at(at - 1).next {
+		n++
+	}
+	return n
 }
 
 // unlink takes a repetition from the transaction that it waits for.

@@ -6,7 +6,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/roamgate/roamgate/accounting/spool"
 	"github.com/roamgate/roamgate/pkg/diameter"
+	"github.com/roamgate/roamgate/realm"
 )
 
 // retransmitted is a request with the T bit.
@@ -168,4 +170,85 @@ func TestD2RepetitionsAreBounded(t *testing.T) {
 	e, known = full.find(101, 1)
 	assert.Zero(t, e)
 	assert.False(t, known)
+}
+
+// D2: an answer is for the network that has asked: who writes another's Origin-Host has
+// neither what was stored for it, nor what it waits for, nor does it lose its own to
+// something that was put there before.
+func TestD2RepetitionOfAnother(t *testing.T) {
+	forged := func() *message { return retransmitted(acr(7)) }
+	rig := func() *walkRig {
+		return newWalkRig(t, func(set *realm.Set) { set.Peers[3].Origins = realm.NewNames([]string{"*.example"}) })
+	}
+	t.Run("stored", func(t *testing.T) {
+		r := rig()
+		r.heard("mme", acr(7))
+		r.heard("hss1", answerTo(r.one("hss1"), "hss1.home.example", diameter.ResultSuccess, avp{464, 0, "keys"}))
+		r.one("mme")
+		r.heard("dra", forged())
+		r.one("hss1") // a request like any other
+	})
+	t.Run("under way", func(t *testing.T) {
+		r := rig()
+		r.heard("mme", acr(7))
+		out := r.one("hss1")
+		r.heard("dra", forged())
+		other := r.one("hss1")
+		r.heard("hss1", answerTo(out, "hss1.home.example", diameter.ResultSuccess, avp{464, 0, "keys"}))
+		r.one("mme")
+		r.heard("hss1", answerTo(other, "hss1.home.example", diameter.ResultSuccess))
+		r.one("dra")
+		r.rest()
+	})
+	t.Run("poisoned", func(t *testing.T) {
+		r := rig()
+		r.heard("dra", forged())
+		r.heard("hss1", answerTo(r.one("hss1"), "hss1.home.example", diameter.ResultSuccess))
+		r.one("dra")
+		r.heard("mme", retransmitted(acr(7)))
+		r.one("hss1")
+	})
+}
+
+// D2: repetitions that wait are among what their sender has under way, and one request
+// has few of them.
+func TestD2RepetitionsThatWaitAreBounded(t *testing.T) {
+	r := newWalkRig(t, nil)
+	r.heard("mme", acr(7))
+	r.one("hss1")
+	for range 10 * mostCopies {
+		r.heard("mme", retransmitted(acr(7)))
+	}
+	assert.Equal(t, 1+mostCopies, r.lp.table.used)
+	for _, m := range r.sent("mme") {
+		assert.EqualValues(t, diameter.ResultTooBusy, resultIn(m))
+	}
+	for i := range uint32(1000) {
+		r.heard("mme", acr(100+i))
+		r.heard("mme", retransmitted(acr(100+i)))
+	}
+	assert.LessOrEqual(t, r.lp.table.used, r.lp.table.most/2)
+	r.sent("mme")
+	r.sent("hss1")
+	r.heard("mme2", request().set(diameter.OriginHost, "mme2.visited.example"))
+	r.one("hss1")
+	r.pass(time.Minute)
+	r.sent("mme")
+	r.sent("mme2")
+	r.rest()
+}
+
+// D2: what we had to say ourselves is no answer to keep: the next try may have more luck.
+func TestD2ErrorOfOursIsNotKept(t *testing.T) {
+	r := newLedgerRig(t, realm.AcknowledgeHome)
+	r.heard("mme", accounts(recordStart, 0))
+	b := r.lp.ledger.recs
+	r.lp.ledger.recs, b.Err = nil, spool.ErrNoSpace
+	r.lp.ledger.spooled(b)
+	assert.EqualValues(t, diameter.ResultOutOfSpace, r.result("mme"))
+	r.heard("mme", retransmitted(accounts(recordStart, 0)))
+	r.nothing()
+	r.round()
+	assert.Len(t, r.records(), 1)
+	r.one("hss1")
 }
