@@ -428,8 +428,11 @@ func (l *ledger) answered(v *voucher, result uint32) course {
 		default:
 			how = FateSilent
 		}
+	} else if result/1000 != 2 {
+		// Who asked hears it, and keeps the record: it is owed no more. When it comes
+		// once more, a home must say that it has it.
+		l.events.Settle(v.event, v.content, v.seq)
 	}
-	// Who asked hears it otherwise, and keeps what a home has refused.
 	return l.end(v, how)
 }
 

@@ -434,3 +434,43 @@ func TestAllocsRecords(t *testing.T) {
 	again()
 	assert.Zero(t, testing.AllocsPerRun(200, again))
 }
+
+// C117: a record that its home has refused is no longer owed, so who asks once more hears
+// nothing but what a home says.
+func TestC117RefusedRecordComesAgain(t *testing.T) {
+	for _, refusal := range []uint32{3004, 4002, 5012} {
+		r := newLedgerRig(t, realm.AcknowledgeHome)
+		one := accounts(recordStart, 0, required(2))
+		r.heard("mme", one)
+		r.round()
+		if refusal/1000 == 3 {
+			r.suspect(r.links["hss2"])
+			r.suspect(r.links["dra"])
+		}
+		r.heard("hss1", answerTo(r.one("hss1"), "hss1.home.example", refusal))
+		r.round()
+		require.Equal(t, refusal, r.result("mme"))
+		require.Equal(t, []Fate{FateTaken}, r.owed.fates())
+
+		r.heard("mme", one.again(901))
+		r.round()
+		r.heard("hss1", answerTo(r.one("hss1"), "hss1.home.example", 2001))
+		assert.Equal(t, uint32(2001), r.result("mme"))
+		assert.Len(t, r.records(), 1)
+		r.rest()
+	}
+}
+
+// C117: a record says whose it is as the files said when it came, also where its sender
+// is in them no more when it is written.
+func TestC117SenderIsRemovedWhileItsRecordIsWritten(t *testing.T) {
+	r := newLedgerRig(t, realm.AcknowledgeDurable)
+	one := accounts(recordStart, 0)
+	r.heard("mme", one)
+	r.heard("mme", one.again(900)) // waits for the first, and is described once more
+	n := r.node("mme")
+	n.index = -1
+	r.round()
+	require.Len(t, r.records(), 1)
+	assert.Equal(t, "mme", r.records()[0].Client)
+}

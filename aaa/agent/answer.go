@@ -40,7 +40,7 @@ func (lp *loop) answer(l *link, m *diameter.Message, fault diameter.Fault) {
 	}
 	raw := m.Raw
 	if t.reacting && (m.Has(diameter.KnownSupportedFeatures) || m.Has(diameter.KnownOverload)) {
-		lp.learn(t, m)
+		lp.learn(t, n, m)
 		if b := lp.strip(m); b != nil {
 			raw = b
 		}
@@ -138,7 +138,7 @@ func (lp *loop) finish(t *transaction) {
 	lp.unhand(t)
 	if t.counted {
 		t.of.held--
-		t.of.heldOctets -= len(t.raw)
+		t.of.heldOctets -= cap(t.raw)
 	}
 	lp.wheel.Cancel(t.slot)
 	lp.heardOf(t, 0)

@@ -110,17 +110,18 @@ func (o *overload) reporter(of, application uint32, name []byte) reporter {
 
 // learn takes the reports of an answer to a request that carried our features. What it
 // may be about is the host that has answered and the realm that was asked.
-func (lp *loop) learn(t *transaction, m *diameter.Message) {
+func (lp *loop) learn(t *transaction, from *node, m *diameter.Message) {
 	var a diameter.AVP
 	for c := diameter.Walk(m.Body()); c.Next(&a); {
 		if a.Is(diameter.OCOLR, 0) {
-			lp.heed(t, m, &a)
+			lp.heed(t, from, m, &a)
 		}
 	}
 }
 
-// heed takes one of them, unless a later one is known.
-func (lp *loop) heed(t *transaction, m *diameter.Message, olr *diameter.AVP) {
+// heed takes one of them, unless a later one is known. A host speaks for itself alone:
+// who answers in the name of another could turn all requests away from it.
+func (lp *loop) heed(t *transaction, from *node, m *diameter.Message, olr *diameter.AVP) {
 	of, validity := uint32(numReportTypes), uint32(usualValidity)
 	var r report
 	var a diameter.AVP
@@ -140,6 +141,9 @@ func (lp *loop) heed(t *transaction, m *diameter.Message, olr *diameter.AVP) {
 		return
 	}
 	name := m.Value(diameter.KnownOriginHost)
+	if of == reportHost && !diameter.SameIdentity(name, from.peer.Identity) {
+		return
+	}
 	if of == reportRealm {
 		name = lp.again(t).Value(diameter.KnownDestinationRealm)
 	}

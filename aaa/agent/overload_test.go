@@ -186,3 +186,15 @@ func TestC117Rates(t *testing.T) {
 	assert.Equal(t, 20, taken(10, 100, time.Hour))
 	assert.True(t, b.take(0, 0, 0, 15), "no rate, no bound")
 }
+
+// C122: a host speaks for itself: another's report in its name is none.
+func TestC122ReportInAnothersName(t *testing.T) {
+	r := newWalkRig(t, nil)
+	r.heard("mme", request().with(avp{diameter.DestinationHost, 0, "hss2.home.example"}))
+	r.heard("hss2", answerTo(r.one("hss2"), "HSS1.home.example", diameter.ResultSuccess, features,
+		olr(reportHost, 100, 1<<63, avp{diameter.OCValidityDuration, 0, uint32(86400)})))
+	r.one("mme")
+	assert.Empty(t, r.lp.overload.reports)
+	r.heard("mme", request())
+	r.one("hss1")
+}

@@ -21,7 +21,7 @@ func (lp *loop) report(t *transaction, m *diameter.Message) {
 
 func (lp *loop) reportedOf(t *transaction, m *diameter.Message) reported {
 	q := reported{
-		m: m, client: lp.clientOf(t.of), wall: lp.wall - (lp.now - t.began), token: uint64(t.number),
+		m: m, client: t.client, wall: lp.wall - (lp.now - t.began), token: uint64(t.number),
 		realm: folded(&lp.fold, m.Value(diameter.KnownDestinationRealm)),
 	}
 	if t.way != nil {
@@ -160,7 +160,7 @@ func (lp *loop) carry(o Owed) {
 		return
 	}
 	copy(t.raw, room)
-	t.of, t.endToEnd, t.command, t.application, t.began = of, m.EndToEnd, m.Command, m.Application, lp.now
+	t.of, t.client, t.endToEnd, t.command, t.application, t.began = of, client, m.EndToEnd, m.Command, m.Application, lp.now
 	t.priority, t.retried = leastPriority, true
 	t.way, t.pool, t.only, t.tried, t.fixed, t.key = d.way, d.pool, d.only, d.barred, d.fixed, d.key
 	t.voucher = voucher{seq: o.Seq, session: o.Session, lane: o.Lane, stage: recorded | entered | turned | early | answered}

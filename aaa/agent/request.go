@@ -67,9 +67,10 @@ func (lp *loop) request(l *link, m *diameter.Message, fault diameter.Fault) {
 
 // transact gives a request a transaction.
 func (lp *loop) transact(l *link, m *diameter.Message, priority uint8, e entry) *transaction {
-	// One peer alone may not have all there is.
+	// One peer alone may not have all there is, by what its requests take and not by
+	// what they are long.
 	n := l.node
-	if n.held >= lp.table.most/2 || n.heldOctets+len(m.Raw) > lp.table.store.most/2 {
+	if n.held >= lp.table.most/2 || n.heldOctets+sizeOf(len(m.Raw)) > lp.table.store.most/2 {
 		return nil
 	}
 	t := lp.table.take()
@@ -81,10 +82,10 @@ func (lp *loop) transact(l *link, m *diameter.Message, priority uint8, e entry) 
 		return nil
 	}
 	n.held++
-	n.heldOctets += len(m.Raw)
+	n.heldOctets += cap(t.raw)
 	t.counted = true
 	copy(t.raw, m.Raw)
-	t.from, t.of, t.came, t.endToEnd = l, l.node, m.HopByHop, m.EndToEnd
+	t.from, t.of, t.client, t.came, t.endToEnd = l, l.node, lp.clientOf(l.node), m.HopByHop, m.EndToEnd
 	t.command, t.application, t.priority, t.began, t.entry = m.Command, m.Application, priority, lp.now, e
 	lp.table.enter(&l.promised, t, placeGot)
 	l.owed++
@@ -97,7 +98,7 @@ func (lp *loop) transact(l *link, m *diameter.Message, priority uint8, e entry) 
 func (lp *loop) police(t *transaction, m *diameter.Message) {
 	if t.way != nil && (t.way.route.Policy.Enabled || t.way.route.Steering != nil) && !t.of.gateway {
 		lp.asked = asked{
-			m: m, peer: t.of.index, client: lp.clientOf(t.of), route: t.way.route, now: lp.now, wall: lp.wall / 1e9,
+			m: m, peer: t.of.index, client: t.client, route: t.way.route, now: lp.now, wall: lp.wall / 1e9,
 			waited: t.waited, waiter: lp.agent, token: uint64(t.number), mark: t.mark,
 		}
 		v := lp.guard.police(&lp.asked)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 
@@ -268,5 +269,31 @@ func TestC120RedirectPassesBack(t *testing.T) {
 	got := r.one("mme")
 	diameter.SetHopByHop(got.Raw, m.HopByHop)
 	assert.True(t, bytes.Equal(m.octets(), got.Raw))
+	r.rest()
+}
+
+// A peer alone cannot have all memory for requests, of whichever length they are.
+func TestOnePeerHasNotAllMemory(t *testing.T) {
+	r := newWalkRig(t, nil)
+	long := request().with(avp{9999, 4711, make([]byte, 8200)})
+	b := func(i uint32) []byte {
+		var w diameter.Writer
+		h := long.Header
+		h.EndToEnd = i
+		w.Begin(make([]byte, 1<<14), &h)
+		put(&w, long.avps)
+		return w.Finish()
+	}
+	for i := range uint32(500) {
+		r.lp.heard(r.links["mme"], b(i))
+	}
+	assert.LessOrEqual(t, r.lp.table.store.lent, r.lp.table.store.most/2)
+	r.sent("mme")
+	r.sent("hss1")
+	r.lp.heard(r.links["mme2"], b(1))
+	r.one("hss1")
+	r.pass(time.Minute)
+	r.sent("mme")
+	r.sent("mme2")
 	r.rest()
 }

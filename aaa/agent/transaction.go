@@ -3,6 +3,8 @@ package agent
 import (
 	"math/bits"
 	"math/rand/v2"
+
+	"github.com/roamgate/roamgate/realm"
 )
 
 // phase is how far a transaction has come.
@@ -34,7 +36,10 @@ type transaction struct {
 	from *link // that it came by, nil: it is gone
 	came uint32
 	// of is who sent it, which stays when the link is gone.
-	of          *node
+	of *node
+	// client is what the routes call it by the files of when it came, which a reload
+	// may have without it by now.
+	client      *realm.Client
 	endToEnd    uint32
 	command     uint32
 	application uint32
@@ -145,7 +150,7 @@ func (tb *table) grow() bool {
 func (tb *table) drop(t *transaction) {
 	tb.store.back(t.raw)
 	t.raw, t.phase, t.from, t.out, t.prior = nil, phaseFree, nil, nil, nil
-	t.way, t.pool, t.only, t.of = nil, nil, nil, nil
+	t.way, t.pool, t.only, t.of, t.client = nil, nil, nil, nil, nil
 	t.voucher = voucher{}
 	tb.free = append(tb.free, t.slot)
 	tb.used--
@@ -190,6 +195,18 @@ var storeSizes = [...]int{512, 2 << 10, 8 << 10, 64 << 10}
 
 // storeEach is how many octets there are for each transaction in the mean.
 const storeEach = 1 << 10
+
+// sizeOf is what a message of n octets takes of the store.
+//
+// hot: 0 allocs
+func sizeOf(n int) int {
+	for _, size := range storeSizes {
+		if n <= size {
+			return size
+		}
+	}
+	return n
+}
 
 // lend gives memory of n octets, nil: too much is lent.
 //
