@@ -95,3 +95,22 @@ func TestVeilAllocs(t *testing.T) {
 		}
 	}))
 }
+
+// TestVeiledErrors has a home ask about pseudonyms that it has seen, in requests that are
+// answered with what is wrong of them: the answer says nothing more than it knew (D57).
+func TestVeiledErrors(t *testing.T) {
+	r := newVeiledRig(t)
+	r.heard("mme", request())
+	host := value(t, r.one("hss1"), diameter.OriginHost)
+	two := request().set(diameter.SessionID, "hss1.home.example;7;7").set(diameter.OriginHost, "hss1.home.example").
+		set(diameter.OriginRealm, "home.example").set(diameter.DestinationRealm, "visited.example").
+		with(avp{diameter.DestinationHost, 0, host}, avp{diameter.DestinationHost, 0, host})
+	r.heard("hss1", two)
+	answer := r.one("hss1")
+	assert.EqualValues(t, 5009, resultIn(answer))
+	assert.NotContains(t, string(answer.Raw), "mme")
+	var a diameter.AVP
+	require.True(t, diameter.Find(answer.Body(), diameter.FailedAVP, 0, &a))
+	require.True(t, diameter.Find(a.Data, diameter.DestinationHost, 0, &a))
+	assert.Equal(t, host, string(a.Data))
+}

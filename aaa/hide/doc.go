@@ -10,7 +10,10 @@
 //
 // The names of nodes inside: those below the realm, or an origin, of a peer that nothing
 // is hidden from, and such a peer's own name. They stand in Origin-Host, Route-Record,
-// Session-Id, Proxy-Host, Error-Reporting-Host and, on the way back, Destination-Host.
+// Session-Id, Proxy-Host, Error-Reporting-Host, Redirect-Host, SourceID and, on the way
+// back, Destination-Host; in a Failed-AVP each of them may stand, with what was in
+// plain here and came from outside as a pseudonym. Who follows a redirection to a
+// pseudonym asks the hub for it.
 // The hub's own name is never hidden, so that a request that comes round in a circle is
 // still known by it, and all others are restored before loops are looked for. Realms
 // stay: they are what routes. Names in texts, and in AVPs of applications, stay too.
@@ -29,5 +32,5 @@
 //
 // Memory and concurrency: a Hider belongs to one goroutine; nothing allocates.
 //
-// RFC 6733 sections 6.1.9, 6.2, 6.3, 6.7 and 8.8. It hides no number of nodes.
+// RFC 6733 sections 6.1.9, 6.2, 6.3, 6.7, 6.12, 7.5 and 8.8. It hides no number of nodes.
 package hide

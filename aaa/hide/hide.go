@@ -1,6 +1,7 @@
 package hide
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/roamgate/roamgate/pkg/diameter"
@@ -68,9 +69,16 @@ func (h *Hider) Restore(dst, msg []byte) []byte { return h.rewrite(dst, msg, hid
 
 // hiding is what is done to names.
 type hiding struct {
-	to string // the realm of whom it is for
-	on bool   // names become pseudonyms, else the reverse
+	to     string // the realm of whom it is for
+	on     bool   // names become pseudonyms, else the reverse
+	failed bool   // within a Failed-AVP, which may hold any AVP of a request
 }
+
+// AVPs of RFC 8583: whose load it is.
+const (
+	sourceID = 649
+	load     = 650
+)
 
 // names reports whether an AVP has the name of a node.
 func (d hiding) names(a *diameter.AVP) bool {
@@ -78,10 +86,25 @@ func (d hiding) names(a *diameter.AVP) bool {
 		return false
 	}
 	switch a.Code {
-	case diameter.OriginHost, diameter.RouteRecord, diameter.SessionID, diameter.ErrorReportingHost, diameter.ProxyHost:
+	case diameter.OriginHost, diameter.RouteRecord, diameter.SessionID, diameter.ErrorReportingHost, diameter.ProxyHost, diameter.RedirectHost, sourceID:
 		return true
 	case diameter.DestinationHost:
-		return !d.on
+		return !d.on || d.failed
+	}
+	return false
+}
+
+// mostDeep bounds the groups within groups that are looked into.
+const mostDeep = 4
+
+// groups reports whether names may stand in an AVP.
+func groups(a *diameter.AVP) bool {
+	if a.Vendor != 0 {
+		return false
+	}
+	switch a.Code {
+	case diameter.ProxyInfo, diameter.FailedAVP, load, diameter.OCSupportedFeatures, diameter.OCOLR:
+		return true
 	}
 	return false
 }
@@ -92,19 +115,18 @@ func (h *Hider) rewrite(dst, msg []byte, d hiding) []byte {
 	var a diameter.AVP
 	c := diameter.Walk(msg[diameter.HeaderLen:])
 	for at := diameter.HeaderLen; c.Next(&a); at += len(a.Raw) {
-		group := a.Vendor == 0 && a.Code == diameter.ProxyInfo
+		group := groups(&a)
 		if !group && !d.names(&a) {
 			continue
 		}
-		from := len(out) + at - kept
-		if from+len(a.Raw)+expansion(len(a.Data)) > cap(dst) {
+		if len(out)+at-kept > cap(dst) {
 			return nil
 		}
 		out = append(out, msg[kept:at]...)
 		kept = at
 		ok, changed := true, false
 		if group {
-			out, ok, changed = h.group(out, &a, d)
+			out, ok, changed = h.group(out, &a, d, 1)
 		} else {
 			out, ok, changed = h.avp(out, &a, d)
 		}
@@ -126,19 +148,21 @@ func (h *Hider) rewrite(dst, msg []byte, d hiding) []byte {
 	return out
 }
 
-// expansion bounds what the names in so many octets can grow to.
-func expansion(n int) int { return 2*n + maxName + 16 }
-
 // avp writes one AVP of a name, if that is changed.
 func (h *Hider) avp(out []byte, a *diameter.AVP, d hiding) (_ []byte, ok, changed bool) {
-	name, rest := a.Data, []byte(nil)
-	if a.Code == diameter.SessionID {
-		for i, c := range name {
-			if c == ';' {
-				name, rest = name[:i], name[i:]
-				break
-			}
+	front, name, rest := []byte(nil), a.Data, []byte(nil)
+	ends := ""
+	switch a.Code {
+	case diameter.SessionID:
+		ends = ";"
+	case diameter.RedirectHost: // a DiameterURI
+		ends = ":;"
+		if at := bytes.Index(name, []byte("://")); at >= 0 {
+			front, name = name[:at+3], name[at+3:]
 		}
+	}
+	if at := bytes.IndexAny(name, ends); at >= 0 {
+		name, rest = name[:at], name[at:]
 	}
 	if len(name) == 0 || len(name) > maxName {
 		return out, true, false
@@ -148,26 +172,40 @@ func (h *Hider) avp(out []byte, a *diameter.AVP, d hiding) (_ []byte, ok, change
 		return out, ok, false
 	}
 	from := len(out)
-	out = append(out, a.Raw[:head(a)]...)
+	if padded := (head(a) + len(front) + len(other) + len(rest) + 3) &^ 3; from+padded > cap(out) {
+		return out, false, false
+	}
+	out = append(append(out, a.Raw[:head(a)]...), front...)
 	out = append(append(out, other...), rest...)
 	length(out[from:], len(out)-from)
 	return pad(out), true, true
 }
 
-// group writes Proxy-Info with another Proxy-Host, if that is changed.
-func (h *Hider) group(out []byte, g *diameter.AVP, d hiding) (_ []byte, ok, changed bool) {
+// group writes a group with other names, if one is changed.
+func (h *Hider) group(out []byte, g *diameter.AVP, d hiding, depth int) (_ []byte, ok, changed bool) {
 	from := len(out)
+	if from+head(g) > cap(out) {
+		return out, false, false
+	}
 	out = append(out, g.Raw[:head(g)]...)
+	d.failed = d.failed || g.Code == diameter.FailedAVP
 	var a diameter.AVP
 	c := g.Group()
 	for c.Next(&a) {
-		one := false
-		if a.Is(diameter.ProxyHost, 0) {
-			if out, ok, one = h.avp(out, &a, d); !ok {
-				return out, false, false
-			}
+		ok, one := true, false
+		switch {
+		case groups(&a) && depth < mostDeep:
+			out, ok, one = h.group(out, &a, d, depth+1)
+		case d.names(&a):
+			out, ok, one = h.avp(out, &a, d)
+		}
+		if !ok {
+			return out, false, false
 		}
 		if changed = changed || one; !one {
+			if len(out)+len(a.Raw)+3 > cap(out) {
+				return out, false, false
+			}
 			out = append(out, a.Raw...)
 		}
 		out = pad(out)
