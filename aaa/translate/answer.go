@@ -54,10 +54,10 @@ func (t *Translator) Answer(room []byte, p *radius.Packet, m *diameter.Message, 
 	if v, ok := p.Uint32(radius.ServiceType); ok {
 		t.word(uint32(radius.ServiceType), v)
 	}
-	t.keyed = eap && p.Code() == radius.AccessAccept
-	if t.keyed {
+	if eap && p.Code() == radius.AccessAccept {
 		if msk := t.keys(p); msk != nil {
 			t.w.Bytes(avpEAPMasterSessionKey, 0, 0, msk)
+			t.keyed = true
 		}
 	}
 	t.attributes(p)

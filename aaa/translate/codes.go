@@ -29,6 +29,9 @@ const (
 	avpTerminationCause      = 295
 )
 
+// avpHeaderLen is that of an AVP without a vendor.
+const avpHeaderLen = 8
+
 // AVPs of 3GPP (TS 29.273, TS 29.272).
 const (
 	tgppVisitedNetwork = 600

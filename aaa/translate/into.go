@@ -84,7 +84,7 @@ func (t *Translator) attribute(a *diameter.AVP, f *filter) Reason {
 	case len(v) == 0:
 		return OK // no attribute is empty (RFC 2865 section 5)
 	case typ > attrLastPlain:
-		return t.intoExtended(typ, v)
+		return t.intoExtended(typ, a)
 	case typ == radius.ReplyMessage && f.eap:
 		return OK
 	}
@@ -180,14 +180,15 @@ func fits(ok bool) Reason {
 }
 
 // intoExtended adds an attribute of RFC 6929, in as many pieces as it takes.
-func (t *Translator) intoExtended(typ radius.Type, v []byte) Reason {
-	if typ < attrFirstLong {
-		if len(v) > radius.MaxValue {
-			return LongValue
-		}
-		return fits(t.r.Add(typ, v))
-	}
-	if typ > attrLastLong || len(v) < 2 {
+func (t *Translator) intoExtended(typ radius.Type, a *diameter.AVP) Reason {
+	v := a.Data
+	switch {
+	case typ < attrFirstLong:
+		return t.add(typ, a)
+	case typ > attrLastLong && a.Flags&diameter.AVPMandatory != 0:
+		t.Failed = a.Raw
+		return Unknown
+	case typ > attrLastLong || len(v) < 2:
 		t.Left++
 		return OK
 	}

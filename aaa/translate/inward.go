@@ -2,6 +2,7 @@ package translate
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 
 	"github.com/roamgate/roamgate/pkg/diameter"
@@ -53,7 +54,7 @@ func (t *Translator) intoAccessRequest(m *diameter.Message) Reason {
 	var a diameter.AVP
 	if eap {
 		if !diameter.Find(body, avpEAPPayload, 0, &a) {
-			return NoName
+			return t.missing(avpEAPPayload, 0)
 		}
 		if why := t.split(radius.EAPMessage, a.Data); why != OK { // empty: EAP-Start
 			return why
@@ -62,8 +63,22 @@ func (t *Translator) intoAccessRequest(m *diameter.Message) Reason {
 		if why := t.intoCHAP(&a); why != OK {
 			return why
 		}
+		// Without one the Request Authenticator, which is ours, would be the challenge.
+		if !diameter.Find(body, uint32(radius.CHAPChallenge), 0, &a) || len(a.Data) == 0 {
+			return t.missing(uint32(radius.CHAPChallenge), 1)
+		}
 	}
 	return t.rest(body, &filter{request: true, eap: eap, service: service != 0})
+}
+
+// missing has an example of an AVP that there is none of (RFC 6733 section 7.5).
+func (t *Translator) missing(code uint32, length int) Reason {
+	b := t.example[:avpHeaderLen+(length+3)&^3]
+	clear(b)
+	binary.BigEndian.PutUint32(b, code)
+	b[4], b[7] = byte(diameter.AVPMandatory), byte(avpHeaderLen+length)
+	t.Failed = b
+	return Missing
 }
 
 // rest adds what all requests have.
@@ -159,7 +174,7 @@ func (t *Translator) intoAccounting(m *diameter.Message) Reason {
 	kind, ok := m.Uint32(diameter.KnownRecordType)
 	switch {
 	case !ok:
-		return NoName
+		return t.missing(diameter.AccountingRecordType, 4)
 	case kind == recordStart:
 		status = statusStart
 	case kind == recordInterim:

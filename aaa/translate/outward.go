@@ -146,6 +146,7 @@ func (t *Translator) session(p *radius.Packet) {
 
 // attributes writes the AVPs of all attributes that have no other place.
 func (t *Translator) attributes(p *radius.Packet) {
+	eap := p.Has(radius.EAPMessage)
 	for a, off, ok := p.Next(radius.HeaderLen); ok; a, off, ok = p.Next(off) {
 		v := a.Value()
 		switch carriages[a.Type] {
@@ -167,6 +168,7 @@ func (t *Translator) attributes(p *radius.Packet) {
 			ok = true
 		case a.Type > attrLastPlain:
 			t.extended(p, a, off)
+		case a.Type == radius.ReplyMessage && eap: // not beside EAP (RFC 4072 section 2.8.3)
 		case a.Type != radius.UserName:
 			t.w.Bytes(uint32(a.Type), 0, flagsOf(uint8(a.Type)), v)
 		}
@@ -187,6 +189,10 @@ func (t *Translator) apart(p *radius.Packet, a radius.Attr, _ int) {
 		}
 	case radius.VendorSpecific:
 		t.vendor(v)
+	case radius.EAPKeyName: // of a request: see Access
+		if len(v) > 0 && p.Code() == radius.AccessAccept {
+			t.w.Bytes(uint32(a.Type), 0, diameter.AVPMandatory, v)
+		}
 	case radius.EventTimestamp:
 		if len(v) == 4 && p.Code() != radius.AccountingRequest {
 			t.word(diameter.EventTimestamp, ntp(be32(v)))

@@ -19,6 +19,7 @@ const (
 	BadValue            // a value that its type cannot have
 	NoStatus            // accounting that is neither a start, an interim nor a stop
 	NotSupported        // RADIUS has it, and Diameter not, or the other way round
+	Missing             // an AVP without which nothing can be asked
 	reasons
 )
 
@@ -37,6 +38,7 @@ var reasonTexts = [reasons]struct {
 	BadValue:     {"bad_value", diameter.ResultInvalidAVPValue},
 	NoStatus:     {"no_status", diameter.ResultInvalidAVPValue},
 	NotSupported: {"not_supported", diameter.ResultUnableToComply},
+	Missing:      {"missing_avp", diameter.ResultMissingAVP},
 }
 
 // String is the label of counters.

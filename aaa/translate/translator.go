@@ -38,11 +38,12 @@ type Translator struct {
 	// Failed is the AVP for which Reason was given, with its header.
 	Failed []byte
 
-	eap   [radius.MaxLen]byte
-	text  [radius.MaxLen]byte
-	tags  [maxTunnels]tunnel
-	value [radius.MaxValue]byte
-	hash  [2 * 32]byte
+	eap     [radius.MaxLen]byte
+	text    [radius.MaxLen]byte
+	tags    [maxTunnels]tunnel
+	value   [radius.MaxValue]byte
+	hash    [2 * 32]byte
+	example [12]byte
 }
 
 // New makes a Translator.

@@ -349,6 +349,15 @@ func (v *vector) run(t testing.TB, tr *Translator) (b []byte, diam bool, why Rea
 	return nil, false, OK
 }
 
+// refused has the answer judged that is due to a request that cannot be translated.
+func (v *vector) refused(failed []byte, why Reason) {
+	var m diameter.Message
+	var w diameter.Writer
+	m.Parse(v.given)
+	w.Answer(make([]byte, diameter.MaxLen), &m, &diameter.Answer{Result: why.Result(), Host: ourName, Realm: ourRealm, Failed: failed})
+	judge.Collect(w.Finish())
+}
+
 // lines prints what a packet or a message has, one line each.
 func lines(b []byte, diam bool, keep func(code uint32) bool) (all []string) {
 	if !diam {
@@ -380,6 +389,10 @@ func TestC123Vectors(t *testing.T) {
 				if v.reason != "" {
 					assert.Equal(t, v.reason, why.String())
 					assert.NotZero(t, why.Result())
+					if why == Missing || why == Unknown || why == LongValue || why == BadValue {
+						assert.NotEmpty(t, tr.Failed)
+						v.refused(tr.Failed, why)
+					}
 					return
 				}
 				require.Equal(t, "ok", why.String())
