@@ -229,9 +229,10 @@ func (e *Event) figure(w *reader, a *diameter.AVP) {
 	case attrNASPortType:
 		e.take(&e.NASPortType, HasNASPortType, a.Data)
 	case avpTerminationCause:
-		var v uint32
-		if e.take(&v, HasTerminateCause, a.Data); v != 0 {
-			e.TerminateCause = TerminateCause(v)
+		if v, ok := a.Uint32(); !ok {
+			e.Flags |= FlagBadAttribute
+		} else if v = diameter.TerminateCause(v); v != 0 && e.Has&HasTerminateCause == 0 {
+			e.TerminateCause, e.Has = v, e.Has|HasTerminateCause
 		}
 	case avpInputOctets:
 		e.take64(&e.InputOctets, HasInputOctets|HasInputGigawords, a)
@@ -563,27 +564,6 @@ func kindOf(status uint32, credit bool) (kind Kind, once bool) {
 		return Stop, false
 	}
 	return 0, false
-}
-
-// TerminateCause gives the Acct-Terminate-Cause of a Termination-Cause (RFC 6733
-// section 8.15): those of RADIUS follow behind ten of Diameter's own (RFC 7155 section
-// 4.4.7), which are said by their nearest.
-func TerminateCause(v uint32) uint32 {
-	const behind = 10
-	own := [behind + 1]uint32{
-		1: 1,  // LOGOUT: User Request
-		2: 15, // SERVICE_NOT_PROVIDED: Service Unavailable
-		3: 17, // BAD_ANSWER: User Error
-		4: 6,  // ADMINISTRATIVE: Admin Reset
-		5: 2,  // LINK_BROKEN: Lost Carrier
-		6: 5,  // AUTH_EXPIRED: Session Timeout
-		7: 13, // USER_MOVED: Preempted
-		8: 5,  // SESSION_TIMEOUT: Session Timeout
-	}
-	if v <= behind {
-		return own[v]
-	}
-	return v - behind
 }
 
 // RATType gives the 3GPP-RAT-Type (3GPP TS 29.061) of a RAT-Type (3GPP TS 29.212

@@ -81,3 +81,17 @@ func TestDecodeRefusesAFieldThatIsCut(t *testing.T) {
 		assert.ErrorContains(t, err, "behind the names")
 	}
 }
+
+// A record of Diameter as it is stored, and the line that clearing has of it. Fields may
+// be added to the line; what stands in it stays.
+func TestGoldenDiameter(t *testing.T) {
+	h, b := fullRecord(fullACR())
+	assert.Equal(t, stored(t, "record-v1-diameter.hex"), b)
+	r, err := Decode(b)
+	require.NoError(t, err)
+	assert.Equal(t, h, r.Header)
+	r.Seq = 42
+	want, err := os.ReadFile("testdata/record-v1-diameter.json")
+	require.NoError(t, err)
+	assert.Equal(t, strings.TrimSpace(string(want)), strings.TrimSpace(string(r.AppendJSON(nil, &View{Hasher: NewHasher([]byte("key"))}))))
+}

@@ -7,12 +7,14 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/roamgate/roamgate/pkg/diameter/dict"
 	"github.com/roamgate/roamgate/pkg/wba"
 )
 
@@ -237,6 +239,26 @@ func FuzzClassify(f *testing.F) {
 	f.Add(packet(stop()...))
 	f.Add(with(stop(), attr(attrUserPassword, "0123456789abcdef")))
 	f.Add([]byte{4, 1, 0, 20})
+	fuzzClassify(f, maxPacket)
+}
+
+// FuzzClassifyMessage is the same of Diameter, by the messages that all tests use.
+func FuzzClassifyMessage(f *testing.F) {
+	f.Add(fullACR())
+	for _, name := range []string{"valid.txt", "malformed.txt"} {
+		text, err := os.ReadFile("../test/vectors/diameter/" + name)
+		require.NoError(f, err)
+		all, err := dict.Vectors(string(text))
+		require.NoError(f, err)
+		for _, v := range all {
+			f.Add(v.Raw)
+		}
+	}
+	fuzzClassify(f, MaxMessage)
+}
+
+// fuzzClassify: whatever comes has a kind, and its record says what it said itself.
+func fuzzClassify(f *testing.F, longest int) {
 	h := NewHasher([]byte("key"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var e Event
@@ -244,7 +266,7 @@ func FuzzClassify(f *testing.F) {
 		require.True(t, e.Kind.valid())
 		require.Equal(t, e.Kind == Quarantined, e.Quarantine != NotQuarantined)
 		k := h.Key(&e, "v")
-		if len(raw) > maxPacket {
+		if len(raw) > longest {
 			return
 		}
 		head := Header{Time: arrival, Key: k}

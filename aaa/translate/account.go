@@ -93,7 +93,7 @@ func (t *Translator) Accounting(room []byte, p *radius.Packet, name []byte, x *T
 	t.counter(p, avpInputPackets, radius.AcctInputPackets, 0)
 	t.counter(p, avpOutPackets, radius.AcctOutputPackets, 0)
 	if v, ok := p.Uint32(radius.AcctTerminateCause); ok && kind == recordStop {
-		if cause := terminationCause(v); cause != 0 {
+		if cause := diameter.TerminationCause(v); cause != 0 {
 			t.word(avpTerminationCause, cause)
 		}
 	}
@@ -114,37 +114,6 @@ func (t *Translator) counter(p *radius.Packet, code uint32, low, high radius.Typ
 	}
 }
 
-// terminationCause gives the Termination-Cause of an Acct-Terminate-Cause, 0: none (RFC
-// 4005 section 9.3.5).
-func terminationCause(v uint32) uint32 {
-	if v == 0 || v > 22 {
-		return 0
-	}
-	return v + 10
-}
-
-// terminateCause is the inverse. Those of the base protocol have none of their own and
-// become what is nearest.
-func terminateCause(v uint32) uint32 {
-	if v > 10 && v <= 32 {
-		return v - 10
-	}
-	nearest := [...]uint32{
-		1: 1,  // LOGOUT: User Request
-		2: 15, // SERVICE_NOT_PROVIDED: Service Unavailable
-		3: 17, // BAD_ANSWER: User Error
-		4: 6,  // ADMINISTRATIVE: Admin Reset
-		5: 2,  // LINK_BROKEN: Lost Carrier
-		6: 20, // AUTH_EXPIRED: Reauthentication Failure
-		7: 3,  // USER_MOVED: Lost Service
-		8: 5,  // SESSION_TIMEOUT
-	}
-	if int(v) < len(nearest) {
-		return nearest[v]
-	}
-	return 0
-}
-
 // Termination writes the Session-Termination-Request that ends a session of which the
 // home keeps state (RFC 4005 section 9.1). cause is an Acct-Terminate-Cause, 0: User
 // Request.
@@ -153,7 +122,7 @@ func (t *Translator) Termination(room []byte, name []byte, cause uint32, x *Term
 		return nil, NoRealm
 	}
 	t.begin(room, diameter.SessionTermination, x)
-	t.word(avpTerminationCause, max(terminationCause(cause), 1))
+	t.word(avpTerminationCause, max(diameter.TerminationCause(cause), 1))
 	if name != nil {
 		t.w.Bytes(diameter.UserName, 0, diameter.AVPMandatory, name)
 	}
@@ -179,6 +148,6 @@ func (t *Translator) Lost(room []byte, name, acctSession []byte, off bool, x *Te
 	}
 	t.w.Bytes(diameter.AcctSessionID, 0, diameter.AVPMandatory, acctSession)
 	t.word(diameter.EventTimestamp, ntp(uint32(x.Arrival)))
-	t.word(avpTerminationCause, terminationCause(cause))
+	t.word(avpTerminationCause, diameter.TerminationCause(cause))
 	return t.finish()
 }

@@ -194,7 +194,7 @@ func (t *Translator) intoAccounting(m *diameter.Message) Reason {
 		}
 	}
 	if v, ok := find(body, avpTerminationCause); ok && status == statusStop {
-		if cause := terminateCause(v); cause != 0 && !t.r.AddUint32(radius.AcctTerminateCause, cause) {
+		if cause := diameter.TerminateCause(v); cause != 0 && !t.r.AddUint32(radius.AcctTerminateCause, cause) {
 			return NoRoom
 		}
 	}
@@ -240,7 +240,7 @@ func (t *Translator) Stop(room []byte, m *diameter.Message, session []byte, now,
 		return nil, NoRoom
 	}
 	if v, ok := find(m.Body(), avpTerminationCause); ok {
-		if cause := terminateCause(v); cause != 0 && !t.r.AddUint32(radius.AcctTerminateCause, cause) {
+		if cause := diameter.TerminateCause(v); cause != 0 && !t.r.AddUint32(radius.AcctTerminateCause, cause) {
 			return nil, NoRoom
 		}
 	}

@@ -151,22 +151,6 @@ func TestC123Results(t *testing.T) {
 	assert.Equal(t, radius.AccessAccept, replyCode(2001, true))
 }
 
-// C123: causes of ends, both ways.
-func TestC123TerminationCauses(t *testing.T) {
-	for v := uint32(1); v <= 22; v++ {
-		assert.Equal(t, v+10, terminationCause(v))
-		assert.Equal(t, v, terminateCause(v+10))
-	}
-	for v := uint32(1); v <= 8; v++ {
-		assert.NotZero(t, terminateCause(v))
-	}
-	for _, v := range []uint32{0, 9, 10, 33, 1 << 31} {
-		assert.Zero(t, terminateCause(v), v)
-	}
-	assert.Zero(t, terminationCause(0))
-	assert.Zero(t, terminationCause(23))
-}
-
 // What is too long for the room is refused whole.
 func TestNoRoom(t *testing.T) {
 	tr := New(NewSessions(ourName, ourKey))

@@ -83,12 +83,12 @@ func (f *findings) hostPort(key, value, example string) {
 func (c *config) checkAddresses(f *findings) {
 	type place struct {
 		netip.AddrPort
-		stream bool
+		by string
 	}
 	used := map[place]string{}
-	once := func(key string, stream bool, as []netip.AddrPort) {
+	once := func(key, by string, as []netip.AddrPort) {
 		for i, a := range as {
-			a := place{a, stream}
+			a := place{a, by}
 			key := fmt.Sprintf("%s.%d", key, i)
 			if first, twice := used[a]; twice && a.Port() != 0 {
 				f.bad(key, fmt.Sprintf("%s is listened on twice", a.AddrPort), "it stands at "+first+" already")
@@ -96,14 +96,15 @@ func (c *config) checkAddresses(f *findings) {
 			used[a] = f.doc.Pos(key).String()
 		}
 	}
-	once("listen.auth", false, c.Listen.Auth)
-	once("listen.acct", false, c.Listen.Acct)
-	once("listen.dynauth", false, c.Listen.DynAuth)
-	once("listen.dtls", false, c.Listen.DTLS)
-	once("listen.radsec", true, c.Listen.RadSec)
-	once("listen.tcp", true, c.Listen.TCP)
-	once("diameter.listen", true, c.Diameter.Listen)
-	once("diameter.tls", true, c.Diameter.TLS)
+	once("listen.auth", "udp", c.Listen.Auth)
+	once("listen.acct", "udp", c.Listen.Acct)
+	once("listen.dynauth", "udp", c.Listen.DynAuth)
+	once("listen.dtls", "udp", c.Listen.DTLS)
+	once("listen.radsec", "tcp", c.Listen.RadSec)
+	once("listen.tcp", "tcp", c.Listen.TCP)
+	once("diameter.listen", "tcp", c.Diameter.Listen)
+	once("diameter.tls", "tcp", c.Diameter.TLS)
+	once("diameter.sctp", "sctp", c.Diameter.SCTP)
 	if len(c.listens()) == len(c.Listen.DynAuth) && !c.Diameter.on() {
 		f.bad("listen", "nothing listens for requests", "add listen.auth, listen.radsec or another")
 	}

@@ -15,18 +15,21 @@ import (
 // diameterConfig says who the hub is to its Diameter peers, which stand in the
 // routing files. Without an identity it speaks no Diameter.
 type diameterConfig struct {
-	Identity  string           `yaml:"identity"`   // Origin-Host, a name of a host
-	Realm     string           `yaml:"realm"`      // Origin-Realm; default the identity without its first label
-	Listen    []netip.AddrPort `yaml:"listen"`     // over TCP, usually port 3868; default none
-	TLS       []netip.AddrPort `yaml:"tls"`        // over TLS, usually port 5868; default none
-	SCTP      []netip.AddrPort `yaml:"sctp"`       // where the kernel has it, usually port 3868; default none
-	Hosts     []netip.Addr     `yaml:"hosts"`      // Host-IP-Address; default that of the connection
-	InFlight  int              `yaml:"in_flight"`  // requests that wait for an answer, default 65536
-	Drain     time.Duration    `yaml:"drain"`      // how long peers get to answer when the hub stops, default 5s
-	Handshake time.Duration    `yaml:"handshake"`  // of TLS and capabilities, default 10s
-	HalfOpen  int              `yaml:"half_open"`  // of those at a time, default 1024
-	PerSource int              `yaml:"per_source"` // of them from one /24 or /56, default 64
-	Most      int              `yaml:"most"`       // connections in all, default 16384
+	Identity string           `yaml:"identity"`  // Origin-Host, a name of a host
+	Realm    string           `yaml:"realm"`     // Origin-Realm; default the identity without its first label
+	Listen   []netip.AddrPort `yaml:"listen"`    // over TCP, usually port 3868; default none
+	TLS      []netip.AddrPort `yaml:"tls"`       // over TLS, usually port 5868; default none
+	SCTP     []netip.AddrPort `yaml:"sctp"`      // where the kernel has it, usually port 3868; default none
+	Hosts    []netip.Addr     `yaml:"hosts"`     // Host-IP-Address; default that of the connection
+	InFlight int              `yaml:"in_flight"` // requests that wait for an answer, default 65536
+	// Signalling is how long signalling and non-IP data of a device are counted for one
+	// record, default an hour.
+	Signalling time.Duration `yaml:"signalling"`
+	Drain      time.Duration `yaml:"drain"`      // how long peers get to answer when the hub stops, default 5s
+	Handshake  time.Duration `yaml:"handshake"`  // of TLS and capabilities, default 10s
+	HalfOpen   int           `yaml:"half_open"`  // of those at a time, default 1024
+	PerSource  int           `yaml:"per_source"` // of them from one /24 or /56, default 64
+	Most       int           `yaml:"most"`       // connections in all, default 16384
 }
 
 // on reports whether the hub speaks Diameter.
@@ -55,7 +58,7 @@ func (c *config) agent() agent.Config {
 		_, home, _ = strings.Cut(identity, ".")
 	}
 	return agent.Config{
-		Identity: identity, Realm: home, Hosts: d.Hosts, DNS: c.DNS.Servers, Listen: d.doors(), InFlight: d.InFlight, Drain: d.Drain,
+		Identity: identity, Realm: home, Hosts: d.Hosts, DNS: c.DNS.Servers, Listen: d.doors(), InFlight: d.InFlight, Signalling: d.Signalling, Drain: d.Drain,
 		Handshake: d.Handshake, HalfOpen: d.HalfOpen, PerSource: d.PerSource, Most: d.Most,
 	}
 }
@@ -63,7 +66,7 @@ func (c *config) agent() agent.Config {
 func (c *config) checkDiameter(f *findings) {
 	d := &c.Diameter
 	if !d.on() {
-		if len(d.doors()) > 0 || d.Realm != "" || d.InFlight != 0 || d.Drain != 0 {
+		if len(d.doors()) > 0 || d.Realm != "" || d.InFlight != 0 || d.Drain != 0 || d.Signalling != 0 {
 			f.bad("diameter", "diameter says more but has no identity", "add diameter.identity, a name of this host")
 		}
 		return
@@ -86,6 +89,7 @@ func (c *config) checkDiameter(f *findings) {
 	f.size("diameter.per_source", d.PerSource, 1<<16)
 	f.size("diameter.most", d.Most, 1<<20)
 	f.between("diameter.drain", d.Drain, 100*time.Millisecond, time.Minute, "100ms to 1m")
+	f.between("diameter.signalling", d.Signalling, time.Minute, 24*time.Hour, "1m to 24h")
 	f.between("diameter.handshake", d.Handshake, time.Second, 2*time.Minute, "1s to 2m")
 }
 

@@ -14,7 +14,7 @@ import (
 const peered = "peers:\n  - {name: hss, identity: hss.epc.example, address: 192.0.2.9, applications: s6a}\npools:\n  - {name: hss, peers: hss}\nrealms:\n  - {realm: epc.example, diameter: hss}\n"
 
 func TestDiameterConfig(t *testing.T) {
-	_, path := configuration(t, map[string]string{"roamgate.yaml": "diameter: {identity: Hub.Roam.example, listen: \"127.0.0.1:0\", tls: \"127.0.0.1:0\", in_flight: 7, drain: 2s, handshake: 3s, half_open: 4, per_source: 5, most: 6, hosts: 192.0.2.1}\n"})
+	_, path := configuration(t, map[string]string{"roamgate.yaml": "diameter: {identity: Hub.Roam.example, listen: \"127.0.0.1:0\", tls: \"127.0.0.1:0\", in_flight: 7, signalling: 5m, drain: 2s, handshake: 3s, half_open: 4, per_source: 5, most: 6, hosts: 192.0.2.1}\n"})
 	c, ps := loadConfig(path)
 	require.Empty(t, ps)
 	a := c.agent()
@@ -22,7 +22,7 @@ func TestDiameterConfig(t *testing.T) {
 	assert.Equal(t, realm.TCP, a.Listen[0].Transport)
 	assert.Equal(t, realm.TLS, a.Listen[1].Transport)
 	a.Listen = nil
-	assert.Equal(t, agent.Config{Identity: "hub.roam.example", Realm: "roam.example", Hosts: c.Diameter.Hosts, InFlight: 7, Drain: 2 * time.Second,
+	assert.Equal(t, agent.Config{Identity: "hub.roam.example", Realm: "roam.example", Hosts: c.Diameter.Hosts, InFlight: 7, Signalling: 5 * time.Minute, Drain: 2 * time.Second,
 		Handshake: 3 * time.Second, HalfOpen: 4, PerSource: 5, Most: 6}, a)
 	c, ps = loadConfig(configs + "/roamgate.yaml")
 	require.Empty(t, ps)
@@ -45,6 +45,8 @@ func TestDiameterMistakes(t *testing.T) {
 		"drain":            {"diameter: {identity: a.example, drain: 2h}\n", "", "diameter.drain 2h0m0s is out of range"},
 		"handshake":        {"diameter: {identity: a.example, handshake: 1ms}\n", "", "diameter.handshake 1ms is out of range"},
 		"twice":            {"listen: {tcp: [\"127.0.0.1:3868\"]}\ndiameter: {identity: a.example, listen: [\"127.0.0.1:3868\"]}\n", "", "is listened on twice"},
+		"signalling":       {"diameter: {identity: a.example, signalling: 1s}\n", "", "diameter.signalling 1s is out of range (1m to 24h)"},
+		"twice by SCTP":    {"diameter: {identity: a.example, listen: [\"127.0.0.1:3868\"], sctp: [\"127.0.0.1:3868\", \"127.0.0.1:3868\"]}\n", "", "is listened on twice (it stands at"},
 		"own identity":     {"diameter: {identity: HSS.epc.example}\n", peered, "has the identity of the hub"},
 		"peers and none":   {"\n", peered, "1 peer, and the hub speaks no Diameter"},
 		"gateway and none": {"\n", "homes: [{name: g, transport: diameter}]\npools: [{name: g, homes: g}]\nrealms: [{realm: a.example, auth: g}]\n", `home "g" is to speak Diameter, and the hub speaks none`},
