@@ -11,7 +11,7 @@ import (
 func (g *Gateway) intoDynamic(m *diameter.Message) {
 	id, ok := g.tr.Read(m.Value(diameter.KnownSessionID))
 	s := g.sessions.get(id)
-	if !ok || s == nil || !s.live {
+	if !ok || s == nil || !s.live || !s.homeIs(m.Value(diameter.KnownOriginRealm)) {
 		g.refuse(m, diameter.ResultUnknownSessionID, nil)
 		return
 	}
@@ -40,6 +40,13 @@ func (g *Gateway) intoDynamic(m *diameter.Message) {
 		return
 	}
 	g.count(g.ctr.requests[toRADIUS])
+}
+
+// homeIs reports whether a realm is that of the home of a session. Numbers of sessions
+// can be guessed, and a request to the gateway has no route that says who may ask; the
+// agent has seen to it that its peer speaks for the realm.
+func (s *session) homeIs(rlm []byte) bool {
+	return diameter.SameIdentity(rlm, s.origin) || diameter.SameIdentity(rlm, s.realm)
 }
 
 // dynamic sends what a RADIUS home asks of the session of a Diameter NAS to the agent.

@@ -268,6 +268,7 @@ func TestC123HomeOfDiameterAsks(t *testing.T) {
 	nas := udpSocket(t)
 	r := newRig(t, func(s *realm.Set) { s.Clients[0].DynAuth = nas.LocalAddr().(*net.UDPAddr).AddrPort() })
 	r.connected("home-dia")
+	r.connected("nas-dia")
 	r.home.says(2001, nil)
 	accept := r.access(bob, attr(radius.NASIdentifier, "ap1"), attr(radius.AcctSessionID, "s-1"), attr(radius.CallingStationID, "02-00-00-00-00-01"))
 	require.Equal(t, radius.AccessAccept, accept.Code())
@@ -303,6 +304,13 @@ func TestC123HomeOfDiameterAsks(t *testing.T) {
 	assert.Equal(t, session, string(m.Value(diameter.KnownSessionID)), "of the same session")
 	assert.EqualValues(t, 2, word(m, diameter.AuthRequestType))
 
+	guessed := result(r.nas.ask(diameter.AbortSession, diameter.AppNASREQ, func(w *diameter.Writer) {
+		w.String(diameter.SessionID, 0, must, session)
+		w.String(diameter.DestinationRealm, 0, must, "hub")
+		w.String(diameter.DestinationHost, 0, must, "hub.example")
+		w.Uint32(diameter.AuthApplicationID, 0, must, diameter.AppNASREQ)
+	}))
+	assert.EqualValues(t, 5002, guessed, "it is another's session")
 	assert.EqualValues(t, 2001, ask(diameter.AbortSession, session))
 	assert.Equal(t, radius.DisconnectRequest, (<-done).Code())
 	assert.EqualValues(t, 5002, ask(diameter.AbortSession, "hub.example;1;1"), "nobody knows it")

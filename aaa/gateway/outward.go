@@ -242,6 +242,9 @@ func (g *Gateway) met(s *session, m *diameter.Message) {
 	if v := m.Value(diameter.KnownOriginHost); len(v) > 0 {
 		s.host = append(s.host[:0], v...)
 	}
+	if v := m.Value(diameter.KnownOriginRealm); len(v) > 0 {
+		s.origin = append(s.origin[:0], v...)
+	}
 }
 
 // terminate tells the home that a session has ended, where it keeps it, and forgets it

@@ -33,10 +33,12 @@ type session struct {
 	name  []byte // Session-Id of another
 	host  []byte // Origin-Host of the other end
 	realm []byte // its Origin-Realm, or where requests go
-	user  []byte // User-Name of what we send
-	acct  []byte // Acct-Session-Id
-	attrs []byte // attributes by which the NAS knows it
-	side  string // name of the home or of the client by which RADIUS has it
+	// origin is the Origin-Realm of the home, which alone may ask something of it.
+	origin []byte
+	user   []byte // User-Name of what we send
+	acct   []byte // Acct-Session-Id
+	attrs  []byte // attributes by which the NAS knows it
+	side   string // name of the home or of the client by which RADIUS has it
 }
 
 // sessions are those that are known, of both directions.
@@ -67,7 +69,7 @@ func (t *sessions) take() (slot uint32, s *session) {
 		return 0, nil
 	}
 	s = &t.slots[slot]
-	*s = session{name: s.name[:0], host: s.host[:0], realm: s.realm[:0], user: s.user[:0], acct: s.acct[:0], attrs: s.attrs[:0]}
+	*s = session{name: s.name[:0], host: s.host[:0], realm: s.realm[:0], origin: s.origin[:0], user: s.user[:0], acct: s.acct[:0], attrs: s.attrs[:0]}
 	return slot, s
 }
 
