@@ -154,6 +154,7 @@ type Hub struct {
 	connections *connections
 	calls       calls
 	within      atomic.Uint64 // the last connection with the gateway
+	guests      guests
 	reception   reception
 	rejudge     chan struct{} // the connections, by the present files
 	refusals    refusals
@@ -182,7 +183,7 @@ func New(conf Config, set *realm.Set, rooms Rooms) (*Hub, error) {
 		homes: home.NewRegistry(conf.Seed), sticky: home.NewSticky(stickyConversations, stickyTTL),
 		notes: make(chan note, 1024), later: newLater(rooms.Spool, conf.Shards*conf.InFlight), loops: loop.New(knownLoops),
 		connections: newConnections(), rejudge: make(chan struct{}, 1),
-		dialling: newDialling(),
+		dialling: newDialling(), guests: guests{all: make(map[string]*guest)},
 	}
 	h.refusals = newRefusals(h.stats)
 	h.homes.Share(conf.Shards)

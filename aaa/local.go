@@ -133,7 +133,7 @@ func (s *Shard) askIdentity(slot uint32, ex *Exchange) {
 // (RFC 5997 sections 2 and 4). The answer says nothing but "here".
 func (s *Shard) status(a *arrival) {
 	c, p, from := a.client, &a.Packet, a.from
-	ctr := &s.snap.clientStats[c.Index]
+	ctr := s.snap.clientStats[c.Index]
 	s.stats.Add(ctr.requests[kindStatus], 1)
 	switch {
 	case !p.Has(radius.MessageAuthenticator) && !a.secret.IsClear():

@@ -256,7 +256,7 @@ func (s *Shard) deliver(slot uint32, ex *Exchange, p *radius.Packet, hm *home.Ho
 // answer sends what s.w has built in the room that its door has lent, has it
 // kept for retransmissions, and ends an Exchange of authentication.
 func (s *Shard) answer(slot uint32, ex *Exchange, result int) {
-	ctr := &ex.snap.clientStats[ex.client.Index]
+	ctr := ex.snap.clientStats[ex.client.Index]
 	out, sent := s.commit(ex.door, ex.secret, &ex.auth, ex.from, ex.local)
 	switch {
 	case !sent:

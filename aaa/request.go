@@ -154,7 +154,7 @@ func (s *Shard) authentic(a *arrival) Reason {
 func (s *Shard) presence(a *arrival) Reason {
 	p, c := &a.Packet, a.client
 	if !p.Has(radius.MessageAuthenticator) && !a.secret.IsClear() {
-		ctr := &s.snap.clientStats[c.Index]
+		ctr := s.snap.clientStats[c.Index]
 		s.stats.Add(ctr.unsigned, 1)
 		proxied := p.Has(radius.ProxyState)
 		if proxied {
@@ -273,7 +273,7 @@ func (a *arrival) urgent() bool {
 
 // repeated deals with a request that is not new.
 func (s *Shard) repeated(a *arrival, o dedup.Outcome, other uint32, reply []byte) {
-	ctr := &s.snap.clientStats[a.client.Index]
+	ctr := s.snap.clientStats[a.client.Index]
 	switch o {
 	case dedup.Answered:
 		s.stats.Add(ctr.replayed, 1)

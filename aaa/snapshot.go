@@ -25,7 +25,7 @@ type Snapshot struct {
 	clientIDs     []uint32 // by client.Client.Index; the same after a reload
 
 	reverse     *dynauth.Table // the way back, nil: the hub listens to no CoA
-	clientStats []clientStats  // by client.Client.Index
+	clientStats []*clientStats // by client.Client.Index
 	homeStats   []*homeStats   // by home.Home.Index; nil for homes of other configurations
 	realmStats  []realmStats   // by realm.Route.Index
 	// rejects is the operator's own text by realm.Route.Index, for those that
@@ -125,7 +125,7 @@ func (h *Hub) compile(set *realm.Set) (*Snapshot, error) {
 	h.generation++
 	s := &Snapshot{
 		Set: set, Clients: clients, Homes: view, Generation: h.generation, fence: newFence(set, clients),
-		clientStats:   make([]clientStats, len(set.Clients)),
+		clientStats:   make([]*clientStats, len(set.Clients)),
 		realmStats:    make([]realmStats, len(set.Routes)),
 		rejects:       make(map[int32][]byte),
 		clientsByName: make(map[string]*client.Client),
@@ -133,12 +133,18 @@ func (h *Hub) compile(set *realm.Set) (*Snapshot, error) {
 	}
 	for i := range set.Clients {
 		s.clientIDs = append(s.clientIDs, uint32(maphash.String(h.seed, set.Clients[i].Name)))
-		s.clientStats[i] = h.clientSeries(set.Clients[i].Name)
-		if by := set.Clients[i].Transport; by != realm.UDP {
+		by := set.Clients[i].Transport
+		if by != realm.UDP {
 			s.clientsByName[set.Clients[i].Name] = clients.At(int32(i))
+		}
+		if by == realm.Diameter {
+			s.clientStats[i] = h.guestSeries(set.Clients[i].Name)
+			continue
+		}
+		s.clientStats[i] = h.clientSeries(set.Clients[i].Name)
+		if by != realm.UDP {
 			h.connSeries(set.Clients[i].Name, incoming, by)
 		}
-		h.loopSeries(between{client: set.Clients[i].Name})
 	}
 	for _, hm := range view.Legs() {
 		for int(hm.Index) >= len(s.homeStats) {
@@ -176,8 +182,8 @@ func (h *Hub) compile(set *realm.Set) (*Snapshot, error) {
 	return s, nil
 }
 
-func (h *Hub) clientSeries(name string) (c clientStats) {
-	reg := h.stats
+func (h *Hub) clientSeries(name string) *clientStats {
+	reg, c := h.stats, &clientStats{}
 	for k := range numKinds {
 		c.requests[k] = reg.Counter("roamgate_requests_total", "Requests received from a client, repetitions included.",
 			"client", name, "kind", kindNames[k])
@@ -199,6 +205,7 @@ func (h *Hub) clientSeries(name string) (c clientStats) {
 	c.unsignedP = reg.CounterSparse("roamgate_client_proxy_state_unsigned_total", "Access-Requests with Proxy-State but without Message-Authenticator.", "client", name)
 	c.settled = h.settledSeries(name)
 	c.nasAddr = reg.CounterSparse("roamgate_client_nas_address_mismatch_total", "First-hop requests whose NAS-IP-Address is not their source address.", "client", name)
+	h.loopSeries(between{client: name})
 	return c
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 
 	"github.com/roamgate/roamgate/aaa/home"
 	"github.com/roamgate/roamgate/pkg/radius"
@@ -54,6 +55,7 @@ func (h *Hub) Visit(name string, raw net.Conn) error {
 		_ = raw.Close()
 		return errStopping
 	}
+	h.visited(name)
 	c := &conn{
 		Conn: stream.Datagrams(raw), transport: realm.Diameter, clear: true, from: udp.AddrFrom(realm.Nowhere),
 		client: who, peer: name, secret: radius.Clear, ctr: h.connections.statsOf(name, incoming, realm.Diameter),
@@ -62,6 +64,48 @@ func (h *Hub) Visit(name string, raw net.Conn) error {
 	c.shard = h.shards[h.reception.next.Add(1)%uint32(len(h.shards))]
 	c.shard.enterLater(c)
 	return nil
+}
+
+// guests are the clients of transport Diameter by name, those of former files too. Most
+// of thousands never ask anything of RADIUS: their series, some two hundred, wait until
+// one does.
+type guests struct {
+	mu  sync.Mutex // guards all below
+	all map[string]*guest
+}
+
+// guest has figures that count nothing until it has come. They are filled before the
+// shard of its connections hears of the first one.
+type guest struct {
+	stats *clientStats
+	met   bool
+}
+
+// guestSeries gives the figures of a client for one configuration.
+func (h *Hub) guestSeries(name string) *clientStats {
+	h.guests.mu.Lock()
+	defer h.guests.mu.Unlock()
+	v := h.guests.all[name]
+	switch {
+	case v == nil:
+		v = &guest{stats: new(clientStats)}
+		h.guests.all[name] = v
+	case v.met: // perhaps they were retired
+		v.stats = h.clientSeries(name)
+		h.connSeries(name, incoming, realm.Diameter)
+	}
+	return v.stats
+}
+
+// visited makes the series of a client that comes for the first time.
+func (h *Hub) visited(name string) {
+	h.guests.mu.Lock()
+	defer h.guests.mu.Unlock()
+	if v := h.guests.all[name]; !v.met {
+		v.met = true
+		*v.stats = *h.clientSeries(name)
+		h.connSeries(name, incoming, realm.Diameter)
+	}
 }
 
 // markOf is markOf, but for connections that have no address: each has a number.

@@ -36,16 +36,18 @@ const (
 const maxNamed = 255
 
 // overflow is room behind the last place, for a run that reaches the end. It
-// grows where it does not suffice.
+// grows where it does not suffice. A few names need no more than a place each and
+// one that stays empty: each list of realms is a table, and most have one name.
 const overflow = 64
 
 // newIndex makes room for n names of these routes. Places are filled to 3/5:
 // then a run is two slots long in the mean.
 func newIndex(routes []Route, n int) index {
 	places := n + n*2/3 + 1
+	all := places + min(n+1, overflow)
 	return index{
 		seed: maphash.MakeSeed(), routes: routes, places: uint64(places),
-		tags: make([]uint8, places+overflow), slots: huge.Octets((places + overflow) * slotSize),
+		tags: make([]uint8, all), slots: huge.Octets(all * slotSize),
 	}
 }
 

@@ -6,7 +6,7 @@ import "strings"
 // of a realm (3GPP TS 23.003 section 19.2). A network code of two digits is that
 // of three with a leading zero: realms do not tell them apart.
 type networks struct {
-	countries [1000]*country
+	countries *[1000]*country // nil until there is one: most tables have none
 	n         int
 }
 
@@ -57,6 +57,12 @@ func (x *networks) place(subject string, make bool) *int32 {
 	mcc, mnc, ok := ParsePLMN(subject)
 	if !ok {
 		return nil
+	}
+	if x.countries == nil {
+		if !make {
+			return nil
+		}
+		x.countries = new([1000]*country)
 	}
 	if x.countries[mcc] == nil {
 		if !make {
