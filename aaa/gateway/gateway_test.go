@@ -313,6 +313,7 @@ func TestC123HomeOfDiameterAsks(t *testing.T) {
 	assert.EqualValues(t, 5002, guessed, "it is another's session")
 	assert.EqualValues(t, 2001, ask(diameter.AbortSession, session))
 	assert.Equal(t, radius.DisconnectRequest, (<-done).Code())
+	assert.EqualValues(t, diameter.SessionTermination, r.home.next().Command, "no record of its end will come")
 	assert.EqualValues(t, 5002, ask(diameter.AbortSession, "hub.example;1;1"), "nobody knows it")
 	assert.EqualValues(t, 3001, ask(diameter.AbortSession, "other.example;1;1"), "it is not ours")
 }

@@ -153,12 +153,22 @@ func (g *Gateway) replied(l *line, p *radius.Packet) {
 		return
 	}
 	g.granted(ex, m, p)
+	var aborted *session
+	if p.Code() == radius.DisconnectACK {
+		id, _ := g.tr.Read(m.Value(diameter.KnownSessionID))
+		aborted = g.sessions.get(id)
+	}
 	g.done(number)
 	g.count(g.ctr.answers[toRADIUS])
 	if !g.wire.send(b) {
 		g.count(g.ctr.stalled)
 	}
+	if aborted != nil && !aborted.counted {
+		g.terminate(aborted, adminReset) // no record of its end will come (RFC 6733 section 8.5)
+	}
 }
+
+const adminReset = 6
 
 // granted keeps what an answer says of the session of a Diameter NAS.
 func (g *Gateway) granted(ex *exchange, m *diameter.Message, p *radius.Packet) {

@@ -56,7 +56,7 @@ func (g *Gateway) access(l *line, p *radius.Packet) {
 	g.name = g.tr.Name(g.name[:0], id)
 	x.Session, x.HopByHop = g.name, number
 	ex.line, ex.id, ex.named, ex.application, ex.endToEnd, ex.command = l.number, id, true, x.Application, x.EndToEnd, diameter.AA
-	if x.Application != diameter.AppNASREQ || p.Has(radius.EAPMessage) {
+	if p.Has(radius.EAPMessage) {
 		ex.command = diameter.EAP
 	}
 	b, why := g.tr.Access(g.room, p, name, &x)
@@ -250,27 +250,41 @@ func (g *Gateway) met(s *session, m *diameter.Message) {
 // terminate tells the home that a session has ended, where it keeps it, and forgets it
 // (RFC 4005 section 9.1).
 func (g *Gateway) terminate(s *session, cause uint32) {
-	if s.stateful {
-		x := g.terms()
-		x.Application, x.DestinationRealm, x.DestinationHost = s.application, s.realm, host(s)
-		g.name = g.tr.Name(g.name[:0], s.id)
-		x.Session = g.name
-		if number, ex := g.begin(closes, nil); ex != nil {
-			ex.endToEnd, ex.command = x.EndToEnd, diameter.SessionTermination
-			x.HopByHop = number
-			b, why := g.tr.Termination(g.room, s.user, cause, &x)
-			if g.translated(toDiameter, why); why == translate.OK {
-				g.ask(number, b)
-			} else {
-				g.done(number)
-			}
-		}
-	}
+	g.tell(s, cause)
 	g.sessions.end(s)
 }
 
+// tell tells the home of a session that it has ended; false: there was no room for that.
+func (g *Gateway) tell(s *session, cause uint32) bool {
+	if !s.stateful {
+		return true
+	}
+	x := g.terms()
+	x.Application, x.DestinationRealm, x.DestinationHost = s.application, s.realm, host(s)
+	g.name = g.tr.Name(g.name[:0], s.id)
+	x.Session = g.name
+	number, ex := g.begin(closes, nil)
+	if ex == nil {
+		return false
+	}
+	ex.endToEnd, ex.command = x.EndToEnd, diameter.SessionTermination
+	x.HopByHop = number
+	b, why := g.tr.Termination(g.room, s.user, cause, &x)
+	return g.put(number, b, why)
+}
+
+// put sends a request of ours that a session ends with; false: there was no room.
+func (g *Gateway) put(number uint32, b []byte, why translate.Reason) bool {
+	if g.translated(toDiameter, why); why != translate.OK {
+		g.done(number)
+		return true
+	}
+	return g.ask(number, b)
+}
+
 // restart ends the sessions of a NAS that has begun anew or is about to end (RFC 2866
-// section 5.1). Diameter has no record of that: each session gets its own end.
+// section 5.1). Diameter has no record of that: each session gets its own end. While there
+// is no room for them the NAS has no answer, says it again, and the others follow.
 func (g *Gateway) restart(l *line, p *radius.Packet) {
 	v, _ := p.Uint32(radius.AcctStatusType)
 	off := v == statusOff
@@ -284,10 +298,14 @@ func (g *Gateway) restart(l *line, p *radius.Packet) {
 			if s.expires == 0 || s.inward || s.nas != nas || !s.live {
 				continue
 			}
-			if s.counted && len(s.acct) > 0 {
-				g.lost(s, off)
+			if s.counted && len(s.acct) > 0 && !g.lost(s, off) {
+				return
 			}
-			g.terminate(s, cause)
+			s.counted = false
+			if !g.tell(s, cause) {
+				return
+			}
+			g.sessions.end(s)
 		}
 	}
 	var r radius.Writer
@@ -303,22 +321,19 @@ func (g *Gateway) restart(l *line, p *radius.Packet) {
 
 const statusOff = 8
 
-// lost sends the record that ends a session whose counters nobody has.
-func (g *Gateway) lost(s *session, off bool) {
+// lost sends the record that ends a session whose counters nobody has; false: there was no
+// room for it.
+func (g *Gateway) lost(s *session, off bool) bool {
 	x := g.terms()
 	x.Application, x.DestinationRealm, x.DestinationHost = diameter.AppAccounting, s.realm, nil
 	g.name = g.tr.Name(g.name[:0], s.id)
 	x.Session = g.name
 	number, ex := g.begin(closes, nil)
 	if ex == nil {
-		return
+		return false
 	}
 	ex.endToEnd, ex.command = x.EndToEnd, diameter.Accounting
 	x.HopByHop = number
 	b, why := g.tr.Lost(g.room, s.user, s.acct, off, &x)
-	if g.translated(toDiameter, why); why == translate.OK {
-		g.ask(number, b)
-	} else {
-		g.done(number)
-	}
+	return g.put(number, b, why)
 }
