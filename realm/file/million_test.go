@@ -37,7 +37,7 @@ func TestMillionRoutes(t *testing.T) {
 	per := func(x uint64) float64 { return float64(x) / float64(n) }
 	live, total, objects := per(after.HeapAlloc-before.HeapAlloc), per(loaded.TotalAlloc-before.TotalAlloc), per(loaded.Mallocs-before.Mallocs)
 	t.Logf("%d routes in %s; a route: %.0f octets kept, %.0f allocated, %.4f objects", n, took.Round(time.Millisecond), live, total, objects)
-	assert.Less(t, live, 320.0)
+	assert.Less(t, live, 330.0) // two words of it are for Diameter and steering
 	assert.Less(t, objects, 0.1)
 	if !raced { // what the readers of pieces take does not grow with the routes
 		assert.Less(t, total, 700.0)
