@@ -37,8 +37,8 @@ func sendCommand() *cobra.Command {
 		Long: `Send one request to a RADIUS server or a Diameter peer, this hub or another,
 verify its answer and print it. The secret and the password come from a file or
 the environment, never from the command line. CoA and Disconnect requests are
-those of a home: send them from one of its addresses. Exit code 0: the answer was
-no reject and no NAK.`,
+those of a home: send them from one of its addresses. Exit code 0: the answer
+was no reject and no NAK.`,
 	}
 	kind := func(use, short, example string, code radius.Code) *cobra.Command {
 		s := sending{crypt: radius.NewCrypt()}
