@@ -171,6 +171,9 @@ func (h *Hub) ConnectionReports() []ConnectionReport {
 	all := []ConnectionReport{}
 	for _, c := range h.connections.list() {
 		r := ConnectionReport{Peer: c.peer, Direction: c.direction(), Transport: c.transport.String(), Address: c.from.AddrPort().String(), Version: "1.0"}
+		if c.transport == realm.Diameter {
+			r.Address = c.transport.String() // within the hub
+		}
 		if c.clear {
 			r.Version = "1.1"
 		}

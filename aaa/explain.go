@@ -362,7 +362,7 @@ func (e *Explainer) order(s *Shard, d *direction, request *radius.Packet) (order
 		hm := e.Homes.Home(i)
 		health, cause := hm.HealthHere(kind)
 		c := Candidate{Home: hm.Spec.Name, State: health.String(), Cause: cause.String(), At: hm.Spec.Pos.String(),
-			Address: hm.Addr[kind].AddrPort().String(), In: filterName(hm.Spec.In), Out: filterName(hm.Spec.Out)}
+			Address: addressOf(hm, kind), In: filterName(hm.Spec.In), Out: filterName(hm.Spec.Out)}
 		if mode := p.Mode(i); mode.Use != home.InUse {
 			c.Use = mode.Use.String() + " (" + mode.By + ")"
 		}

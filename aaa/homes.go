@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/roamgate/roamgate/aaa/home"
+	"github.com/roamgate/roamgate/realm"
 )
 
 // SetUse lets the operator drain, disable or enable a home, until a time in
@@ -43,7 +44,7 @@ type HomeReport struct {
 	Name    string `json:"name"`
 	Kind    string `json:"kind"`
 	Host    string `json:"host,omitempty"`
-	Address string `json:"address,omitempty"`
+	Address string `json:"address,omitempty"` // diameter: its peers know
 	State   string `json:"state"`
 	Cause   string `json:"cause,omitempty"`
 	Because string `json:"because,omitempty"` // why no connection can be made
@@ -82,6 +83,14 @@ func (h *Hub) HomeReports() (all []HomeReport) {
 	return all
 }
 
+// addressOf is where a home is asked, for people.
+func addressOf(hm *home.Home, k home.Kind) string {
+	if hm.Spec.Transport == realm.Diameter {
+		return realm.Diameter.String() // by its peers
+	}
+	return hm.Addr[k].AddrPort().String()
+}
+
 func (h *Hub) reports(hm *home.Home, k home.Kind, pools []string) (all []HomeReport) {
 	mode := hm.Mode()
 	for _, leg := range hm.Legs {
@@ -92,7 +101,7 @@ func (h *Hub) reports(hm *home.Home, k home.Kind, pools []string) (all []HomeRep
 		health, cause := leg.HealthHere(k)
 		r.State, r.Cause = health.String(), cause.String()
 		if leg.Has(k) {
-			r.Address = leg.Addr[k].AddrPort().String()
+			r.Address = addressOf(leg, k)
 		}
 		if leg.Stream() {
 			n := leg.State[k].Links()

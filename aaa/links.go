@@ -212,7 +212,7 @@ func (s *Shard) undialled(u undialled) {
 	state := t.home.State[t.kind]
 	if state.Said() != u.said {
 		s.hub.log.Warn("home cannot be reached", zap.String("home", t.home.Spec.Name), zap.Stringer("kind", t.kind),
-			zap.Stringer("to", t.home.Addr[t.kind].AddrPort()), zap.Stringer("cause", u.why), zap.String("because", u.said))
+			zap.String("to", addressOf(t.home, t.kind)), zap.Stringer("cause", u.why), zap.String("because", u.said))
 	}
 	state.Cut(u.why, u.said)
 	if ctr := s.homeCounters(t.home.Index); ctr != nil {

@@ -64,6 +64,28 @@ func (lp *loop) suspects() (all []suspect) {
 	return all
 }
 
+// PeerCertificates gives, for each peer that is connected with a certificate, when the
+// first of its certificates expires. It is safe for concurrent use.
+func (a *Agent) PeerCertificates() map[string]time.Time {
+	to := make(chan map[string]time.Time, 1)
+	a.loop.do(func() {
+		ends := make(map[string]time.Time)
+		for _, s := range a.loop.suspects() {
+			name := s.link.node.peer.Name
+			if end, known := ends[name]; !known || s.identity.NotAfter.Before(end) {
+				ends[name] = s.identity.NotAfter
+			}
+		}
+		to <- ends
+	})
+	select {
+	case ends := <-to:
+		return ends
+	case <-a.done:
+		return nil
+	}
+}
+
 func (a *Agent) judgeAll(all []suspect) {
 	for _, s := range all {
 		if _, why := s.security.Trust.Again(s.identity, time.Now()); why != pki.None {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -90,6 +91,9 @@ func newAgent(conf Config, set *realm.Set, rooms Rooms) (*Agent, error) {
 	if conf.Identity == "" || conf.Realm == "" {
 		return nil, fmt.Errorf("diameter: an identity and a realm are needed")
 	}
+	if err := conf.takes(set); err != nil {
+		return nil, err
+	}
 	a := &Agent{conf: conf, log: rooms.Log, rooms: rooms, start: time.Now(), done: make(chan struct{}), again: make(chan struct{}, 1), series: make(map[string]*nodeStats)}
 	if a.log == nil {
 		a.log = zap.NewNop()
@@ -107,8 +111,25 @@ func newAgent(conf Config, set *realm.Set, rooms Rooms) (*Agent, error) {
 	return a, nil
 }
 
-// Apply has the Agent go on by another configuration.
+// Check says why the Agent cannot go on by a configuration. It is safe for concurrent
+// use.
+func (a *Agent) Check(set *realm.Set) error { return a.conf.takes(set) }
+
+// takes refuses a peer that is ourselves: what it sends would be our own.
+func (c *Config) takes(set *realm.Set) error {
+	for i := range set.Peers {
+		if p := &set.Peers[i]; strings.EqualFold(p.Identity, c.Identity) {
+			return fmt.Errorf("%s: peer %s has the identity of the hub, %s", p.Pos, p.Name, c.Identity)
+		}
+	}
+	return nil
+}
+
+// Apply has the Agent go on by another configuration, or refuses it.
 func (a *Agent) Apply(set *realm.Set) error {
+	if err := a.Check(set); err != nil {
+		return err
+	}
 	a.watch(set)
 	a.snap.Store(newSnapshot(set, a.rooms.Stats))
 	a.loop.poller.Wake()

@@ -130,6 +130,9 @@ func TestC124Certificates(t *testing.T) {
 			b := run(t, Config{Identity: c.identity}, calls)
 			if c.opens {
 				a.state("open")
+				p := a.Peers()[0]
+				assert.WithinDuration(t, time.Now().Add(time.Hour), p.Connections[0].Until, time.Minute)
+				assert.Equal(t, map[string]time.Time{p.Name: p.Connections[0].Until}, a.PeerCertificates())
 				return
 			}
 			require.Eventually(t, func() bool { return b.Peers()[0].Error != "" }, patience, 5*time.Millisecond)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/roamgate/roamgate/aaa/peer"
 	"github.com/roamgate/roamgate/pkg/diameter"
+	"github.com/roamgate/roamgate/pkg/stat"
 	"github.com/roamgate/roamgate/realm"
 )
 
@@ -294,6 +295,20 @@ func TestLeaveWaitsForAnswers(t *testing.T) {
 	f.send(f.say(diameter.FlagRequest, diameter.DisconnectPeer, 0, 0, nil))
 	r.after(600 * time.Millisecond)
 	assert.Equal(t, 1, f.asked(diameter.DisconnectPeer, false))
+}
+
+// A configuration in which a peer is ourselves is refused, and nothing changes.
+func TestNoPeerIsTheHub(t *testing.T) {
+	r := newRig(t, peersOf("stays"), nil)
+	node := r.node("stays")
+	next := peersOf("stays", "ourselves")
+	next.Peers[1].Identity = r.agent.conf.Identity
+	assert.ErrorContains(t, r.agent.Apply(next), "peer ourselves has the identity of the hub")
+	r.step()
+	assert.Same(t, node, r.node("stays"))
+	assert.Len(t, r.lp.nodes, 1, "it goes on as it was")
+	_, err := New(Config{Identity: next.Peers[1].Identity, Realm: "example"}, next, Rooms{Stats: stat.NewRegistry()})
+	assert.ErrorContains(t, err, "has the identity of the hub")
 }
 
 // Peers that are new are connected to, those that are gone are told so, and who stays

@@ -37,10 +37,11 @@ type ConnectionStatus struct {
 	Address     string    `json:"address,omitempty"`
 	Ours        bool      `json:"ours,omitempty"` // we have connected
 	Since       time.Time `json:"since,omitzero"`
-	Certificate string    `json:"certificate,omitempty"`
-	Queued      int       `json:"queued"`  // octets that it has not taken
-	Awaited     int       `json:"awaited"` // requests that it has not answered
-	Owed        int       `json:"owed"`    // its requests that are not answered
+	Certificate string    `json:"certificate,omitempty"` // issuer and serial number
+	Until       time.Time `json:"until,omitzero"`        // when that ends
+	Queued      int       `json:"queued"`                // octets that it has not taken
+	Awaited     int       `json:"awaited"`               // requests that it has not answered
+	Owed        int       `json:"owed"`                  // its requests that are not answered
 }
 
 // Peers tells how it stands with the peers, in the order of the files. It is safe for
@@ -109,7 +110,7 @@ func (lp *loop) statusOf(n *node, s *PeerStatus) {
 			c.Since = time.Unix(0, lp.wall-(lp.now-l.entered)).UTC()
 			c.Queued, c.Awaited, c.Owed = l.Queued(), l.awaited, l.owed
 			if l.identity != nil {
-				c.Certificate = l.identity.ID
+				c.Certificate, c.Until = l.identity.ID, l.identity.NotAfter.UTC()
 			}
 		}
 		s.Connections = append(s.Connections, c)

@@ -195,7 +195,7 @@ func (s *server) certificateSeries(set *realm.Set) {
 	}
 }
 
-// securedPeers are the clients and homes that show a certificate.
+// securedPeers are the clients, homes and Diameter peers that show a certificate.
 func securedPeers(set *realm.Set) (names []string) {
 	for i := range set.Clients {
 		if set.Clients[i].Transport.Secured() {
@@ -205,6 +205,11 @@ func securedPeers(set *realm.Set) (names []string) {
 	for i := range set.Homes {
 		if set.Homes[i].Transport.Secured() {
 			names = append(names, set.Homes[i].Name)
+		}
+	}
+	for i := range set.Peers {
+		if set.Peers[i].Transport.Secured() {
+			names = append(names, set.Peers[i].Name)
 		}
 	}
 	slices.Sort(names)
@@ -218,6 +223,13 @@ func (s *server) peerEnds() map[string]time.Time {
 	defer c.mu.Unlock()
 	if now := time.Now(); now.Sub(c.asked) > time.Second {
 		c.asked, c.peers = now, s.hub.PeerCertificates()
+		if s.agent != nil {
+			for name, end := range s.agent.PeerCertificates() {
+				if first, known := c.peers[name]; !known || end.Before(first) {
+					c.peers[name] = end
+				}
+			}
+		}
 	}
 	return c.peers
 }

@@ -66,6 +66,11 @@ func (s *server) use(set *realm.Set, e *history.Entry) error {
 
 // apply gives both walks the same configuration.
 func (s *server) apply(set *realm.Set) error {
+	if s.agent != nil {
+		if err := s.agent.Check(set); err != nil {
+			return err
+		}
+	}
 	if err := s.hub.Apply(set); err != nil || s.agent == nil {
 		return err
 	}

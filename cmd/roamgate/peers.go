@@ -161,7 +161,7 @@ func connectionText(c *agent.ConnectionStatus) string {
 			fmt.Sprintf("%d awaited, %d owed, %d octets queued", c.Awaited, c.Owed, c.Queued))
 	}
 	if c.Certificate != "" {
-		parts = append(parts, "certificate "+c.Certificate)
+		parts = append(parts, "certificate "+c.Certificate+" until "+c.Until.Format(time.DateOnly))
 	}
 	return strings.Join(parts, ", ")
 }

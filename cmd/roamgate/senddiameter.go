@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -250,9 +251,20 @@ func (a *asking) text(args []string) (string, error) {
 		if !ok {
 			return "", fmt.Errorf("%q is not NAME=VALUE", arg)
 		}
-		fmt.Fprintf(&t, "%s: %s\n", strings.TrimSpace(name), strings.TrimSpace(value))
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		fmt.Fprintf(&t, "%s: %s\n", name, octets(name, value))
 	}
 	return t.String(), nil
+}
+
+// octets lets text of an AVP of octets be written as it is: a shell takes quotes away.
+func octets(name, value string) string {
+	bare, _, _ := strings.Cut(name, "[")
+	at, ok := dict.AVPNamed(bare)
+	if !ok || at.Type != dict.OctetString || strings.HasPrefix(value, "0x") || strings.HasPrefix(value, `"`) {
+		return value
+	}
+	return strconv.Quote(value)
 }
 
 // newSession is a Session-Id that nobody has had (RFC 6733 section 8.8).

@@ -48,6 +48,9 @@ func TestSendDiameter(t *testing.T) {
 	require.Zero(t, r.code, r.errs)
 	assert.Contains(t, r.out, "ACA in ")
 
+	r = sendDiameter(n, "--command", "AAR", "--user", "bob@"+aRealm, "User-Password=correct horse", `Class="quoted"`, "State=0x0102", "Login-LAT-Node[M]=x")
+	require.Zero(t, r.code, r.errs)
+
 	n.SetScript(node.Script{Result: 5004, Vendor: diameter.Vendor3GPP})
 	r = sendDiameter(n, "--command", "ULR", "--imsi", "262011234567890", "--destination-realm", aRealm)
 	assert.Equal(t, exitProblem, r.code)
@@ -152,4 +155,16 @@ func TestSendDiameterMistakes(t *testing.T) {
 func TestPrivate(t *testing.T) {
 	assert.Equal(t, "A: 1\nEAP-Master-Session-Key: [secret]\n  EAP-Master-Session-Key[M]: [secret]\nB: 2\n",
 		private("A: 1\nEAP-Master-Session-Key: 0x0102\n  EAP-Master-Session-Key[M]: 0x03\nB: 2\n"))
+}
+
+// Octets are written as text, as quoted text or in hex, whatever the shell leaves of it.
+func TestSendDiameterOctets(t *testing.T) {
+	a := asking{command: "AAR", identity: "nas.example", realm: "example", user: "bob@a.example"}
+	text, err := a.text([]string{"User-Password=correct horse", `Class="quoted"`, "State=0x0102", "CHAP-Challenge[M] = a\"b", "NAS-Identifier=ap"})
+	require.NoError(t, err)
+	for _, want := range []string{`User-Password: "correct horse"`, `Class: "quoted"`, "State: 0x0102", `CHAP-Challenge[M]: "a\"b"`, "NAS-Identifier: ap"} {
+		assert.Contains(t, text, "\n"+want+"\n")
+	}
+	_, err = a.request([]string{"User-Password=correct horse"})
+	require.NoError(t, err)
 }

@@ -156,6 +156,11 @@ func TestDiameterBetweenRelays(t *testing.T) {
 			}
 			mme := startNode(t, client)
 			through(t, mme)
+			if secure {
+				peer.Eventually(t, soon, "it is told when the certificate of the peer ends", func() bool {
+					return hub.Metric("roamgate_tls_cert_expiry_timestamp_seconds", `role="peer"`, `name="visited"`) > float64(time.Now().Unix())
+				})
+			}
 			before, served := mme.Snapshot().Success, hss.Snapshot()
 			var sent uint64
 			for _, role := range []string{"mme", "nas", "charging"} {
