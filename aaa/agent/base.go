@@ -148,6 +148,10 @@ func (lp *loop) sendDPR(l *link, why peer.Cause) {
 // heardDPR stops sending requests to the peer. What is under way has a moment to end
 // before the DPA lets the peer close.
 func (lp *loop) heardDPR(l *link, m *diameter.Message) {
+	if l.leaves {
+		return // who says it again is not answered later for that, nor noted once more
+	}
+	l.leaves = true
 	why := peer.Rebooting
 	var a diameter.AVP
 	if diameter.Find(m.Body(), diameter.DisconnectCause, 0, &a) {

@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"io"
+	"net/netip"
 	"slices"
 
 	"github.com/roamgate/roamgate/pkg/diameter"
@@ -25,6 +26,39 @@ type conns struct {
 	unread  []*link // something is left to be read
 	parting []*link // a leave waits for what is under way
 	ending  []*link // closed once what was said is flushed
+	// strange counts connections that came and by which nobody has introduced himself
+	// yet, by the network that they are from.
+	strange map[netip.Prefix]int
+}
+
+// meets counts a connection that has come. false: so many of its network have not said
+// who they are that there would be no place for others.
+func (t *conns) meets(l *link, most int) bool {
+	bits := 56
+	if a := l.Remote().Addr().Unmap(); !a.Is6() {
+		bits = 24
+	}
+	p, _ := l.Remote().Addr().Unmap().WithZone("").Prefix(bits)
+	if t.strange[p] >= max(most/4, 1) {
+		return false
+	}
+	if t.strange == nil {
+		t.strange = make(map[netip.Prefix]int)
+	}
+	t.strange[p]++
+	l.from, l.stranger = p, true
+	return true
+}
+
+// knows is that somebody has introduced himself by a connection, or that it is closed.
+func (t *conns) knows(l *link) {
+	if !l.stranger {
+		return
+	}
+	l.stranger = false
+	if t.strange[l.from]--; t.strange[l.from] == 0 {
+		delete(t.strange, l.from)
+	}
 }
 
 // enter makes a connection part of the loop. What came with the handshake no poller
@@ -52,7 +86,8 @@ func (lp *loop) enter(l *link) {
 		lp.closeLink(l, closedStopping)
 	case l.ours:
 		lp.dialled(l)
-	case t.open > lp.conf.Most:
+	case t.open > lp.conf.Most, !t.meets(l, lp.conf.Most):
+		lp.stats.Add(lp.ctr.exchanges[resultMany], 1)
 		lp.closeLink(l, closedMany)
 	}
 	lp.read(l)
@@ -239,6 +274,7 @@ func (lp *loop) closeLink(l *link, why closing) {
 	l.closed = true
 	l.Close()
 	t := &lp.conns
+	t.knows(l)
 	t.slots[l.slot] = nil
 	t.freed = append(t.freed, l.slot)
 	t.open--

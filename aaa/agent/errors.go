@@ -99,12 +99,13 @@ func (lp *loop) deny(l *link, m *diameter.Message, v verdict, why Reason) {
 	lp.said(l, b, v.result)
 }
 
-// denied gives what the device policy says of a transaction's request.
-func (lp *loop) denied(t *transaction, m *diameter.Message, v verdict) {
+// denied gives what the device policy says of a transaction's request, which is read
+// once more: one that was rewritten stands where the answer is to be.
+func (lp *loop) denied(t *transaction, v verdict) {
 	if v.disposition == dropped {
 		lp.drop(t.of, Dropped)
 	} else {
-		b := lp.guard.deny(lp.scratch, m, v)
+		b := lp.guard.deny(lp.scratch, lp.again(t), v)
 		if b == nil {
 			lp.deliver(t, Denied, diameter.ResultUnableToComply)
 			return

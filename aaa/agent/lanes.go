@@ -27,6 +27,7 @@ func (lp *loop) act(ln *lane, do peer.Actions, at *link) {
 	was := ln.link
 	if do.Has(peer.Accept) {
 		ln.r, at.lane = at, ln
+		lp.conns.knows(at)
 	}
 	if do.Has(peer.Reject) {
 		lp.reject(at)

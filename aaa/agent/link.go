@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/roamgate/roamgate/aaa/peer"
@@ -19,6 +20,8 @@ type link struct {
 	vouched   []vouched     // what the peer's certificate is taken for
 	identity  *pki.Identity // the one that made it a node, nil: none did
 	ours      bool          // we have connected
+	from      netip.Prefix  // where a stranger is from
+	stranger  bool          // it came, and nobody has introduced himself by it yet
 	dialed    uint32        // by which attempt
 
 	node *node // nil: nobody has introduced himself by it yet
@@ -39,6 +42,7 @@ type link struct {
 	cause   peer.Cause // of that
 	parting int64      // when a leave goes on at the latest, 0: nobody takes leave
 	ending  closing    // closed once it is flushed
+	leaves  bool       // the peer has sent a DPR
 	dirty   bool
 	unread  bool
 	closed  bool

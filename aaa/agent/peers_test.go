@@ -292,9 +292,13 @@ func TestLeaveWaitsForAnswers(t *testing.T) {
 
 	f = r.peer("mno")
 	r.node("mno").links[0].awaited = 1
-	f.send(f.say(diameter.FlagRequest, diameter.DisconnectPeer, 0, 0, nil))
-	r.after(600 * time.Millisecond)
+	noted := r.logs.FilterMessage("peer takes leave").Len()
+	for range 6 { // saying it again and again keeps nothing back, and fills no log
+		f.send(f.say(diameter.FlagRequest, diameter.DisconnectPeer, 0, 0, nil))
+		r.after(100 * time.Millisecond)
+	}
 	assert.Equal(t, 1, f.asked(diameter.DisconnectPeer, false))
+	assert.Equal(t, noted+1, r.logs.FilterMessage("peer takes leave").Len())
 }
 
 // A configuration in which a peer is ourselves is refused, and nothing changes.
@@ -426,4 +430,37 @@ func TestStopIsBounded(t *testing.T) {
 	assert.True(t, r.lp.ended())
 	f.take()
 	assert.True(t, f.gone())
+}
+
+// A network from which connections come that say nothing has some places, and others
+// find theirs.
+func TestStrangersAreBounded(t *testing.T) {
+	set := peersOf("mno", "hss")
+	set.Peers[1].From = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}
+	r := newRig(t, set, func(c *Config, _ *Rooms) { c.Most = 16 })
+	var all []*fake
+	for range 40 {
+		all = append(all, r.come("mno"))
+	}
+	open := 0
+	for _, f := range all {
+		if !f.gone() {
+			open++
+		}
+	}
+	assert.Equal(t, 4, open)
+	ours, theirs := newPipe(netip.MustParseAddrPort("192.0.2.200:3868"), netip.MustParseAddrPort("198.51.100.7:4000"))
+	f := &fake{pipe: theirs, rig: r, host: "hss.example", realm: "hss"}
+	r.fakes = append(r.fakes, f)
+	post(r.lp, &r.lp.mail.links, &link{conn: ours, transport: realm.TCP})
+	r.step()
+	f.introduce()
+	assert.True(t, r.node("hss").able())
+	all[0].introduce()
+	assert.True(t, r.node("mno").able())
+	r.lp.stats.Publish()
+	assert.EqualValues(t, 36, r.stats.Value("roamgate_diameter_capabilities_total", "result", "too_many_connections"))
+	r.after(11 * time.Second)
+	assert.Empty(t, r.lp.conns.strange, "who says nothing for long goes")
+	assert.True(t, r.node("mno").able())
 }

@@ -5,8 +5,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/roamgate/roamgate/pkg/diameter"
+	"github.com/roamgate/roamgate/realm"
 )
 
 // brittle is a connection that breaks when it is asked for room.
@@ -58,4 +60,24 @@ func (r *walkRig) each(t *testing.T, names ...string) (list []*diameter.Message)
 	}
 	r.nothing()
 	return list
+}
+
+// A request that was rewritten for its source route (RFC 5729) is refused by policy with
+// an answer of what it was, not of what was written over it.
+func TestRewrittenRequestIsRefused(t *testing.T) {
+	r := newWalkRig(t, func(s *realm.Set) {
+		st := realm.NewSteering("s")
+		st.Networks = realm.NewNetworks([]realm.Network{realm.NewNetwork(1, -1)})
+		s.Steerings, s.Routes[0].Steering = []*realm.Steering{st}, st
+		s.Routes[0].Realm = "h"
+	})
+	r.heard("mme", request().set(diameter.DestinationRealm, agentRealm).set(diameter.UserName, "h!1@"+agentRealm).
+		with(avp{diameter.ProxyInfo, 0, []avp{{diameter.ProxyHost, 0, "p.visited.example"}, {diameter.ProxyState, 0, "state"}}}))
+	answer := r.one("mme")
+	var a diameter.AVP
+	require.True(t, diameter.Find(answer.Body(), diameter.ExperimentalResult, 0, &a))
+	require.True(t, diameter.Find(answer.Body(), diameter.ProxyInfo, 0, &a))
+	require.True(t, diameter.Find(a.Data, diameter.ProxyHost, 0, &a))
+	assert.Equal(t, "p.visited.example", string(a.Data))
+	r.rest()
 }

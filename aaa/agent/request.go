@@ -110,7 +110,7 @@ func (lp *loop) police(t *transaction, m *diameter.Message) {
 			return
 		case passed:
 		default:
-			lp.denied(t, m, v)
+			lp.denied(t, v)
 			return
 		}
 	}

@@ -24,12 +24,13 @@ const (
 	resultApplication
 	resultDuplicate
 	resultRefused // by the peer
+	resultMany    // there are as many connections as there may be
 	numResults
 )
 
 var resultNames = [numResults]string{
 	"ok", "malformed", "unknown_peer", "wrong_address", "wrong_certificate", "wrong_realm", "no_common_security",
-	"no_common_application", "duplicate", "refused_by_peer",
+	"no_common_application", "duplicate", "refused_by_peer", "too_many_connections",
 }
 
 // agentStats are the counters of no peer.
