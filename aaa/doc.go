@@ -85,6 +85,16 @@
 // differs between versions of RADIUS is in radius.Secret: radius.Clear is that of
 // RADIUS/1.1. CoA inside of connections is passed to dynAuth (inside).
 //
+// # Diameter
+//
+// Diameter has a walk of its own, package agent: one goroutine with the same Snapshot of
+// routes, clients and policy, and no part of a shard. Where a route makes one protocol
+// the other, package gateway stands between the two. For shards it is a home of
+// Transport Diameter, to which links dial in memory, and a client: each Diameter
+// peer whose requests become RADIUS has a connection from within (Hub.Visit, within).
+// Both speak RADIUS/1.1, so nothing here knows more of Diameter, and a session that is
+// translated is recorded by this walk, on either way.
+//
 // # Memory and concurrency
 //
 // A shard's Exchange keeps its own copy of the request in a buffer of the
@@ -99,5 +109,5 @@
 //
 // Sections: RFC 2865 §2.3, §3, §5.33; RFC 2866 §2, §4.1; RFC 2869 §5; RFC
 // 3579 §2.1, §2.6, §3; RFC 5080 §2.2; RFC 5997; RFC 7542 §2, §3.3.1; RFC 7930;
-// RFC 9765; draft-ietf-radext-radiusdtls-bis §3. What it does not do: Diameter.
+// RFC 9765; draft-ietf-radext-radiusdtls-bis §3. What it does not do: messages of Diameter.
 package aaa

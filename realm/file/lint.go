@@ -32,6 +32,7 @@ func (l *loader) lint(dir string) {
 	l.lintSecurities()
 	l.lintHolders()
 	l.exposed()
+	l.lintPasswords()
 }
 
 func (l *loader) lintPools() {

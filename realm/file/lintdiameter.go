@@ -1,6 +1,8 @@
 package file
 
 import (
+	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/roamgate/roamgate/pkg/diameter"
@@ -126,4 +128,59 @@ func (l *loader) lintGateway(r *realm.Route) {
 			l.fail(r.Pos, "keep one of the two", "%s goes round in circles: home %s makes Diameter of RADIUS, and diameter: RADIUS of Diameter", routeName(r), quote(home.Name))
 		}
 	}
+}
+
+// lintPasswords warns once of all peers that get passwords in clear: a gateway makes
+// a User-Password of RADIUS, which is hidden, an AVP that is not (RFC 6733 section 13).
+func (l *loader) lintPasswords() {
+	if !l.toDiameter {
+		return
+	}
+	pools := make(map[string][]int32) // of Diameter, by realm
+	for i := range l.set.Routes {
+		if r := &l.set.Routes[i]; r.Diameter.Forwards() && r.Diameter.Pool >= 0 && !slices.Contains(pools[r.Realm], r.Diameter.Pool) {
+			pools[r.Realm] = append(pools[r.Realm], r.Diameter.Pool)
+		}
+	}
+	var first *realm.Peer
+	seen := make(map[int32]bool)
+	for i := range l.set.Routes {
+		r := &l.set.Routes[i]
+		if r.Auth < 0 || !slices.ContainsFunc(l.set.Pools[r.Auth].Members, func(m realm.Member) bool {
+			h := &l.set.Homes[m.Home]
+			return h.Transport == realm.Diameter && h.Gateway == diameter.AppNASREQ
+		}) {
+			continue
+		}
+		for _, pool := range pools[r.Realm] {
+			for _, m := range l.set.Pools[pool].Members {
+				p := &l.set.Peers[m.Home]
+				if seen[m.Home] || p.Disabled || !l.readable(p) {
+					continue
+				}
+				seen[m.Home] = true
+				if first == nil {
+					first = p
+				}
+			}
+		}
+	}
+	if first == nil {
+		return
+	}
+	who := "this peer gets"
+	if n := len(seen); n > 1 {
+		who = fmt.Sprintf("this peer and %d more get", n-1)
+	}
+	l.warn(first.Pos, "move them to transport: tls; or write protected: true, for them or their group, where a tunnel or a line of your own protects the path",
+		"%s the passwords of PAP in clear: Diameter hides none, and the path is TCP or SCTP", who)
+}
+
+// readable reports whether a password that goes to a peer can be read on the way.
+func (l *loader) readable(p *realm.Peer) bool {
+	if p.Transport.Secured() || l.set.Clients[p.Client].Protected || p.Applications != nil && !slices.Contains(p.Applications, uint32(diameter.AppNASREQ)) {
+		return false
+	}
+	return !slices.ContainsFunc(p.Addresses, func(a netip.AddrPort) bool { return a.Addr().IsLoopback() }) &&
+		!slices.ContainsFunc(p.From, func(f netip.Prefix) bool { return f.Addr().IsLoopback() })
 }
