@@ -355,7 +355,7 @@ func TestC123AnswersThatNeverCome(t *testing.T) {
 	b.step(500 * time.Millisecond)
 	assert.Empty(t, b.messages())
 	b.step(time.Second)
-	b.token, access = access, b.token
+	b.token = access
 	b.rejected(502)
 	assert.EqualValues(t, diameter.ResultUnableToDeliver, b.result())
 	assert.EqualValues(t, 3, b.stats.Value("roamgate_gateway_unanswered_total"))

@@ -2,6 +2,7 @@ package hide
 
 import (
 	"bytes"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -11,7 +12,10 @@ import (
 
 	"github.com/roamgate/roamgate/pkg/diameter"
 	"github.com/roamgate/roamgate/realm"
+	"github.com/roamgate/roamgate/test/judge"
 )
+
+func TestMain(m *testing.M) { os.Exit(judge.Main{M: m}.Run()) }
 
 const (
 	inner  = "epc.mnc010.mcc262.3gppnetwork.org"
@@ -60,6 +64,7 @@ func message(t testing.TB, flags diameter.Flags, list ...avp) []byte {
 // list reads a message back.
 func list(t testing.TB, b []byte) (all []avp) {
 	t.Helper()
+	judge.Collect(b)
 	var m diameter.Message
 	require.Equal(t, diameter.NoFault, m.Parse(b))
 	require.Equal(t, len(b), m.Length)
