@@ -154,7 +154,7 @@ func newLedger(r *Rooms, stats *stat.Shard, to settler, done spool.Done) *ledger
 	return &ledger{
 		spool: r.Spool, events: r.Events, hasher: accounting.NewHasher(r.Identity), owed: r.Owed,
 		done: done, to: to, stats: stats, ctr: newLedgerStats(r.Stats), realms: newNames(),
-		lost: r.Stats.Counter("roamgate_diameter_signalling_lost_total", "Records of signalling that the spool did not take."),
+		lost: r.Stats.Counter("roamgate_diameter_signalling_lost_total", "Records of signalling that the spool did not take: their counts are missing in clearing."),
 	}
 }
 

@@ -77,8 +77,8 @@ func newSignals(window time.Duration, now int64, reg *stat.Registry) signals {
 		window = signalWindow
 	}
 	s := signals{window: int64(window), began: now, seed: maphash.MakeSeed()}
-	s.ctr.counted = reg.Counter("roamgate_diameter_signalling_total", "Requests of signalling and non-IP data that are counted for clearing.")
-	s.ctr.anonymous = reg.Counter("roamgate_diameter_signalling_anonymous_total", "Those of them counted without the device, because the table of devices was full.")
+	s.ctr.counted = reg.Counter("roamgate_diameter_signalling_total", "Requests of signalling (S6a, SGd, S6c) and non-IP data (T6a, T7) that are counted for clearing.")
+	s.ctr.anonymous = reg.Counter("roamgate_diameter_signalling_anonymous_total", "Requests of signalling and non-IP data that are counted for clearing without their device, because the table of devices was full: totals stay right.")
 	return s
 }
 
