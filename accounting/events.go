@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"math/bits"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -61,8 +62,11 @@ const (
 // a full table of a million, nearly all of it cache misses, and no more when
 // two cores do it at once (BenchmarkEventsClaim).
 type Events struct {
-	window int64 // seconds
-	parts  [stripes]part
+	window  int64      // seconds
+	per     int        // entries of a part
+	opening sync.Mutex // held by who makes the rings
+	opened  atomic.Bool
+	parts   [stripes]part
 }
 
 // entry is one remembered event. seq 0 means not durable yet.
@@ -93,14 +97,29 @@ func NewEvents(n int, window time.Duration) *Events {
 		window = 72 * time.Hour
 	}
 	per := 1 << bits.Len(uint(max(n/stripes, 8)-1))
-	ev := &Events{window: int64(window / time.Second)}
+	ev := &Events{window: int64(window / time.Second), per: per}
 	for i := range ev.parts {
 		p := &ev.parts[i]
-		p.ring = make([]entry, per)
-		p.index = make([]uint32, 2*per)
 		p.shift = uint8(64 - bits.Len(uint(2*per-1)))
 	}
 	return ev
+}
+
+// open makes room for the events with the first of them: a hub that carries no
+// accounting has none.
+func (ev *Events) open() {
+	ev.opening.Lock()
+	defer ev.opening.Unlock()
+	if ev.opened.Load() {
+		return
+	}
+	for i := range ev.parts {
+		p := &ev.parts[i]
+		p.mu.Lock()
+		p.ring, p.index = make([]entry, ev.per), make([]uint32, 2*ev.per)
+		p.mu.Unlock()
+	}
+	ev.opened.Store(true)
 }
 
 // Owed is a bit of the seq given to Settle and returned by Claim of a
@@ -113,6 +132,9 @@ const Owed = uint64(1) << 63
 //
 // hot: 0 allocs
 func (ev *Events) Claim(k Key, content uint64, now int64) (out Outcome, seq uint64) {
+	if !ev.opened.Load() {
+		ev.open()
+	}
 	hi, lo := halves(k)
 	p := &ev.parts[hi%stripes]
 	p.mu.Lock()
@@ -239,6 +261,9 @@ func halves(k Key) (hi, lo uint64) {
 // and for the same event with other contents the newest durable sequence
 // number and how many there are.
 func (p *part) find(hi, lo, content uint64) (at int, other uint64, same int) {
+	if p.n == 0 {
+		return -1, 0, 0
+	}
 	mask := len(p.index) - 1
 	for i := int(lo >> p.shift); ; i = (i + 1) & mask {
 		x := p.index[i]

@@ -54,16 +54,26 @@ func (a *Agent) candidates(by realm.Transport, from netip.Addr) (all []*realm.Pe
 	set := a.snap.Load().set
 	for i := range set.Peers {
 		p := &set.Peers[i]
-		if !p.Disabled && p.Transport == by && a.mayComeFrom(p, from) {
+		if a.mayCome(p, by, from) {
 			all = append(all, p)
 		}
 	}
 	return all
 }
 
+func (a *Agent) mayCome(p *realm.Peer, by realm.Transport, from netip.Addr) bool {
+	return !p.Disabled && p.Transport == by && a.mayComeFrom(p, from)
+}
+
 // allows reports whether anybody may come from an address at all.
 func (a *Agent) allows(door listen.Address, from netip.Addr) bool {
-	return len(a.candidates(door.Transport, from)) > 0
+	set := a.snap.Load().set
+	for i := range set.Peers {
+		if a.mayCome(&set.Peers[i], door.Transport, from) {
+			return true
+		}
+	}
+	return false
 }
 
 // greeting says how a handshake goes on once the peer has said hello. Our certificate

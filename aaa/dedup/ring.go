@@ -8,16 +8,36 @@ const (
 	filler    = ^uint32(0)
 )
 
-// ring is a FIFO of records in one array: a header of the entry's number and
+// A ring above leastParts octets is made in pieces of a 64th, each when the first
+// record comes to it: a hub that answers little has as little memory for it.
+const (
+	parts      = 64
+	leastParts = 4 << 20
+)
+
+// ring is a FIFO of records in arrays: a header of the entry's number and
 // the record's whole length, then the reply, padded to 8 octets. A record
-// that would pass the end of the array is preceded by a filler up to there,
+// that would pass the end of an array is preceded by a filler up to there,
 // so that each reply is contiguous. Offsets count up for ever.
 type ring struct {
-	buf        []byte
+	parts      [][]byte // nil: nothing has been written there
+	part, size uint64   // octets of each, and of all
 	head, tail uint64
 }
 
-func newRing(size int) ring { return ring{buf: make([]byte, size&^7)} }
+func newRing(size int) ring {
+	n := 1
+	if size >= leastParts {
+		n = parts
+	}
+	part := size / n &^ 7
+	return ring{parts: make([][]byte, n), part: uint64(part), size: uint64(n * part)}
+}
+
+// at is the array from an offset on.
+func (r *ring) at(offset uint64) []byte {
+	return r.parts[offset%r.size/r.part][offset%r.part:]
+}
 
 func (r *ring) empty() bool { return r.head == r.tail }
 
@@ -26,7 +46,7 @@ func recordLen(reply int) uint64 { return uint64(headerLen+reply+7) &^ 7 }
 // room is what a reply of n octets takes at the tail, with a filler.
 func (r *ring) room(n int) (need, skip uint64) {
 	need = recordLen(n)
-	if left := uint64(len(r.buf)) - r.tail%uint64(len(r.buf)); left < need {
+	if left := r.part - r.tail%r.part; left < need {
 		skip = left
 	}
 	return need, skip
@@ -34,7 +54,7 @@ func (r *ring) room(n int) (need, skip uint64) {
 
 func (r *ring) fits(n int) bool {
 	need, skip := r.room(n)
-	return r.tail-r.head+need+skip <= uint64(len(r.buf))
+	return r.tail-r.head+need+skip <= r.size
 }
 
 // push appends a reply that fits and returns its place.
@@ -45,6 +65,9 @@ func (r *ring) push(entry uint32, reply []byte) uint64 {
 		r.tail += skip
 	}
 	at := r.tail
+	if p := &r.parts[at%r.size/r.part]; *p == nil {
+		*p = make([]byte, r.part)
+	}
 	r.header(at, entry, need)
 	copy(r.data(at, len(reply)), reply)
 	r.tail += need
@@ -52,19 +75,19 @@ func (r *ring) push(entry uint32, reply []byte) uint64 {
 }
 
 func (r *ring) header(at uint64, entry uint32, length uint64) {
-	b := r.buf[at%uint64(len(r.buf)):]
+	b := r.at(at)
 	binary.LittleEndian.PutUint32(b, entry)
 	binary.LittleEndian.PutUint32(b[4:], uint32(length))
 }
 
 func (r *ring) record(at uint64) (entry uint32, length uint64) {
-	b := r.buf[at%uint64(len(r.buf)):]
+	b := r.at(at)
 	return binary.LittleEndian.Uint32(b), uint64(binary.LittleEndian.Uint32(b[4:]))
 }
 
 func (r *ring) data(at uint64, n int) []byte {
-	from := at%uint64(len(r.buf)) + headerLen
-	return r.buf[from : from+uint64(n) : from+uint64(n)]
+	end := headerLen + uint64(n)
+	return r.at(at)[headerLen:end:end]
 }
 
 // oldest gives the first record; the ring must not be empty. A filler never

@@ -22,8 +22,9 @@ import (
 // may have dropped what it should have written.
 
 const (
-	ballastName = "ballast"
-	ballastStep = 4 << 20 // by which it grows, once a second: writing it must not hold up a commit
+	ballastName  = "ballast"
+	ballastStep  = 4 << 20  // by which it grows, once a second: writing it must not hold up a commit
+	ballastPiece = 64 << 10 // octets at a time
 )
 
 // ballast is shared by the committer and by whatever goroutine of the store
@@ -201,9 +202,12 @@ func (s *Spool) addBallast(step int64) (err error) {
 		return err
 	}
 	// Octets that no file system folds into nothing.
-	octets := make([]byte, step)
-	_, _ = rand.NewChaCha8([32]byte{byte(b.size >> 20)}).Read(octets)
-	n, err := f.WriteAt(octets, b.size)
-	b.size += int64(n)
+	octets, chance := make([]byte, min(step, ballastPiece)), rand.NewChaCha8([32]byte{byte(b.size >> 20)})
+	for end := b.size + step; b.size < end && err == nil; {
+		var n int
+		_, _ = chance.Read(octets)
+		n, err = f.WriteAt(octets[:min(end-b.size, int64(len(octets)))], b.size)
+		b.size += int64(n)
+	}
 	return errors.Join(err, f.Close())
 }

@@ -59,6 +59,7 @@ func (s *server) use(set *realm.Set, e *history.Entry) error {
 	if err := s.takeCertificates(s.hub.Snapshot().Set, set, func() error { return s.apply(set) }); err != nil {
 		return err
 	}
+	giveBack()
 	s.log.Info("routing files taken over", zap.Uint64("generation", s.hub.Snapshot().Generation),
 		zap.Stringer("hash", e.Hash), zap.String("how", string(e.How)), zap.String("who", e.Who), zap.String("change", e.Change))
 	return nil
