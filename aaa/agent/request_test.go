@@ -297,3 +297,25 @@ func TestOnePeerHasNotAllMemory(t *testing.T) {
 	r.sent("mme2")
 	r.rest()
 }
+
+// Memory for requests is bounded in all, whatever lengths have come one after another.
+func TestStoreKeepsNoMoreThanItLends(t *testing.T) {
+	s := store{most: 1 << 20}
+	for _, n := range []int{1, 2000, 8000, 60000, 500, 60000, 2000} {
+		var all [][]byte
+		for b := s.lend(n); b != nil; b = s.lend(n) {
+			all = append(all, b)
+		}
+		assert.Equal(t, s.most, s.lent, n)
+		for _, b := range all {
+			s.back(b)
+		}
+		kept := 0
+		for i, size := range storeSizes {
+			kept += len(s.free[i]) * size
+		}
+		assert.Zero(t, s.lent)
+		assert.Equal(t, s.kept, kept)
+		assert.LessOrEqual(t, kept, s.most, n)
+	}
+}

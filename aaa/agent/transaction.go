@@ -183,11 +183,13 @@ func (tb *table) leave(l *list, t *transaction, at func(*transaction) *place) {
 func placeSent(t *transaction) *place { return &t.sent }
 func placeGot(t *transaction) *place  { return &t.got }
 
-// store lends memory for messages, by size. It keeps what comes back, and lends no
-// more than most octets at a time.
+// store lends memory for messages, by size. It keeps what comes back, and has no more
+// than most octets, lent and kept: messages of another length take the place of what
+// was kept for those before.
 type store struct {
 	free [len(storeSizes)][][]byte
 	lent int
+	kept int
 	most int
 }
 
@@ -222,18 +224,33 @@ func (s *store) lend(n int) []byte {
 		s.lent += size
 		if k := len(s.free[i]); k > 0 {
 			b := s.free[i][k-1]
+			s.free[i][k-1] = nil
 			s.free[i] = s.free[i][:k-1]
+			s.kept -= size
 			return b[:n]
 		}
+		s.shed()
 		return make([]byte, n, size)
 	}
 	return nil
+}
+
+// shed gives up what is kept beyond the bound, the longest first.
+func (s *store) shed() {
+	for i := len(storeSizes) - 1; i >= 0; i-- {
+		for k := len(s.free[i]); k > 0 && s.lent+s.kept > s.most; k-- {
+			s.free[i][k-1] = nil
+			s.free[i] = s.free[i][:k-1]
+			s.kept -= storeSizes[i]
+		}
+	}
 }
 
 func (s *store) back(b []byte) {
 	for i, size := range storeSizes {
 		if cap(b) == size {
 			s.lent -= size
+			s.kept += size
 			s.free[i] = append(s.free[i], b[:0])
 			return
 		}
