@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/roamgate/roamgate/test/judge"
 )
 
 // TestMain is also roamgate itself: under that name the test program does what
@@ -25,7 +27,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("GORACE") == "" {
 		_ = os.Setenv("GORACE", "atexit_sleep_ms=0")
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(judge.Main{M: m})
 }
 
 // program gives the path of a program called roamgate.

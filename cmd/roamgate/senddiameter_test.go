@@ -15,6 +15,7 @@ import (
 	"github.com/roamgate/roamgate/cmd/roamgen/node"
 	"github.com/roamgate/roamgate/pkg/diameter"
 	"github.com/roamgate/roamgate/pkg/pki/issue"
+	"github.com/roamgate/roamgate/test/judge"
 )
 
 const aRealm = "epc.mnc001.mcc262.3gppnetwork.org"
@@ -23,6 +24,7 @@ const aRealm = "epc.mnc001.mcc262.3gppnetwork.org"
 func answerer(t *testing.T, c node.Config) *node.Node {
 	t.Helper()
 	c.Identity, c.Realm, c.Listen = "hss."+aRealm, aRealm, netip.MustParseAddrPort("127.0.0.1:0")
+	c.Heard = judge.Collect
 	n, err := node.Start(t.Context(), c)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = n.Close() })
