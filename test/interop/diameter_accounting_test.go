@@ -121,6 +121,7 @@ func TestDiameterRecordsKilled(t *testing.T) {
 	require.Len(t, taken, 1200)
 	assert.Equal(t, taken, stored(t, hub), "durable exactly once")
 	peer.Eventually(t, soon, "the home has every record", func() bool { return len(came(home)) == len(taken) })
+	peer.Eventually(t, soon, "the hub knows that it has them", func() bool { return hub.Metric("roamgate_acct_owed_oldest_seconds") == 0 })
 
 	// The home is away: everything is owed when the hub dies.
 	before := came(home)
