@@ -26,9 +26,9 @@ type signals struct {
 	began  int64
 	seed   maphash.Seed
 	index  map[uint64]uint32 // by the hash of subject: place in list
-	list   []signal
+	list   signalList
 	free   []uint32
-	sweep  int // how far the window that has ended is written, len(list): all is
+	sweep  int // how far the window that has ended is written, list.n: all is
 	serial uint32
 	w      diameter.Writer
 	room   []byte
@@ -53,6 +53,29 @@ type signal struct {
 	pending int   // requests without an answer yet
 	results [mostResults]resultCount
 	in, out uint64 // octets of non-IP data that were taken: from and to the device
+}
+
+// signalList grows by pages, each when it is needed: one array of all would be copied,
+// megabytes at a time, while messages wait.
+type signalList struct {
+	pages []*[signalPage]signal
+	n     int
+}
+
+const signalPage = 128
+
+// at gives one of those that grow has made.
+//
+// hot: 0 allocs
+func (l *signalList) at(i uint32) *signal { return &l.pages[i/signalPage][i%signalPage] }
+
+// grow makes room for one more and gives its place.
+func (l *signalList) grow() uint32 {
+	if l.n == signalPage*len(l.pages) {
+		l.pages = append(l.pages, new([signalPage]signal))
+	}
+	l.n++
+	return uint32(l.n - 1)
 }
 
 // resultCount counts requests with one result, 0: there was no answer.
@@ -117,7 +140,7 @@ func (lp *loop) signal(t *transaction, m *diameter.Message) {
 	_, _ = h.Write(device)
 	key := h.Sum64()
 	at, ok := s.index[key]
-	if !ok && len(s.list)-len(s.free) >= mostSignals {
+	if !ok && s.list.n-len(s.free) >= mostSignals {
 		lp.stats.Add(s.ctr.anonymous, 1)
 		device, key = nil, rest.Sum64()
 		at, ok = s.index[key]
@@ -127,11 +150,12 @@ func (lp *loop) signal(t *transaction, m *diameter.Message) {
 			client: client.Name, realm: lp.ledger.realms.of(asked), command: commandOf(t.application, t.command),
 			bearer: string(bearer), device: string(device),
 		}, lp.wall)
-		if s.list[at].spec = client; t.way != nil {
-			s.list[at].of.route = t.way.route.Label()
+		g := s.list.at(at)
+		if g.spec = client; t.way != nil {
+			g.of.route = t.way.route.Label()
 		}
 	}
-	s.list[at].pending++
+	s.list.at(at).pending++
 	t.voucher.signal, t.voucher.octets = at+1, uint32(len(data))
 	lp.stats.Add(s.ctr.counted, 1)
 }
@@ -143,10 +167,9 @@ func (s *signals) add(key uint64, of subject, wall int64) (at uint32) {
 	if n := len(s.free); n > 0 {
 		at, s.free = s.free[n-1], s.free[:n-1]
 	} else {
-		s.list = append(s.list, signal{})
-		at = uint32(len(s.list) - 1)
+		at = s.list.grow()
 	}
-	s.list[at] = signal{key: key, of: of, since: wall}
+	*s.list.at(at) = signal{key: key, of: of, since: wall}
 	s.index[key] = at
 	return at
 }
@@ -158,7 +181,7 @@ func (lp *loop) heardOf(t *transaction, result uint32) {
 	if t.voucher.signal == 0 {
 		return
 	}
-	g := &lp.signals.list[t.voucher.signal-1]
+	g := lp.signals.list.at(t.voucher.signal - 1)
 	t.voucher.signal = 0
 	g.pending--
 	if familyOf(result) == familySuccess {
@@ -247,15 +270,15 @@ func (lp *loop) countOut() {
 	if lp.now-s.began >= s.window {
 		s.began, s.sweep = lp.now, 0
 	}
-	for n := 0; s.sweep < len(s.list) && n < signalsAtOne; s.sweep++ {
+	for n := 0; s.sweep < s.list.n && n < signalsAtOne; s.sweep++ {
 		n += lp.writeSignal(uint32(s.sweep))
 	}
 }
 
 // countLast writes everything: the agent stops.
 func (lp *loop) countLast() {
-	for at := range lp.signals.list {
-		lp.signals.list[at].pending = 0
+	for at := range lp.signals.list.n {
+		lp.signals.list.at(uint32(at)).pending = 0
 		lp.writeSignal(uint32(at))
 	}
 }
@@ -264,7 +287,7 @@ func (lp *loop) countLast() {
 // where nobody waits for an answer.
 func (lp *loop) writeSignal(at uint32) (n int) {
 	s := &lp.signals
-	g := &s.list[at]
+	g := s.list.at(at)
 	if g.since == 0 {
 		return 0
 	}
