@@ -1,8 +1,8 @@
 // Package interop proves roamgate between real peers: FreeRADIUS and
-// radsecproxy as visited networks, FreeRADIUS as home, freeDiameter, go-diameter and
-// OTP on both sides of Diameter, eapol_test and radclient
+// radsecproxy as visited networks, FreeRADIUS as home, eapol_test and radclient
 // as devices, Redis as the clearing queue and the policy store. The same
 // conversations run without roamgate in test/peer, which is the control group.
+// Diameter has a package of its own beside this one.
 //
 // Every test starts its own programs through package peer and leaves none
 // behind. Under CI nothing is skipped; elsewhere a test says which Debian
@@ -17,15 +17,10 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
-
-	"github.com/roamgate/roamgate/test/judge"
 )
 
 // go-redis tries a lost server again once a second in a goroutine that looks
 // for the end of its pool only when it wakes.
 const redialing = "github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"
 
-// Everything that the hub says to our Diameter nodes is judged at the end.
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(judge.Main{M: m}, goleak.IgnoreAnyFunction(redialing))
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction(redialing)) }

@@ -1,4 +1,4 @@
-package interop
+package diameter
 
 import (
 	"encoding/json"
@@ -214,7 +214,7 @@ realms:
 			return volume{octets + more, 2*(octets+more) + 2}
 		}
 		v := volume{octets, 2*octets + 2}
-		reply, _, err := byNAS.Send(wideStop(t, sessionName(0, i), v))
+		reply, _, err := byNAS.Send(wideStop(t, fmt.Sprintf("session-%d", i), v))
 		require.NoError(t, err)
 		require.Equal(t, radius.CodeAccountingResponse, reply.Code)
 		far := []volume{v, over(homeRealm, 8), over(peer.Realm, 16)}
