@@ -159,6 +159,12 @@ func TestDenials(t *testing.T) {
 		{"S6a nobody", "open", func(t testing.TB) *diameter.Message {
 			return ask(t, diameter.AppS6a, diameter.UpdateLocation, "", in)
 		}, 5001, vendor, "no_identity"},
+		{"S6a two subscribers", "open", func(t testing.TB) *diameter.Message {
+			return ulr(t, in, field{diameter.UserName, 0, "901280000000002"})
+		}, 5009, 0, "no_identity"},
+		{"NASREQ two stations", "open", func(t testing.TB) *diameter.Message {
+			return ask(t, diameter.AppNASREQ, diameter.AA, "bob@home.example", field{callingStationID, 0, "02-00-00-00-00-01"}, field{callingStationID, 0, "02-00-00-00-00-02"})
+		}, 5009, 0, "no_identity"},
 		{"STa denied", "denied", func(t testing.TB) *diameter.Message {
 			return ask(t, diameter.AppSTa, diameter.EAP, "bob@home.example", number(diameter.AuthRequestType, 0, 3))
 		}, 5003, 0, "denied"},
@@ -232,6 +238,7 @@ func (r *guardRig) judge(m *diameter.Message, v verdict) {
 		got, _ := a.Uint32(diameter.KnownResultCode)
 		assert.Equal(t, v.result, got)
 	}
+	assert.Equal(t, v.result == diameter.ResultAVPOccursTooManyTimes, diameter.Find(a.Body(), diameter.FailedAVP, 0, &one))
 	if a.Flags&diameter.FlagError != 0 {
 		return
 	}

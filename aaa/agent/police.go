@@ -9,13 +9,14 @@ import (
 
 // AVPs that tell the policy of a device, beside those that a Message knows.
 const (
-	callingStationID = 31
-	nasPortType      = 61
-	tgppIMSI         = 1
-	tgppSGSNNetwork  = 18
-	tgppIMEISV       = 20
-	tgppRATType      = 21
-	visitedNetworkID = 600
+	callingStationID       = 31
+	nasPortType            = 61
+	chargeableUserIdentity = 89
+	tgppIMSI               = 1
+	tgppSGSNNetwork        = 18
+	tgppIMEISV             = 20
+	tgppRATType            = 21
+	visitedNetworkID       = 600
 )
 
 // polices reports whether a request authenticates a device or moves it: those that the
@@ -74,6 +75,9 @@ func (g *guard) decide(q *asked) (v verdict, asks bool) {
 		}
 		return v, false
 	}
+	if repeated(q.m) != nil {
+		return verdict{disposition: refused, result: diameter.ResultAVPOccursTooManyTimes, why: device.NoIdentity.String()}, true
+	}
 	// An AIR is an attempt by itself; the ULR that follows belongs to it.
 	d.Continues = d.Continues || signal == device.SignalUpdate
 	says := g.policy.Decide(&d)
@@ -89,6 +93,51 @@ func (g *guard) decide(q *asked) (v verdict, asks bool) {
 		return v, true
 	}
 	return denial(q.m, says.Reason), true
+}
+
+// repeated gives the second one of an AVP that tells the policy of the device, nil: none
+// comes twice. Of two, the policy would judge one and the home could serve the other.
+//
+// hot: 0 allocs
+func repeated(m *diameter.Message) []byte {
+	seen := uint32(0)
+	var a diameter.AVP
+	for c := diameter.Walk(m.Body()); c.Next(&a); {
+		bit := uint32(0)
+		switch {
+		case a.Is(diameter.UserName, 0):
+			bit = 1 << 0
+		case a.Is(callingStationID, 0):
+			bit = 1 << 1
+		case a.Is(chargeableUserIdentity, 0):
+			bit = 1 << 2
+		case a.Is(nasPortType, 0):
+			bit = 1 << 3
+		case a.Vendor != diameter.Vendor3GPP:
+			continue
+		case a.Code == tgppIMSI:
+			bit = 1 << 4
+		case a.Code == tgppIMEISV:
+			bit = 1 << 5
+		case a.Code == tgppSGSNNetwork:
+			bit = 1 << 6
+		case a.Code == tgppRATType:
+			bit = 1 << 7
+		case a.Code == visitedNetworkID:
+			bit = 1 << 8
+		case a.Code == diameter.TGPPVisitedPLMNID:
+			bit = 1 << 9
+		case a.Code == diameter.TGPPRATType:
+			bit = 1 << 10
+		case a.Code == diameter.TGPPTerminalInformation:
+			bit = 1 << 11
+		}
+		if seen&bit != 0 {
+			return a.Raw
+		}
+		seen |= bit
+	}
+	return nil
 }
 
 // query says what the policy learns of a device from a request.
@@ -125,13 +174,13 @@ func (g *guard) query(q *asked, d *device.Query) {
 // attributes reads what RADIUS has as well: the codes are the same (RFC 7155 section
 // 4, TS 29.061 section 16).
 func (g *guard) attributes(m *diameter.Message, d *device.Query) {
-	const state, cui = 24, 89
+	const state = 24
 	var a diameter.AVP
 	for c := diameter.Walk(m.Body()); c.Next(&a); {
 		switch {
 		case a.Vendor == 0 && a.Code == callingStationID:
 			d.CallingStation = a.Data
-		case a.Vendor == 0 && a.Code == cui:
+		case a.Vendor == 0 && a.Code == chargeableUserIdentity:
 			d.CUI = a.Data
 		case a.Vendor == 0 && a.Code == state:
 			d.Continues = true
@@ -247,7 +296,11 @@ func ofS6a(why device.Reason) uint32 {
 // hot: 0 allocs
 func (g *guard) deny(room []byte, m *diameter.Message, v verdict) []byte {
 	var w diameter.Writer
-	w.Answer(room, m, &diameter.Answer{Result: v.result, Vendor: v.vendor, Host: g.identity, Realm: g.realm})
+	a := diameter.Answer{Result: v.result, Vendor: v.vendor, Host: g.identity, Realm: g.realm}
+	if v.vendor == 0 && v.result == diameter.ResultAVPOccursTooManyTimes {
+		a.Failed = repeated(m)
+	}
+	w.Answer(room, m, &a)
 	if w.Full() || v.vendor == 0 && v.result/1000 == 3 {
 		return w.Finish()
 	}
