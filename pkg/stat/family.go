@@ -147,12 +147,28 @@ func seriesKey(kv []string) string {
 	return b.String()
 }
 
-func newSeries(f *family, kv []string) *series {
-	s := &series{family: f, key: seriesKey(kv), labels: kv}
-	for i := 0; i < len(kv); i += 2 {
-		s.pairs = append(s.pairs, &dto.LabelPair{Name: &kv[i], Value: &kv[i+1]})
+func (r *Registry) newSeries(f *family, kv []string) *series {
+	return &series{family: f, key: seriesKey(kv), labels: kv, pairs: r.pairsOf(kv)}
+}
+
+// pairsOf gives the labels as a scrape has them. A pair that several series have is
+// one: a peer has dozens of series, and all of them its name. What is known of pairs
+// is forgotten when there are more than series.
+func (r *Registry) pairsOf(kv []string) []*dto.LabelPair {
+	if len(r.pairs) >= MaxSeries {
+		clear(r.pairs)
 	}
-	return s
+	all := make([]*dto.LabelPair, 0, len(kv)/2)
+	for i := 0; i < len(kv); i += 2 {
+		name := [2]string{kv[i], kv[i+1]}
+		p := r.pairs[name]
+		if p == nil {
+			p = &dto.LabelPair{Name: &name[0], Value: &name[1]}
+			r.pairs[name] = p
+		}
+		all = append(all, p)
+	}
+	return all
 }
 
 // has tells whether s carries all of the pairs in kv.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	dto "github.com/prometheus/client_model/go"
 )
 
 // ID names one series on the hot path. The zero ID counts nothing.
@@ -41,6 +43,7 @@ type Registry struct {
 	lines    int
 	limit    int
 	free     map[uint32][]*series // retired series by number of words, oldest first
+	pairs    map[[2]string]*dto.LabelPair
 	shards   []*Shard
 	shared   *Shard // published side only, for the atomic types
 
@@ -56,6 +59,7 @@ func NewRegistry() *Registry {
 		limit:    MaxSeries,
 		sets:     [][]int64{nil}, // set 0 means: not a histogram
 		free:     map[uint32][]*series{},
+		pairs:    map[[2]string]*dto.LabelPair{},
 	}
 	r.shared = &Shard{reg: r}
 	r.shards = []*Shard{r.shared}
@@ -141,7 +145,7 @@ func (r *Registry) enter(f *family, kv []string, read func() float64) *series {
 	s := f.series[seriesKey(kv)]
 	switch {
 	case s == nil:
-		s = newSeries(f, kv)
+		s = r.newSeries(f, kv)
 		r.place(s, read)
 	case s.retired:
 		s.retired = false

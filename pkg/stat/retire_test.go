@@ -2,6 +2,7 @@ package stat
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -100,4 +101,28 @@ func TestFold(t *testing.T) {
 	s.Publish()
 	assert.Zero(t, r.Value(reqs, "client", "0"), "a return needs room too")
 	assert.EqualValues(t, 3, r.Value(reqs, "client", Folded))
+}
+
+// TestPairsAreShared: a label that many series have is kept once, and is bounded.
+func TestPairsAreShared(t *testing.T) {
+	r := NewRegistry()
+	r.Counter("roamgate_a_total", "A.", "peer", "p", "way", "in")
+	r.Counter("roamgate_b_total", "B.", "peer", "p")
+	pairs := func(name string) []string {
+		var all []string
+		for _, s := range r.families[name].series {
+			for _, p := range s.pairs {
+				all = append(all, p.GetName()+"="+p.GetValue())
+			}
+		}
+		return all
+	}
+	assert.Equal(t, []string{"peer=p", "way=in"}, pairs("roamgate_a_total"))
+	assert.Equal(t, []string{"peer=p"}, pairs("roamgate_b_total"))
+	assert.Len(t, r.pairs, 2)
+	for i := range MaxSeries {
+		r.pairsOf([]string{"peer", strconv.Itoa(i)})
+	}
+	assert.LessOrEqual(t, len(r.pairs), MaxSeries)
+	assert.Equal(t, "p", r.pairsOf([]string{"peer", "p"})[0].GetValue())
 }
