@@ -19,10 +19,12 @@ build: ## build bin/roamgate and bin/roamgen (the first target)
 run: build ## start a hub with two visited and three home networks on loopback, and watch it
 	bin/roamgen demo
 
+# Tests between foreign programs wait most of their time: they begin first, and beside
+# two others.
 test: lint allocs ## everything a submission must pass: lint, allocs, vuln, all tests with the race detector
 	@test/setup.sh || [ -z "$$CI" ]
 	@test/vuln.sh --if-reachable
-	$(GO) test -race -shuffle=on -timeout 12m ./...
+	$(GO) test -race -shuffle=on -timeout 14m -p 3 ./test/interop/... ./...
 
 allocs: ## what must not allocate and must inline, without the race detector, which changes both
 	$(GO) test -run 'Alloc|Inline' ./...
