@@ -319,7 +319,7 @@ func (s *Shard) sweepConns() {
 // has stopped.
 func (s *Shard) closeConns() {
 	s.mail.mu.Lock()
-	for _, c := range slices.Concat(s.mail.conns.in, s.mail.conns.out[s.mail.conns.at:]) {
+	for _, c := range s.mail.conns.All() {
 		c.Close()
 	}
 	s.mail.mu.Unlock()

@@ -25,7 +25,7 @@ func (r *rig) posted(n int) (all []*conn) {
 		_, _, err := r.shard.poller.Wait(time.Millisecond)
 		require.NoError(r.t, err)
 		m.mu.Lock()
-		all = append(all[:0], m.conns.in...)
+		all = m.conns.All()
 		m.mu.Unlock()
 	}
 	return all

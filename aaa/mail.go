@@ -5,21 +5,22 @@ import (
 
 	"github.com/roamgate/roamgate/aaa/traffic"
 	"github.com/roamgate/roamgate/accounting/spool"
+	"github.com/roamgate/roamgate/pkg/mailbox"
 )
 
 // mail is what other goroutines have left for a shard.
 type mail struct {
 	mu      sync.Mutex // guards the in side of the boxes, and stop
-	policy  box[uint64]
-	peers   box[uint64]
-	spooled box[*spool.Batch]
-	replay  box[replayed]
-	traffic box[chan<- *traffic.Sample]
-	conns   box[*conn]
-	doomed  box[doomed]
+	policy  mailbox.Box[uint64]
+	peers   mailbox.Box[uint64]
+	spooled mailbox.Box[*spool.Batch]
+	replay  mailbox.Box[replayed]
+	traffic mailbox.Box[chan<- *traffic.Sample]
+	conns   mailbox.Box[*conn]
+	doomed  mailbox.Box[doomed]
 	// undialled are attempts to connect to homes.
-	undialled box[undialled]
-	said      box[said]
+	undialled mailbox.Box[undialled]
+	said      mailbox.Box[said]
 	stop      bool
 }
 
@@ -33,38 +34,10 @@ type replayed struct {
 	diameter bool
 }
 
-// box is a queue filled by others and emptied by the shard. A letter is taken
-// out before it is acted on: one that makes the shard panic is gone and takes
-// no other with it.
-type box[T any] struct {
-	in, out []T
-	at      int
-}
-
-// collect moves what came in to the shard's side once that is empty. The
-// mail's mutex is held.
-func (b *box[T]) collect() {
-	if b.at < len(b.out) {
-		return
-	}
-	clear(b.out)
-	b.in, b.out, b.at = b.out[:0], b.in, 0
-}
-
-// next takes the oldest letter.
-func (b *box[T]) next() (letter T, ok bool) {
-	if b.at == len(b.out) {
-		return letter, false
-	}
-	letter = b.out[b.at]
-	b.at++
-	return letter, true
-}
-
 // post leaves a letter and wakes the shard.
-func post[T any](s *Shard, b *box[T], letter T) {
+func post[T any](s *Shard, b *mailbox.Box[T], letter T) {
 	s.mail.mu.Lock()
-	b.in = append(b.in, letter)
+	b.Put(letter)
 	s.mail.mu.Unlock()
 	s.poller.Wake()
 }
@@ -92,46 +65,46 @@ func (s *Shard) stop() {
 func (s *Shard) readMail() bool {
 	m := &s.mail
 	m.mu.Lock()
-	m.policy.collect()
-	m.peers.collect()
-	m.spooled.collect()
-	m.replay.collect()
-	m.traffic.collect()
-	m.conns.collect()
-	m.doomed.collect()
-	m.undialled.collect()
-	m.said.collect()
+	m.policy.Collect()
+	m.peers.Collect()
+	m.spooled.Collect()
+	m.replay.Collect()
+	m.traffic.Collect()
+	m.conns.Collect()
+	m.doomed.Collect()
+	m.undialled.Collect()
+	m.said.Collect()
 	stop := m.stop
 	m.mu.Unlock()
-	for b, ok := m.spooled.next(); ok; b, ok = m.spooled.next() {
+	for b, ok := m.spooled.Next(); ok; b, ok = m.spooled.Next() {
 		s.spooled(b)
 	}
-	for t, ok := m.policy.next(); ok; t, ok = m.policy.next() {
+	for t, ok := m.policy.Next(); ok; t, ok = m.policy.Next() {
 		if slot, ex := s.slab.resolve(t); ex != nil && ex.stage == stageParked {
 			s.resume(slot, ex)
 		}
 	}
-	for t, ok := m.peers.next(); ok; t, ok = m.peers.next() {
+	for t, ok := m.peers.Next(); ok; t, ok = m.peers.Next() {
 		if slot, ex := s.slab.resolve(t); ex != nil && ex.seeks {
 			s.found(slot, ex)
 		}
 	}
-	for r, ok := m.replay.next(); ok; r, ok = m.replay.next() {
+	for r, ok := m.replay.Next(); ok; r, ok = m.replay.Next() {
 		s.replayRecord(r)
 	}
-	for to, ok := m.traffic.next(); ok; to, ok = m.traffic.next() {
+	for to, ok := m.traffic.Next(); ok; to, ok = m.traffic.Next() {
 		to <- s.traffic.Copy(s.now)
 	}
-	for c, ok := m.conns.next(); ok; c, ok = m.conns.next() {
+	for c, ok := m.conns.Next(); ok; c, ok = m.conns.Next() {
 		s.enter(c)
 	}
-	for d, ok := m.doomed.next(); ok; d, ok = m.doomed.next() {
+	for d, ok := m.doomed.Next(); ok; d, ok = m.doomed.Next() {
 		s.closeConn(d.conn, d.why)
 	}
-	for u, ok := m.undialled.next(); ok; u, ok = m.undialled.next() {
+	for u, ok := m.undialled.Next(); ok; u, ok = m.undialled.Next() {
 		s.undialled(u)
 	}
-	for x, ok := m.said.next(); ok; x, ok = m.said.next() {
+	for x, ok := m.said.Next(); ok; x, ok = m.said.Next() {
 		s.sayInside(x)
 	}
 	return !stop

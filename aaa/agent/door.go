@@ -192,10 +192,7 @@ func (lp *loop) closeMail() {
 	m := &lp.mail
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for range 2 {
-		m.links.collect()
-		for l, ok := m.links.next(); ok; l, ok = m.links.next() {
-			l.Close()
-		}
+	for _, l := range m.links.All() {
+		l.Close()
 	}
 }

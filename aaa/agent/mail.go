@@ -4,51 +4,25 @@ import (
 	"sync"
 
 	"github.com/roamgate/roamgate/accounting/spool"
+	"github.com/roamgate/roamgate/pkg/mailbox"
 )
 
 // mail is what other goroutines have left for the loop.
 type mail struct {
 	mu      sync.Mutex // guards the in side of the boxes, and stop
-	links   box[*link]
-	failed  box[undialled]
-	asked   box[chan<- []PeerStatus]
-	tasks   box[func()]
-	spooled box[*spool.Batch]
-	owed    box[Owed]
+	links   mailbox.Box[*link]
+	failed  mailbox.Box[undialled]
+	asked   mailbox.Box[chan<- []PeerStatus]
+	tasks   mailbox.Box[func()]
+	spooled mailbox.Box[*spool.Batch]
+	owed    mailbox.Box[Owed]
 	stop    bool
 }
 
-// box is a queue filled by others and emptied by the loop. A letter is taken out before
-// it is acted on.
-type box[T any] struct {
-	in, out []T
-	at      int
-}
-
-// collect moves what came in to the loop's side once that is empty. The mail's mutex is
-// held.
-func (b *box[T]) collect() {
-	if b.at < len(b.out) {
-		return
-	}
-	clear(b.out)
-	b.in, b.out, b.at = b.out[:0], b.in, 0
-}
-
-// next takes the oldest letter.
-func (b *box[T]) next() (letter T, ok bool) {
-	if b.at == len(b.out) {
-		return letter, false
-	}
-	letter = b.out[b.at]
-	b.at++
-	return letter, true
-}
-
 // post leaves a letter and wakes the loop. It is safe for concurrent use.
-func post[T any](lp *loop, b *box[T], letter T) {
+func post[T any](lp *loop, b *mailbox.Box[T], letter T) {
 	lp.mail.mu.Lock()
-	b.in = append(b.in, letter)
+	b.Put(letter)
 	lp.mail.mu.Unlock()
 	lp.poller.Wake()
 }
@@ -67,30 +41,30 @@ func (lp *loop) stop() {
 func (lp *loop) readMail() {
 	m := &lp.mail
 	m.mu.Lock()
-	m.links.collect()
-	m.failed.collect()
-	m.asked.collect()
-	m.tasks.collect()
-	m.spooled.collect()
-	m.owed.collect()
+	m.links.Collect()
+	m.failed.Collect()
+	m.asked.Collect()
+	m.tasks.Collect()
+	m.spooled.Collect()
+	m.owed.Collect()
 	stop := m.stop
 	m.mu.Unlock()
-	for b, ok := m.spooled.next(); ok; b, ok = m.spooled.next() {
+	for b, ok := m.spooled.Next(); ok; b, ok = m.spooled.Next() {
 		lp.ledger.spooled(b)
 	}
-	for o, ok := m.owed.next(); ok; o, ok = m.owed.next() {
+	for o, ok := m.owed.Next(); ok; o, ok = m.owed.Next() {
 		lp.carry(o)
 	}
-	for f, ok := m.tasks.next(); ok; f, ok = m.tasks.next() {
+	for f, ok := m.tasks.Next(); ok; f, ok = m.tasks.Next() {
 		f()
 	}
-	for l, ok := m.links.next(); ok; l, ok = m.links.next() {
+	for l, ok := m.links.Next(); ok; l, ok = m.links.Next() {
 		lp.enter(l)
 	}
-	for u, ok := m.failed.next(); ok; u, ok = m.failed.next() {
+	for u, ok := m.failed.Next(); ok; u, ok = m.failed.Next() {
 		lp.undialled(u)
 	}
-	for to, ok := m.asked.next(); ok; to, ok = m.asked.next() {
+	for to, ok := m.asked.Next(); ok; to, ok = m.asked.Next() {
 		to <- lp.statuses()
 	}
 	if stop && lp.stopping == 0 {

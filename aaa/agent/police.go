@@ -2,6 +2,7 @@ package agent
 
 import (
 	"github.com/roamgate/roamgate/aaa/device"
+	"github.com/roamgate/roamgate/accounting"
 	"github.com/roamgate/roamgate/pkg/diameter"
 	"github.com/roamgate/roamgate/pkg/nai"
 	"github.com/roamgate/roamgate/realm"
@@ -161,7 +162,7 @@ func (g *guard) query(q *asked, d *device.Query) {
 		d.Network = n
 	}
 	if rat, ok := m.Uint32(diameter.KnownRATType); ok {
-		d.RATType, d.HasRATType = ratTypes(rat)
+		d.RATType, d.HasRATType = accounting.RATType(rat)
 	}
 	if info := m.Value(diameter.KnownTerminal); info != nil {
 		var a diameter.AVP
@@ -199,36 +200,6 @@ func (g *guard) attributes(m *diameter.Message, d *device.Query) {
 			d.RATType, d.HasRATType = a.Data[0], true
 		}
 	}
-}
-
-// ratTypes turns a RAT-Type (TS 29.212 section 5.3.31) into the 3GPP-RAT-Type (TS 29.061
-// section 16.4.7.2) that profiles name.
-//
-// hot: 0 allocs
-func ratTypes(rat uint32) (uint8, bool) {
-	switch rat {
-	case 0:
-		return 3, true // WLAN
-	case 1:
-		return 7, true // VIRTUAL
-	case 1000:
-		return 1, true // UTRAN
-	case 1001:
-		return 2, true // GERAN
-	case 1002:
-		return 4, true // GAN
-	case 1003:
-		return 5, true // HSPA_EVOLUTION
-	case 1004:
-		return 6, true // EUTRAN
-	case 1005:
-		return 8, true // EUTRAN-NB-IoT
-	case 1006:
-		return 10, true // NR
-	case 1007:
-		return 9, true // LTE-M
-	}
-	return 0, false
 }
 
 // Experimental-Result-Codes of 3GPP (TS 29.272 section 7.4, TS 29.273 section 8.2).

@@ -72,7 +72,7 @@ func TestPolicyParksInTheWalk(t *testing.T) {
 			require.Eventually(t, func() bool {
 				r.lp.mail.mu.Lock()
 				defer r.lp.mail.mu.Unlock()
-				return len(r.lp.mail.tasks.in) > 0
+				return len(r.lp.mail.tasks.All()) > 0
 			}, time.Minute, time.Millisecond)
 			r.lp.readMail()
 			c.check(r)
