@@ -15,6 +15,8 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/roamgate/roamgate/test/peer"
 )
 
 // TestRedisSentinelFailover (acceptance row 9) kills a master whose replica
@@ -26,7 +28,7 @@ func TestRedisSentinelFailover(t *testing.T) {
 	conf := filepath.Join(t.TempDir(), "sentinel.conf")
 	require.NoError(t, os.WriteFile(conf, fmt.Appendf(nil, "sentinel monitor mymaster 127.0.0.1 %s 1\n"+
 		"sentinel down-after-milliseconds mymaster 500\nsentinel failover-timeout mymaster 3000\n", master.port), 0o600))
-	sentinel := &server{t: t, dir: t.TempDir(), port: strconv.Itoa(freePort(t)), plain: true, args: []string{conf, "--sentinel"}}
+	sentinel := &server{t: t, dir: t.TempDir(), port: strconv.Itoa(int(peer.Port(t).Port())), plain: true, args: []string{conf, "--sentinel"}}
 	sentinel.start()
 	t.Cleanup(sentinel.kill)
 	where := Server{Address: sentinel.addr(), Master: "mymaster"}
@@ -79,7 +81,7 @@ func TestRedisCluster(t *testing.T) {
 	var nodes []*server
 	var addrs []string
 	for range 3 {
-		n := startRedis(t, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(freePort(t)))
+		n := startRedis(t, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(int(peer.Port(t).Port())))
 		nodes, addrs = append(nodes, n), append(addrs, n.addr())
 	}
 	nodes[0].cli(append([]string{"--cluster", "create", "--cluster-yes"}, addrs...)...)

@@ -14,6 +14,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/roamgate/roamgate/test/peer"
 )
 
 // kafka is a Kafka in this process, with its data in a directory, so that
@@ -29,7 +31,7 @@ func startKafka(t testing.TB) *kafka {
 	var err error
 	for range 10 { // a free port may be another's by the time it is listened on
 		k.opts = []kfake.Opt{
-			kfake.Ports(freePort(t), freePort(t), freePort(t)), kfake.DataDir(t.TempDir()), kfake.SyncWrites(),
+			kfake.Ports(int(peer.Port(t).Port()), int(peer.Port(t).Port()), int(peer.Port(t).Port())), kfake.DataDir(t.TempDir()), kfake.SyncWrites(),
 			kfake.GroupMinSessionTimeout(time.Millisecond),
 		}
 		if k.c, err = kfake.NewCluster(k.opts...); err == nil {

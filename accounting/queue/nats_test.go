@@ -15,6 +15,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/roamgate/roamgate/test/peer"
 )
 
 // natsCluster is JetStream of some servers in this process, each with a
@@ -33,12 +35,12 @@ func startNATS(t testing.TB, n int, sync bool) *natsCluster {
 	var routes []*url.URL
 	for i := range n {
 		o := &natsserver.Options{
-			ServerName: fmt.Sprintf("s%d", i), Host: "127.0.0.1", Port: freePort(t),
+			ServerName: fmt.Sprintf("s%d", i), Host: "127.0.0.1", Port: int(peer.Port(t).Port()),
 			JetStream: true, StoreDir: filepath.Join(dir, fmt.Sprint(i)), SyncAlways: sync,
 			NoSigs: true, NoLog: true,
 		}
 		if n > 1 {
-			o.Cluster = natsserver.ClusterOpts{Name: "c", Host: "127.0.0.1", Port: freePort(t)}
+			o.Cluster = natsserver.ClusterOpts{Name: "c", Host: "127.0.0.1", Port: int(peer.Port(t).Port())}
 			routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprintf("127.0.0.1:%d", o.Cluster.Port)})
 		}
 		c.opts = append(c.opts, o)
@@ -82,7 +84,7 @@ func (c *natsCluster) ready() {
 			}
 		}
 		return false
-	}, waitLong, waitShort)
+	}, waitLong, waitShort, "no server leads")
 }
 
 func (c *natsCluster) server() NATSServer {

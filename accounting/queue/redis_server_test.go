@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,7 +15,7 @@ import (
 	"github.com/roamgate/roamgate/test/peer"
 )
 
-const waitLong, waitShort = 20 * time.Second, 5 * time.Millisecond
+const waitLong, waitShort = time.Minute, 5 * time.Millisecond
 
 // server is a real redis-server in a directory of its own.
 type server struct {
@@ -32,7 +31,7 @@ type server struct {
 // startRedis starts a server.
 func startRedis(t testing.TB, args ...string) *server {
 	peer.Need(t, "redis-server")
-	port := strconv.Itoa(freePort(t))
+	port := strconv.Itoa(int(peer.Port(t).Port()))
 	s := &server{t: t, dir: t.TempDir(), port: port, args: args}
 	s.start()
 	t.Cleanup(func() { s.kill() })
@@ -85,11 +84,4 @@ func (s *server) cli(args ...string) string {
 	out, err := exec.Command("redis-cli", append([]string{"-p", s.port, "--raw"}, args...)...).CombinedOutput()
 	require.NoError(s.t, err, "%s", out)
 	return string(out)
-}
-
-func freePort(t testing.TB) int {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
 }
