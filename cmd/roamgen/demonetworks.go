@@ -94,6 +94,7 @@ func (d *demo) playVisited() error {
 func (d *demo) writeFiles() (string, error) {
 	f := &d.files
 	f.Poll = hubPoll
+	f.More = "reject_delay: 0s\n" // the latency shown is the hub's, not that of rejects it holds back
 	f.Clients = append(f.Clients, play.HubClient{Name: "guest", Address: "127.0.0.1", Secret: guestSecret})
 	f.Pools = []play.HubPool{
 		{Name: "alpha", Homes: []string{"alpha-1", "alpha-2"}},
