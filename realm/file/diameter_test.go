@@ -1,6 +1,7 @@
 package file
 
 import (
+	"cmp"
 	"maps"
 	"net/netip"
 	"strings"
@@ -217,4 +218,26 @@ func TestApplicationWords(t *testing.T) {
 	}
 	assert.Equal(t, "ULR", CommandName(316))
 	assert.Equal(t, "99999", CommandName(99999))
+}
+
+// A peer has the screening that it names, else its group's, else none of its own.
+func TestScreeningOfGroups(t *testing.T) {
+	set := diameterSet(t, diameterFiles(t),
+		`kind: own, realms`, `kind: own, screening: inner, realms`,
+		"origins: any,", "origins: any, screening: default,",
+		"pools:\n", "screenings:\n  - {name: default}\n  - {name: inner}\npools:\n")
+	for name, want := range map[string]string{"dra": "", "hss": "inner", "nas-d": "default", "old": "inner"} {
+		for i := range set.Peers {
+			p := &set.Peers[i]
+			if p.Name != name {
+				continue
+			}
+			got := ""
+			if p.Screening != nil {
+				got = p.Screening.Name
+			}
+			assert.Equal(t, want, got, name)
+			assert.Equal(t, cmp.Or(want, "default"), set.Screened(p, nil).Name, name)
+		}
+	}
 }

@@ -16,9 +16,12 @@ type group struct {
 	realms   *realm.Names
 	operator realm.OperatorMode
 	in, out  *realm.Filter
-	entry    *groupEntry
-	clients  int // that are in it
-	homes    int
+	// screening is that of its peers, once all are read.
+	screening *realm.Screening
+	entry     *groupEntry
+	clients   int // that are in it
+	homes     int
+	peers     int // of homes
 }
 
 // common reads what stands once for all files.

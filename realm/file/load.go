@@ -160,6 +160,10 @@ func (l *loader) load(dir string, files []content, whole map[string]bool) *realm
 			l.steering(&all[i].Steerings[j])
 		}
 	}
+	for _, one := range l.set.Groups {
+		g := l.groups[one.Name]
+		g.screening = l.screeningNamed(g.Pos, g.entry.Screening)
+	}
 	for i := range all {
 		for j := range all[i].Clients {
 			l.client(&all[i].Clients[j])

@@ -98,7 +98,7 @@ func (l *loader) peer(e *peerEntry) {
 		Name: strings.Clone(e.Name.v), Client: int32(len(l.set.Clients)),
 		Transport:    l.peerTransport(e),
 		Applications: l.peerApplications(e),
-		Screening:    l.screeningOf(e),
+		Screening:    l.screeningNamed(e.Pos, e.Screening),
 		HideTopology: e.HideTopology, Disabled: e.Disabled, Drain: e.Drain,
 		Pos: e.Pos,
 	}
@@ -112,7 +112,11 @@ func (l *loader) peer(e *peerEntry) {
 	}
 	if g := l.groups[e.Group.v]; g != nil {
 		g.homes++
+		g.peers++
 		p.Group = g.Group
+		if !e.Screening.set() {
+			p.Screening = g.screening
+		}
 		if e.Takes == nil {
 			p.Realms = g.realms
 		}

@@ -322,7 +322,20 @@ func (l *loader) policy(e *realmEntry) realm.Policy {
 			break
 		}
 	}
+	l.unjudged(e, p.Enabled)
 	return p
+}
+
+// unjudged looks for a policy that Diameter requests pass by.
+func (l *loader) unjudged(e *realmEntry, enabled bool) {
+	d, pos := &e.Diameter, e.Policy.Enabled.pos(e.Pos.File)
+	switch action := d.Action.v; {
+	case !enabled || !d.set():
+	case action == realm.DiameterRelay.String():
+		l.warn(pos, "write action: proxy, or remove it", "policy: action: relay passes Diameter requests on without asking it")
+	case (action == realm.DiameterRedirect.String() || action == realm.DiameterReject.String()) && !e.Auth.set() && !e.Discover.set():
+		l.warn(pos, "remove it", "policy: with action: %s it is never asked", action)
+	}
 }
 
 // judgeRoute looks at keys that do not go together.

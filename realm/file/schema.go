@@ -56,6 +56,7 @@ type groupEntry struct {
 	Settlement   at[string]   `yaml:"settlement" words:"free|settled"`
 	Uncleared    at[string]   `yaml:"uncleared" words:"reject|free"`
 	Tariff       at[string]   `yaml:"tariff"`
+	Screening    at[string]   `yaml:"screening"`
 	Protected    bool         `yaml:"protected"`
 }
 

@@ -219,15 +219,15 @@ func (l *loader) span(entry realm.Pos, key string, t at[time.Duration], low, hig
 	}
 }
 
-// screeningOf gives the screening that a peer names, nil: none, or there is none.
-func (l *loader) screeningOf(e *peerEntry) *realm.Screening {
-	if !e.Screening.set() {
+// screeningNamed gives the screening that a peer or a group names, nil: none, or there
+// is none.
+func (l *loader) screeningNamed(entry realm.Pos, name at[string]) *realm.Screening {
+	if !name.set() {
 		return nil
 	}
-	s, known := l.screenings[e.Screening.v]
+	s, known := l.screenings[name.v]
 	if !known && !l.partial {
-		l.fail(e.Screening.pos(e.Pos.File), meant(e.Screening.v, l.screenings, "add it under screenings:"),
-			"screening %s does not exist", quote(e.Screening.v))
+		l.fail(name.pos(entry.File), meant(name.v, l.screenings, "add it under screenings:"), "screening %s does not exist", quote(name.v))
 	}
 	return s
 }
@@ -240,7 +240,12 @@ func (l *loader) lintScreenings() {
 	}
 	for _, s := range l.set.Screenings {
 		if !screens[s] && (s.Name != realm.DefaultScreening || len(l.set.Peers) == 0) {
-			l.warn(s.Pos, "name it with screening: of a peer; the one called default is that of all others", "screening %s is used by nobody", quote(s.Name))
+			l.warn(s.Pos, "name it with screening: of a peer or a group of peers; the one called default is that of all others", "screening %s is used by nobody", quote(s.Name))
+		}
+	}
+	for _, g := range l.set.Groups {
+		if of := l.groups[g.Name]; of.screening != nil && of.peers == 0 {
+			l.warn(of.entry.Screening.pos(g.Pos.File), "remove it", "screening: no peer is in group %s", quote(g.Name))
 		}
 	}
 	steers := make(map[*realm.Steering]bool)

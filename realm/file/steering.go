@@ -86,8 +86,13 @@ func (l *loader) steeringOf(e *realmEntry) *realm.Steering {
 	if !known && !l.partial {
 		l.fail(pos, meant(e.Steering.v, l.steerings, "add it under steerings:"), "steering %s does not exist", quote(e.Steering.v))
 	}
-	if d := &e.Diameter; !d.set() || d.Action.set() && d.Action.v != "proxy" {
+	switch action := e.Diameter.Action.v; {
+	case !e.Diameter.set():
 		l.fail(pos, "add diameter: with a pool of peers, or remove it", "steering: no Update-Location-Request is proxied here")
+	case action == realm.DiameterRelay.String():
+		l.fail(pos, "write action: proxy, or remove it", "steering: action: relay passes Update-Location-Requests on as they are")
+	case action != "" && action != realm.DiameterProxy.String():
+		l.fail(pos, "remove it", "steering: with action: %s no Update-Location-Request is proxied", action)
 	}
 	return s
 }
