@@ -243,7 +243,7 @@ func (m *migrated) start() {
 	require.NoError(m.t, err)
 	admin := peer.Port(m.t)
 	text := strings.ReplaceAll(string(conf), m.net+".1:", m.net+".2:") +
-		fmt.Sprintf("\nadmin: {listen: %q}\nspool: {min_free: 1MiB}\nqueue: {node: hub}\nshards: 2\n", admin)
+		fmt.Sprintf("\nreject_delay: 0s\nadmin: {listen: %q}\nspool: {min_free: 1MiB}\nqueue: {node: hub}\nshards: 2\n", admin)
 	require.NoError(m.t, os.WriteFile(path, []byte(text), 0o600))
 	m.roamgate("check", "--config", path)
 	peer.Start(m.t, "roamgate", exec.Command(m.bin, "serve", "--config", path))

@@ -297,7 +297,7 @@ func (tw *twins) hub(conf string) {
 	out = regexp.MustCompile(`(?m)^  facility: .*\n`).ReplaceAllString(out, "")
 	out = strings.ReplaceAll(out, `"unix:/dev/log"`, `"file:ticks.log"`)
 	out = strings.ReplaceAll(out, tw.net+".1:", tw.net+".2:") +
-		fmt.Sprintf("\nadmin: {listen: %q}\nspool: {min_free: 1MiB}\nqueue: {node: hub}\nshards: 2\n", peer.Port(tw.t))
+		fmt.Sprintf("\nreject_delay: 0s\nadmin: {listen: %q}\nspool: {min_free: 1MiB}\nqueue: {node: hub}\nshards: 2\n", peer.Port(tw.t))
 	require.NoError(tw.t, os.WriteFile(path, []byte(out), 0o600))
 	run("check", "--config", path)
 	peer.Start(tw.t, "roamgate", exec.Command(bin, "serve", "--config", path))
