@@ -38,8 +38,8 @@ import (
 )
 
 const (
-	most    = 20000 // messages of a package that are judged
-	patient = 2 * time.Minute
+	most    = 200_000 // messages of a package that are judged
+	patient = 5 * time.Minute
 	warning = 0x600000 // severities are warnings and errors from here
 )
 

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"bytes"
 	"os"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/roamgate/roamgate/pkg/diameter"
 	"github.com/roamgate/roamgate/pkg/diameter/dict"
+	"github.com/roamgate/roamgate/test/mutation"
 	"github.com/roamgate/roamgate/test/peer"
 )
 
@@ -66,6 +68,40 @@ func TestCollect(t *testing.T) {
 	Collect(message(t, "ULR\nSession-Id: xxx\nSession-Timeout: 0x010203"))
 	assert.Equal(t, 1, verdict())
 	collected.messages, collected.seen = nil, nil
+}
+
+// D47: What breaks a good message is found, in whichever AVP of whichever command it is:
+// lengths that do not fit, integers of another size, header bits that exclude each other.
+// An AVP without a value is no fault, as Failed-AVPs have them.
+func TestMutations(t *testing.T) {
+	peer.Need(t, "tshark")
+	b, err := os.ReadFile("../vectors/diameter/valid.txt")
+	require.NoError(t, err)
+	vectors, err := dict.Vectors(string(b))
+	require.NoError(t, err)
+	var messages [][]byte
+	var names []string
+	for _, v := range vectors {
+		mutation.Each(v.Raw, func(name string, raw []byte) bool {
+			var m diameter.Message
+			switch fault := m.Parse(raw); {
+			case fault == diameter.BadAVPSize && strings.HasSuffix(name, ": nothing"):
+			case fault == diameter.BadAVPLength, fault == diameter.BadAVPSize, fault == diameter.BadBits:
+				messages, names = append(messages, bytes.Clone(raw)), append(names, v.Name+": "+name)
+			}
+			return true
+		})
+	}
+	all, err := each(messages)
+	require.NoError(t, err)
+	require.Greater(t, len(all), 4000)
+	var missed []string
+	for i, bad := range all {
+		if len(bad) == 0 {
+			missed = append(missed, names[i])
+		}
+	}
+	assert.LessOrEqual(t, len(missed), len(all)/1000, "beside a broken SMS, whose faults are its peer's: %q", missed)
 }
 
 // D47: The vectors that call themselves valid are so to Wireshark, which finds the same AVPs

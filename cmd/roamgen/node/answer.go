@@ -135,10 +135,10 @@ func (n *Node) content(w *dia.Writer, r *dia.Message, result uint32) {
 	case dia.EAP:
 		w.Uint32(dia.AuthRequestType, 0, must, authorizeAuth)
 		if result == dia.ResultMultiRoundAuth {
-			w.Bytes(eapPayload, 0, must, []byte{1, 1, 0, 6, 13, 0x20}) // Request of EAP-TLS: Start
+			w.Bytes(eapPayload, 0, must, []byte{1, identifier(r) + 1, 0, 6, eapTLS, 0x20}) // Request: Start
 			return
 		}
-		w.Bytes(eapPayload, 0, must, []byte{3, 1, 0, 4}) // Success
+		w.Bytes(eapPayload, 0, must, []byte{3, identifier(r), 0, 4}) // Success
 		key := keyOf(r.Value(dia.KnownSessionID))
 		w.Bytes(eapMasterKey, 0, 0, key[:])
 		w.Uint32(dia.SessionTimeout, 0, must, 3600)
@@ -157,6 +157,15 @@ func (n *Node) content(w *dia.Writer, r *dia.Message, result uint32) {
 		w.Uint32(dia.ResultCode, 0, must, dia.ResultSuccess)
 		w.End(g)
 	}
+}
+
+// identifier is that of the EAP that a request carries, 0: it carries none.
+func identifier(r *dia.Message) byte {
+	var a dia.AVP
+	if dia.Find(r.Body(), eapPayload, 0, &a) && len(a.Data) > 1 {
+		return a.Data[1]
+	}
+	return 0
 }
 
 // subscription is what an HSS says of every device.

@@ -12,9 +12,11 @@ import (
 
 	"github.com/roamgate/roamgate/cmd/roamgen/node"
 	dia "github.com/roamgate/roamgate/pkg/diameter"
+	"github.com/roamgate/roamgate/test/judge"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// Everything that nodes say to each other is judged at the end.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(judge.Main{M: m}) }
 
 const home = "home.example"
 
@@ -22,6 +24,7 @@ func start(t *testing.T, c node.Config) *node.Node {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
+	c.Heard = judge.Collect
 	n, err := node.Start(ctx, c)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, n.Close()) })
@@ -37,7 +40,7 @@ func pair(t *testing.T, script node.Script) (visited, hss *node.Node) {
 	}), hss
 }
 
-// Every conversation is had between two nodes that are connected directly.
+// D47: Every conversation is had between two nodes that are connected directly.
 func TestRoles(t *testing.T) {
 	for _, role := range node.RoleNames() {
 		t.Run(role, func(t *testing.T) {

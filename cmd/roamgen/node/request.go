@@ -71,8 +71,12 @@ const (
 	ntpToUnix     = 2208988800
 	authorizeAuth = 3 // Auth-Request-Type AUTHORIZE_AUTHENTICATE
 	subscribeIMSI = 1 // END_USER_IMSI
-	maskUserName  = "device"
+	eapIdentity   = 1
+	eapTLS        = 13
 )
+
+// payload is what a device without IP sends.
+var payload [64]byte
 
 // subject is who a conversation is about.
 type subject struct {
@@ -111,6 +115,17 @@ func appendPadded(b []byte, v uint64, digits int) []byte {
 	}
 	return b
 }
+
+// appendStation writes the MAC of a device as RFC 3580 section 3.21 does.
+func appendStation(b []byte, device uint64) []byte {
+	b = append(b, "02-00"...)
+	for shift := 24; shift >= 0; shift -= 8 {
+		b = append(b, '-', upperHex[device>>(shift+4)&15], upperHex[device>>shift&15])
+	}
+	return b
+}
+
+const upperHex = "0123456789ABCDEF"
 
 // build writes the request of a step; round counts those of EAP, n the records before.
 func (w *work) build(step Step, s *subject, round int, n uint32, h dia.Header) []byte {
@@ -165,7 +180,7 @@ func (w *work) mobility(o *dia.Writer, step Step, s *subject) {
 		o.Bytes(dia.UserName, 0, must, s.imsi)
 		o.End(g)
 		o.Bytes(tgppBearerID, gp, must, []byte{5})
-		o.Bytes(tgppNonIPData, gp, must, w.node.room[:64])
+		o.Bytes(tgppNonIPData, gp, must, payload[:])
 		return
 	}
 	o.Bytes(dia.UserName, 0, must, s.imsi)
@@ -199,22 +214,30 @@ func (w *work) access(o *dia.Writer, step Step, s *subject, round int) {
 	if step == AAR {
 		o.String(dia.UserPassword, 0, must, w.Password)
 	} else {
-		// Response/Identity, then octets of the size that a certificate has.
-		size := 5 + len(s.nai)
-		if round > 0 {
-			size = 900
-		}
-		b := w.scratch[:size]
-		b[0], b[1], b[4] = 2, byte(round), 1
-		binary.BigEndian.PutUint16(b[2:], uint16(size))
-		copy(b[5:], s.nai)
-		o.Bytes(eapPayload, 0, must, b)
+		o.Bytes(eapPayload, 0, must, appendResponse(w.scratch[:0], s.nai, round))
 	}
 	o.String(nasIdentifier, 0, must, "roamgen-ap")
 	o.Uint32(nasPortType, 0, must, nasWireless)
 	o.Uint32(serviceType, 0, must, 2)
 	o.String(calledStationID, 0, must, "02-00-00-00-00-01:roamgen")
-	o.Bytes(callingStationID, 0, must, appendPadded(append(w.scratch[:0], "02-00-"...), s.device, 11))
+	o.Bytes(callingStationID, 0, must, appendStation(w.scratch[:0], s.device))
+}
+
+// appendResponse writes what a device says of EAP: who it is, and then EAP-TLS with as
+// many octets as a certificate has.
+func appendResponse(b, nai []byte, round int) []byte {
+	if round == 0 {
+		b = append(b, 2, 0, 0, 0, eapIdentity)
+		b = append(b, nai...)
+	} else {
+		const record = 890
+		b = append(b, 2, byte(round), 0, 0, eapTLS, 0)
+		b = append(b, 23, 3, 3, record>>8, record&0xff) // application data: it hides what it is
+		b = b[:len(b)+record]
+		clear(b[len(b)-record:])
+	}
+	binary.BigEndian.PutUint16(b[2:], uint16(len(b)))
+	return b
 }
 
 func (w *work) accounting(o *dia.Writer, kind uint32, s *subject, n uint32) {
@@ -231,7 +254,7 @@ func (w *work) accounting(o *dia.Writer, kind uint32, s *subject, n uint32) {
 	o.String(nasIdentifier, 0, must, "roamgen-ap")
 	o.Uint32(nasPortType, 0, must, nasWireless)
 	o.String(calledStationID, 0, must, "02-00-00-00-00-01:roamgen")
-	o.Bytes(callingStationID, 0, must, appendPadded(append(w.scratch[:0], "02-00-"...), s.device, 11))
+	o.Bytes(callingStationID, 0, must, appendStation(w.scratch[:0], s.device))
 	if kind != 2 {
 		in, out := w.volume(s.number, n)
 		o.Uint64(acctInputOctets, 0, must, in)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -29,25 +28,12 @@ const (
 
 var anyPort = netip.MustParseAddrPort("127.0.0.1:0")
 
-// judged is how many messages that a node hears Wireshark judges: those that come later
-// differ in their identifiers.
-const judged = 300
-
-func judging() func([]byte) {
-	var heard atomic.Int64
-	return func(message []byte) {
-		if heard.Add(1) <= judged {
-			judge.Collect(message)
-		}
-	}
-}
-
 // startNode starts a node of ours; what it hears of the hub Wireshark judges.
 func startNode(t *testing.T, c node.Config) *node.Node {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
-	c.Heard = judging()
+	c.Heard = judge.Collect
 	n, err := node.Start(ctx, c)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, n.Close()) })
@@ -132,9 +118,9 @@ func TestDiameterBetweenRelays(t *testing.T) {
 			hss := startNode(t, server)
 			home.Peers = []peer.FreeDiameterPeer{{Identity: server.Identity, Addr: hss.Addr(), TLS: secure}}
 			far := peer.StartFreeDiameter(t, home)
-			to := far.TCP
-			if secure {
-				to = far.TLS
+			to := far.TLS
+			if !secure {
+				to = before(t, far.TCP, thePeer)
 			}
 			hub := peer.StartHub(t, peer.HubConfig{
 				Diameter: &peer.HubDiameter{Identity: hubIdentity, Realm: "roamgate.test", TLS: secure},
@@ -144,9 +130,9 @@ func TestDiameterBetweenRelays(t *testing.T) {
 					"pools:\n  - {name: home, peers: home}\n  - {name: visited, peers: visited}\n" +
 					"realms:\n  - {realm: home.test, diameter: home}\n  - {realm: visited.test, diameter: visited}\n",
 			})
-			at := hub.Diameter
-			if secure {
-				at = hub.DiameterTLS
+			at := hub.DiameterTLS
+			if !secure {
+				at = before(t, hub.Diameter, theHub)
 			}
 			visited.Peers = []peer.FreeDiameterPeer{{Identity: hubIdentity, Addr: at, TLS: secure}}
 			near := peer.StartFreeDiameter(t, visited)
@@ -219,7 +205,7 @@ func cancelLocation(host, realm, toHost, toRealm, route string) []byte {
 func TestDiameterImplementations(t *testing.T) {
 	t.Run("go-diameter", func(t *testing.T) {
 		hss := &peer.GoDiameter{Identity: "hss.home.test", Realm: homeRealm}
-		at := hss.Listen(t)
+		at := before(t, hss.Listen(t), thePeer)
 		hub := agent(t, "peers:\n"+peerEntry("mme", visitedRealm, netip.AddrPort{}, "")+peerEntry("hss", homeRealm, at, ", applications: [s6a]")+toHome("", "hss"))
 		mme := visitedAt(t, "mme", hub.Diameter)
 		peer.Eventually(t, soon, "the way stands", func() bool {
@@ -229,17 +215,17 @@ func TestDiameterImplementations(t *testing.T) {
 		})
 		require.NoError(t, mme.Close())
 		asking := &peer.GoDiameter{Identity: "mme.visited.test", Realm: visitedRealm}
-		assert.Equal(t, map[uint32]int{dia.ResultSuccess: 50}, asking.Ask(t, hub.Diameter, homeRealm, 50))
+		assert.Equal(t, map[uint32]int{dia.ResultSuccess: 50}, asking.Ask(t, before(t, hub.Diameter, theHub), homeRealm, 50))
 		assert.Equal(t, 51, hss.Requests())
 	})
 	t.Run("erlang", func(t *testing.T) {
 		_, at := peer.StartErlang(t, "aaa.home.test", homeRealm)
 		hub := agent(t, "peers:\n"+peerEntry("nas", visitedRealm, netip.AddrPort{}, ", applications: [accounting]")+
-			peerEntry("aaa", homeRealm, at, ", applications: [accounting]")+toHome("", "aaa"))
+			peerEntry("aaa", homeRealm, before(t, at, thePeer), ", applications: [accounting]")+toHome("", "aaa"))
 		peer.Eventually(t, soon, "the home is connected", func() bool {
 			return hub.Metric("roamgate_diameter_peer_connections", `peer="aaa"`) == 1
 		})
-		success, output := peer.AskErlang(t, "nas.visited.test", visitedRealm, hub.Diameter, homeRealm, 50)
+		success, output := peer.AskErlang(t, "nas.visited.test", visitedRealm, before(t, hub.Diameter, theHub), homeRealm, 50)
 		assert.Equal(t, 50, success, output)
 	})
 }
@@ -343,7 +329,7 @@ func TestDiameterIdentities(t *testing.T) {
 	})
 	connected(t, hss)
 	start := func(name string, at netip.AddrPort, shown *peer.Keys) (*node.Node, error) {
-		c := node.Config{Identity: identity(name, visitedRealm), Realm: visitedRealm, Connect: []netip.AddrPort{at}, Heard: judging()}
+		c := node.Config{Identity: identity(name, visitedRealm), Realm: visitedRealm, Connect: []netip.AddrPort{at}, Heard: judge.Collect}
 		if shown != nil {
 			c.TLS = shown.Diameter(t, hubIdentity)
 		}

@@ -18,5 +18,6 @@ const (
 	homeSecret   = "home-secret-of-at-least-32-octets-1"
 )
 
-// Everything that the hub says to our Diameter nodes is judged at the end.
+// Everything that the hub says to our Diameter nodes is judged at the end, and what it
+// says to foreign ones over TCP.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(judge.Main{M: m}) }

@@ -31,9 +31,10 @@ realms:
 	})
 	relay := peer.StartFreeDiameter(t, peer.FreeDiameterConfig{
 		Identity: "dra.relay.test", Realm: "relay.test", Allow: []string{"*.first.test", "*.second.test"},
-		Peers:  []peer.FreeDiameterPeer{{Identity: "hub.second.test", Addr: second.Diameter}},
+		Peers:  []peer.FreeDiameterPeer{{Identity: "hub.second.test", Addr: before(t, second.Diameter, theHub)}},
 		Routes: []string{`dr="home.example" : "hub.second.test" += REALM ;`},
 	})
+	toRelay := before(t, relay.TCP, thePeer)
 	first := peer.StartHub(t, peer.HubConfig{
 		Secret: clientSecret, Diameter: &peer.HubDiameter{Identity: "hub.first.test", Realm: "first.test"}, Name: "first",
 		Routes: fmt.Sprintf(`clients:
@@ -47,7 +48,7 @@ pools:
   - {name: relay, peers: [relay]}
 realms:
   - {realm: home.example, auth: gate, accounting: gate, diameter: {pool: relay}}
-`, relay.TCP.Addr(), relay.TCP.Port()),
+`, toRelay.Addr(), toRelay.Port()),
 	})
 	for _, hub := range []*peer.Hub{first, second} {
 		peer.Eventually(t, soon, "the relay is connected", func() bool {
