@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/netip"
 	"os"
@@ -41,6 +42,7 @@ func TestLoadAtHome(t *testing.T) {
 		{name: "eap"},
 		{name: "stop"},
 		{name: "open loop", edit: func(v *visit) { v.Work, v.Rate = "pap", 2000 }},
+		{name: "open loop that spins", edit: func(v *visit) { v.Work, v.Rate, v.Spin = "pap", 2000, true }},
 		{name: "many realms", edit: func(v *visit) { v.Work, v.FirstRealm, v.Realms, v.First = "pap", 3, 5000, 77 }},
 		{name: "ten clients", edit: func(v *visit) { v.Work, v.Clients = "pap", 10 }},
 		{name: "later, each once", edit: func(v *visit) { v.Work, v.Rate, v.Once, v.After = "pap", 2000, true, 10*time.Millisecond }},
@@ -58,7 +60,9 @@ func TestLoadAtHome(t *testing.T) {
 			orders, ordersEnd := io.Pipe()
 			resultsEnd, results := io.Pipe()
 			done := make(chan error, 1)
-			go func() { done <- load(t.Context(), []string{"2"}, orders, results) }()
+			go func() {
+				done <- load(t.Context(), []string{fmt.Sprintf(`{"Homes":2,"Spin":%t}`, strings.HasSuffix(tt.name, "spins"))}, orders, results)
+			}()
 			d := json.NewDecoder(resultsEnd)
 			var homes []homePorts
 			require.NoError(t, d.Decode(&homes))

@@ -124,10 +124,11 @@ func saturate(ctx context.Context, st *stage, p *proxy) (turn, error) {
 var latency = &scenario{
 	name: "latency", title: "Latency at 20 % load",
 	about: []string{
-		"PAP at 20 % of what radsecproxy has done in the case PAP, begun whatever is answered (open loop) in steps of a",
-		"millisecond. Added is what a proxy is slower by than the home asked directly, within the round.",
+		"PAP at 20 % of what radsecproxy has done in the case PAP, begun whatever is answered (open loop) at instants by",
+		"chance, the same for all (a Poisson process). The load and the home never sleep, and a request's latency counts from",
+		"when it was due. Added is what a proxy is slower by than the home asked directly, within the round.",
 	},
-	setting:    setting{work: "pap", homes: 1, realms: 1},
+	setting:    setting{work: "pap", homes: 1, realms: 1, spin: true},
 	contenders: usual,
 	measure: func(ctx context.Context, st *stage, p *proxy) (turn, error) {
 		v := st.visit(p)
@@ -196,7 +197,7 @@ var deadHome = &scenario{
 		"answer, then the tenth answers nothing from the first request on, while its realm's requests go on. The figures",
 		"are of the other nine.",
 	},
-	setting:    setting{work: "pap", homes: homesOfDead, realms: homesOfDead},
+	setting:    setting{work: "pap", homes: homesOfDead, realms: homesOfDead, spin: true},
 	contenders: []contender{usual[0], usual[1], usual[2]},
 	fresh:      true, half: true, measure: dead, table: deadTable,
 }

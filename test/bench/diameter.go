@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/netip"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -41,12 +40,8 @@ type nodes struct {
 }
 
 // loadNodes is the load process where the homes are Diameter nodes.
-func loadNodes(ctx context.Context, count string, in io.Reader, out io.Writer) (err error) {
-	n, err := strconv.Atoi(count)
-	if err != nil {
-		return fmt.Errorf("parsing the number of homes: %w", err)
-	}
-	w := &nodes{released: make([]func(), n)}
+func loadNodes(ctx context.Context, e estate, in io.Reader, out io.Writer) (err error) {
+	w := &nodes{released: make([]func(), e.Homes)}
 	defer func() {
 		w.script(homeScript{Home: -1})
 		for _, h := range w.all {
@@ -54,9 +49,10 @@ func loadNodes(ctx context.Context, count string, in io.Reader, out io.Writer) (
 		}
 	}()
 	var ports []homePorts
-	for i := range n {
+	for i := range e.Homes {
 		h, err := node.Start(ctx, node.Config{
 			Identity: homeNode(i), Realm: homeNodeRealm(i), Listen: netip.MustParseAddrPort("127.0.0.1:0"), Receive: homeReceives,
+			Spin: e.Spin,
 		})
 		if err != nil {
 			return err
@@ -64,7 +60,7 @@ func loadNodes(ctx context.Context, count string, in io.Reader, out io.Writer) (
 		w.all = append(w.all, h)
 		ports = append(ports, homePorts{h.Addr(), h.Addr()})
 	}
-	homes, last, err := startHomes(1, nil)
+	homes, last, err := estate{Homes: 1}.start()
 	if err != nil {
 		return err
 	}
@@ -108,7 +104,7 @@ func (v *visit) runNode(ctx context.Context) outcome {
 	start, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	n, err := node.Start(start, node.Config{
-		Identity: visitedNode(v.FirstRealm), Realm: visitedNodeRealm, Connect: []netip.AddrPort{v.Auth},
+		Identity: visitedNode(v.FirstRealm), Realm: visitedNodeRealm, Connect: []netip.AddrPort{v.Auth}, Spin: v.Spin,
 	})
 	if err != nil {
 		return outcome{Error: err.Error()}

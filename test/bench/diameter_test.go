@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,6 +22,7 @@ func TestNodesAtHome(t *testing.T) {
 	}{
 		{name: "closed loop", edit: func(v *visit) {}},
 		{name: "open loop", edit: func(v *visit) { v.Rate = 2000 }},
+		{name: "open loop that spins", edit: func(v *visit) { v.Rate, v.Spin = 2000, true }},
 		{name: "several steps", edit: func(v *visit) { v.Steps = "air,ulr,pur" }},
 		{name: "crowd", edit: func(v *visit) { v.Crowd = 20 }},
 		{name: "silent", scripts: []homeScript{{Home: 0, Silent: true}}, lost: true, edit: func(v *visit) { v.Refusable = true }},
@@ -31,7 +34,8 @@ func TestNodesAtHome(t *testing.T) {
 			orders, ordersEnd := io.Pipe()
 			resultsEnd, results := io.Pipe()
 			done := make(chan error, 1)
-			go func() { done <- load(t.Context(), []string{"2", overDiameter, ""}, orders, results) }()
+			what := fmt.Sprintf(`{"Homes":2,"Over":"diameter","Spin":%t}`, strings.HasSuffix(tt.name, "spins"))
+			go func() { done <- load(t.Context(), []string{what}, orders, results) }()
 			d, e := json.NewDecoder(resultsEnd), json.NewEncoder(ordersEnd)
 			var homes []homePorts
 			require.NoError(t, d.Decode(&homes))

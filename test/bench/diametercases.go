@@ -35,10 +35,11 @@ var ulr = &scenario{
 var ulrHalf = &scenario{
 	name: "ulrhalf", title: "Diameter: latency at half of freeDiameter's peak",
 	about: []string{
-		"The same requests, begun whatever is answered (open loop) in steps of a millisecond, at half of what freeDiameter",
-		"has done in the case before.",
+		"The same requests, begun whatever is answered (open loop) at half of what freeDiameter has done in the case before,",
+		"at instants by chance, the same for all (a Poisson process). The load and the home never sleep, and a request's",
+		"latency counts from when it was due. Added is what an agent is slower by than the home asked directly.",
 	},
-	setting:    setting{steps: "ulr", nodes: true, homes: 1, realms: 1},
+	setting:    setting{steps: "ulr", nodes: true, homes: 1, realms: 1, spin: true},
 	contenders: agents,
 	measure: func(ctx context.Context, st *stage, p *proxy) (turn, error) {
 		v := st.visit(p)
@@ -91,7 +92,7 @@ var nodeStalled = &scenario{
 		"Two realms with an HSS each. A quarter of what the agent can do goes to the first, and a quarter of that to the",
 		"other, which then stops reading. p99 is that of the first realm, before and while the second one stalls.",
 	},
-	setting:    setting{steps: "ulr", nodes: true, homes: 2, realms: 1},
+	setting:    setting{steps: "ulr", nodes: true, homes: 2, realms: 1, spin: true},
 	contenders: agents[:2],
 	half:       true, fresh: true,
 	measure: stalled,

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"strconv"
 	"sync"
 	"time"
 
@@ -48,6 +47,7 @@ type visit struct {
 	Duration   time.Duration
 	Window     int     // in flight, the closed loop
 	Rate       float64 // begun each second instead, the open loop
+	Spin       bool    // as in play.NASConfig and node.Config
 	Sockets    int
 	// Clients share the work from an address each, the first of them from
 	// that of FirstClient. Without any it comes from the loopback address.
@@ -107,29 +107,28 @@ func (o *outcome) check(v *visit) error {
 	return nil
 }
 
+// estate is what the load process plays all the time, its argument.
+type estate struct {
+	Homes int
+	Over  string // the RADIUS version that they speak over connections, or overDiameter
+	PKI   string // the lab's files for that
+	Spin  bool   // they never sleep
+}
+
 // load is the load process: it plays the homes all the time and visited
-// networks for each order. Its arguments are the number of homes, the RADIUS
-// version that they speak over connections, or that they are Diameter nodes,
-// and the lab's files for that.
+// networks for each order.
 func load(ctx context.Context, args []string, in io.Reader, out io.Writer) error {
-	n := 1
-	if len(args) > 1 && args[1] == overDiameter {
-		return loadNodes(ctx, args[0], in, out)
+	var e estate
+	if len(args) != 1 {
+		return fmt.Errorf("%d arguments: want one", len(args))
 	}
-	var over *play.Stream
-	if len(args) > 0 {
-		var err error
-		if n, err = strconv.Atoi(args[0]); err != nil {
-			return fmt.Errorf("parsing the number of homes: %w", err)
-		}
+	if err := json.Unmarshal([]byte(args[0]), &e); err != nil {
+		return fmt.Errorf("parsing the argument: %w", err)
 	}
-	if len(args) > 2 && args[1] != "" {
-		var err error
-		if over, err = stream(args[1], args[2]); err != nil {
-			return err
-		}
+	if e.Over == overDiameter {
+		return loadNodes(ctx, e, in, out)
 	}
-	homes, ports, err := startHomes(n, over)
+	homes, ports, err := e.start()
 	if err != nil {
 		return err
 	}
@@ -177,14 +176,21 @@ func (hs radiusHomes) reached() (n uint64) {
 	return n
 }
 
-// startHomes gives all homes one event loop: the load has one processor.
-func startHomes(n int, over *play.Stream) (*play.Homes, []homePorts, error) {
+// start gives all homes of RADIUS one event loop: the load has one processor.
+func (e estate) start() (*play.Homes, []homePorts, error) {
+	var over *play.Stream
+	if e.Over != "" {
+		var err error
+		if over, err = stream(e.Over, e.PKI); err != nil {
+			return nil, nil, err
+		}
+	}
 	any := netip.MustParseAddrPort("127.0.0.1:0")
-	configs := make([]play.HomeConfig, n)
+	configs := make([]play.HomeConfig, e.Homes)
 	for i := range configs {
 		configs[i] = play.HomeConfig{
 			Name: fmt.Sprint("bench-", i), Auth: any, Acct: any, Secret: []byte(homeSecret), Password: password,
-			Script: homeScript{}.script(), Stream: over,
+			Script: homeScript{}.script(), Stream: over, Spin: e.Spin,
 		}
 		if over != nil {
 			configs[i].Secret = nil // it is prescribed
@@ -194,7 +200,7 @@ func startHomes(n int, over *play.Stream) (*play.Homes, []homePorts, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	ports := make([]homePorts, n)
+	ports := make([]homePorts, e.Homes)
 	for i, h := range homes.All {
 		ports[i] = homePorts{h.Auth(), h.Acct()}
 	}
@@ -304,7 +310,7 @@ func (v *visit) config(i int) play.NASConfig {
 	n := max(v.Clients, 1)
 	c := play.NASConfig{
 		Name: "bench-ap", Auth: v.Auth, Acct: v.Acct, Secret: []byte(v.Secret), Password: password,
-		Window: (v.Window + n - 1) / n, Rate: v.Rate / float64(n), Sockets: (v.Sockets + n - 1) / n,
+		Window: (v.Window + n - 1) / n, Rate: v.Rate / float64(n), Spin: v.Spin, Sockets: (v.Sockets + n - 1) / n,
 		Duration: v.Duration, Retries: 3, Timeout: clientTimeout,
 		First: v.First, Devices: v.Devices, Operator: "1visited.example",
 	}

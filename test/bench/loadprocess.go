@@ -24,15 +24,23 @@ type loadProcess struct {
 	had        uint64 // requests that had come to the homes after the last turn
 }
 
-func startLoad(o options, homes int, over, pki string) (*loadProcess, error) {
+func startLoad(o options, e estate) (*loadProcess, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("finding this program: %w", err)
 	}
-	c := pinned(o.loadCPU, self, "load", strconv.Itoa(homes), over, pki)
+	what, err := json.Marshal(e)
+	if err != nil {
+		return nil, fmt.Errorf("telling the load process its work: %w", err)
+	}
+	c := pinned(o.loadCPU, self, "load", string(what))
 	// Up to three event loops share the processor; with fewer scheduler slots
-	// each would wait for the others' system calls.
+	// each would wait for the others' system calls. Those that spin keep theirs, and
+	// the collector's turns would be the latency that is measured.
 	c.Env = append(os.Environ(), "GOMAXPROCS=4")
+	if e.Spin {
+		c.Env = append(os.Environ(), "GOMAXPROCS=8", "GOGC=1000")
+	}
 	c.Stderr = os.Stderr
 	l := &loadProcess{command: c, processors: [2]int{o.loadCPU, o.proxyCPU}}
 	if l.orders, err = c.StdinPipe(); err != nil {

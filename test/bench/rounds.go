@@ -56,6 +56,9 @@ type setting struct {
 	nodes bool
 	steps string
 	peers int
+	// spin has the load take its whole processor, so that its own sleeps are no part of
+	// the latencies. It is for an open loop.
+	spin bool
 }
 
 // contender is what takes turns in a case.
@@ -108,7 +111,7 @@ func (b *bench) run(ctx context.Context, s *scenario) (err error) {
 	if s.setting.nodes {
 		over = overDiameter
 	}
-	if st.load, err = startLoad(b.options, s.setting.homes, over, b.pki); err != nil {
+	if st.load, err = startLoad(b.options, estate{Homes: st.homes, Over: over, PKI: b.pki, Spin: st.spin}); err != nil {
 		return err
 	}
 	defer st.load.stop()
@@ -216,7 +219,7 @@ func (st *stage) visit(p *proxy) visit {
 	v := visit{
 		Auth: p.auth, Acct: p.acct, Secret: p.secret, Work: st.work, Duration: st.duration,
 		Window: st.window, Sockets: st.options.sockets, Realms: st.realms, Devices: 100_000,
-		Clients: p.clients, Over: st.in, PKI: st.pki, Requests: st.requests,
+		Clients: p.clients, Over: st.in, PKI: st.pki, Requests: st.requests, Spin: st.spin,
 	}
 	if v.Steps = st.steps; v.Steps != "" {
 		v.Auth = p.diameter

@@ -32,6 +32,10 @@ type Config struct {
 	Receive int
 	// Heard is given every message that comes, nil: nobody is. It may keep none of it.
 	Heard func(message []byte)
+	// Spin has a goroutine that reads, answers and sends without ever sleeping: what a
+	// sleep and its end take is no part of what is measured, and the processor is taken
+	// whole. It is for TCP.
+	Spin bool
 	// Quiet answers no watchdog.
 	Quiet bool
 }

@@ -21,6 +21,9 @@ type conn struct {
 	node *Node
 	peer string // its Origin-Host
 	wake chan struct{}
+	in   inbox // the reader's
+	// ready is set where the Node spins.
+	ready *ready
 
 	mu     sync.Mutex // guards what follows
 	out    []byte     // to be written
@@ -205,7 +208,7 @@ func (c *conn) flush() {
 	c.mu.Lock()
 	some := len(c.out) > 0
 	c.mu.Unlock()
-	if some {
+	if some && c.ready == nil {
 		c.nudge()
 	}
 }
@@ -238,39 +241,65 @@ func (c *conn) write() {
 // read gives take all whole messages that have arrived together, until the connection
 // ends. They are take's until it returns.
 func (c *conn) read(take func(c *conn, all [][]byte)) {
-	buf := make([]byte, firstBuffer)
-	var all [][]byte
-	for n := 0; ; {
-		if n == len(buf) {
-			return // a message beyond all that is sent here
-		}
-		m, err := c.Read(buf[n:])
+	for {
+		m, err := c.Read(c.in.room())
 		if err != nil {
 			return
 		}
-		n += m
-		rest := buf[:n]
-		all = all[:0]
-		for {
-			size, fault := dia.Frame(rest)
-			if fault != dia.NoFault {
-				return
-			}
-			if size == 0 || size > len(rest) {
-				break
-			}
-			all = append(all, rest[:size:size])
-			rest = rest[size:]
-		}
+		all, err := c.in.split(m)
 		if len(all) > 0 {
 			take(c, all)
 		}
-		full := n == len(buf)
-		n = copy(buf, rest)
-		if full && len(buf) < readBuffer {
-			buf = append(buf[:n], make([]byte, 4*len(buf)-n)...)
-			buf = buf[:cap(buf)]
+		if err != nil {
+			return
 		}
+		c.in.keep()
+	}
+}
+
+// inbox is what has been read.
+type inbox struct {
+	buf  []byte
+	n    int // octets read
+	used int // that are of whole messages
+	all  [][]byte
+}
+
+// room is where to read to. It is never empty: keep sees to that.
+func (in *inbox) room() []byte {
+	if in.buf == nil {
+		in.buf = make([]byte, firstBuffer)
+	}
+	return in.buf[in.n:]
+}
+
+var errFrame = errors.New("a message without a frame")
+
+// split gives the whole messages when m octets more were read. They stay valid until
+// keep, which must follow.
+func (in *inbox) split(m int) ([][]byte, error) {
+	in.n, in.used, in.all = in.n+m, 0, in.all[:0]
+	for {
+		rest := in.buf[in.used:in.n]
+		size, fault := dia.Frame(rest)
+		if fault != dia.NoFault || size > readBuffer {
+			return in.all, errFrame
+		}
+		if size == 0 || size > len(rest) {
+			return in.all, nil
+		}
+		in.all = append(in.all, rest[:size:size])
+		in.used += size
+	}
+}
+
+// keep moves what is not whole to the front.
+func (in *inbox) keep() {
+	full := in.n == len(in.buf)
+	in.n, in.used = copy(in.buf, in.buf[in.used:in.n]), 0
+	if full && len(in.buf) < readBuffer {
+		in.buf = append(in.buf[:in.n], make([]byte, 4*len(in.buf)-in.n)...)
+		in.buf = in.buf[:cap(in.buf)]
 	}
 }
 

@@ -15,7 +15,8 @@
 //
 // Concurrency: a connection has a goroutine that reads and one that writes; the reader
 // answers requests, takes answers and begins what follows them, under the lock of the
-// Node. All methods may be called from everywhere. Memory: what arrives is borrowed from
+// Node. With Config.Spin one goroutine does all of it, for all connections, and never
+// sleeps. All methods may be called from everywhere. Memory: what arrives is borrowed from
 // the buffer of its connection; Ask gives a copy.
 //
 // RFC 6733 (base), 7155 (NASREQ), 4072 (EAP), 8506 (credit control), 3GPP TS 29.272

@@ -55,6 +55,9 @@ const asking = 1 << 31
 // Start listens, connects, and returns when all peers of Config.Connect have agreed on
 // capabilities.
 func Start(ctx context.Context, c Config) (*Node, error) {
+	if c.Spin && c.TLS != nil {
+		return nil, errSpins
+	}
 	n := &Node{
 		config: c, script: c.Script, asks: map[uint32]*ask{}, rounds: map[string]int{},
 		room: make([]byte, firstRoom),
@@ -73,6 +76,9 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 		}
 		n.listen = l
 		n.wait.Go(n.accept)
+	}
+	if c.Spin {
+		n.wait.Go(n.spin)
 	}
 	ready := make(chan error, len(c.Connect)*max(c.Connections, 1))
 	for _, to := range c.Connect {
@@ -162,6 +168,10 @@ func (n *Node) enter(c *conn) bool {
 		c.close()
 		return false
 	}
+	if n.config.Spin && c.readied() != nil {
+		c.close()
+		return false
+	}
 	c.open = true
 	n.conns = append(n.conns, c)
 	n.counts.Opened++
@@ -173,9 +183,13 @@ func (n *Node) enter(c *conn) bool {
 
 // converse works a connection until it ends.
 func (n *Node) converse(c *conn) {
-	n.wait.Go(c.write)
-	n.flushAll() // what waited for a connection
-	c.read(n.take)
+	if c.ready != nil {
+		<-c.ready.ended
+	} else {
+		n.wait.Go(c.write)
+		n.flushAll() // what waited for a connection
+		c.read(n.take)
+	}
 	c.close()
 	n.mu.Lock()
 	c.open = false
@@ -208,6 +222,16 @@ func (n *Node) take(c *conn, all [][]byte) {
 	defer n.gate.RUnlock()
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.takeAll(c, all)
+	if n.work != nil {
+		n.work.fill(time.Now())
+	}
+	for _, o := range n.conns {
+		o.flush()
+	}
+}
+
+func (n *Node) takeAll(c *conn, all [][]byte) {
 	now := time.Now()
 	for _, raw := range all {
 		if n.config.Heard != nil {
@@ -235,12 +259,6 @@ func (n *Node) take(c *conn, all [][]byte) {
 		default:
 			n.counts.Unasked++
 		}
-	}
-	if n.work != nil {
-		n.work.fill(now)
-	}
-	for _, o := range n.conns {
-		o.flush()
 	}
 }
 

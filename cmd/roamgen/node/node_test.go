@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"context"
+	"crypto/tls"
 	"net/netip"
 	"testing"
 	"time"
@@ -105,6 +106,60 @@ func TestScripts(t *testing.T) {
 			tt.want(t, &c)
 		})
 	}
+}
+
+// Nodes that never sleep do the same work, also beside one that does, and end.
+func TestSpin(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		asks, has bool
+		work      node.Work
+		total     uint64
+	}{
+		{name: "closed loop", asks: true, has: true, work: node.Work{Window: 20, Total: 2000}, total: 2000},
+		{name: "asks alone", asks: true, work: node.Work{Window: 20, Total: 2000}, total: 2000},
+		{name: "answers alone", has: true, work: node.Work{Window: 20, Total: 2000}, total: 2000},
+		{name: "open loop", asks: true, has: true, work: node.Work{Rate: 5000, Duration: 100 * time.Millisecond}, total: 500},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			hss := start(t, node.Config{
+				Identity: "hss.home.example", Realm: home, Listen: netip.MustParseAddrPort("127.0.0.1:0"), Track: true, Spin: tt.has,
+			})
+			mme := start(t, node.Config{
+				Identity: "mme.visited.example", Realm: "visited.example", Connect: []netip.AddrPort{hss.Addr()}, Connections: 2, Spin: tt.asks,
+			})
+			tt.work.Steps, tt.work.Realm = []node.Step{node.ULR}, home
+			require.NoError(t, mme.Play(t.Context(), tt.work))
+			asked, answered := mme.Snapshot(), hss.Snapshot()
+			assert.InDelta(t, tt.total, asked.Success, float64(tt.total)/4, "by chance")
+			assert.True(t, asked.AddsUp())
+			assert.Equal(t, asked.Sent, asked.Success)
+			assert.Equal(t, asked.Sent, answered.Unique)
+			assert.Zero(t, asked.Flaws+answered.Strangers+answered.Malformed)
+		})
+	}
+	_, err := node.Start(t.Context(), node.Config{TLS: &tls.Config{}, Spin: true})
+	require.Error(t, err)
+}
+
+// Latency counts from when a request was due, however late it was begun.
+func TestLatencyFromDue(t *testing.T) {
+	hss := start(t, node.Config{Identity: "hss.home.example", Realm: home, Listen: netip.MustParseAddrPort("127.0.0.1:0")})
+	mme := start(t, node.Config{
+		Identity: "mme.visited.example", Realm: "visited.example", Connect: []netip.AddrPort{hss.Addr()}, Spin: true,
+	})
+	release := mme.Stall() // it begins nothing either
+	done := make(chan error, 1)
+	begun := time.Now()
+	go func() {
+		done <- mme.Play(t.Context(), node.Work{Steps: []node.Step{node.ULR}, Realm: home, Rate: 1e5, Duration: 10 * time.Millisecond})
+	}()
+	require.Eventually(t, func() bool { return time.Since(begun) > 50*time.Millisecond }, time.Minute, time.Millisecond)
+	release()
+	require.NoError(t, <-done)
+	c := mme.Snapshot()
+	assert.InDelta(t, 1000, c.Success, 250)
+	assert.Greater(t, c.Latency.Quantile(0), 30*time.Millisecond)
 }
 
 // What a lost connection has carried goes over another with the T bit, and each is

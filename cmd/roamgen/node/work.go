@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"hash/fnv"
 	"time"
 
+	"github.com/roamgate/roamgate/cmd/roamgen/play"
 	dia "github.com/roamgate/roamgate/pkg/diameter"
 )
 
@@ -21,8 +23,11 @@ type Work struct {
 	// Octets is added to all volumes.
 	Octets uint64
 
-	// Window is how many conversations are under way (closed loop), 0: 1. Rate is
-	// how many begin in a second instead.
+	// Window is how many conversations are under way (closed loop), 0: 1. Rate is how
+	// many begin in a second instead, by chance (play.Arrivals). A Node that spins
+	// begins them to the microsecond and counts latencies from when they were due,
+	// however late they were begun; any other does so in steps of a millisecond and
+	// counts from when they were begun.
 	Window int
 	Rate   float64
 	// Total and Duration end it, whichever comes first; 0: they do not.
@@ -49,8 +54,8 @@ type work struct {
 	epoch   uint64
 	now     time.Time
 	begun   time.Time
-	asked   uint64 // by the rate
-	number  uint64 // of the next conversation
+	pace    play.Arrivals // of the rate
+	number  uint64        // of the next conversation
 	slots   []talk
 	free    []int32
 	busy    int
@@ -71,7 +76,7 @@ type talk struct {
 	tries   int
 	hbh     uint32
 	e2e     uint32
-	sent    time.Time // for the first time
+	sent    time.Time // for the first time, or when that was due
 	due     time.Time
 	busy    bool
 }
@@ -84,9 +89,12 @@ func (n *Node) Play(ctx context.Context, what Work) error {
 	w := &work{Work: what, node: n, begun: time.Now(), over: make(chan struct{})}
 	w.Timeout, w.Devices = cmp.Or(w.Timeout, workTimeout), cmp.Or(w.Devices, workDevices)
 	w.Prefix, w.Window = cmp.Or(w.Prefix, "00101"), max(w.Window, 1)
+	if w.Rate > 0 {
+		w.pace = play.NewArrivals(w.Rate, seedOf(w.Realm))
+	}
 	w.epoch, w.now = uint64(w.begun.UnixMicro()), w.begun
 	every := time.Millisecond
-	if w.Rate == 0 {
+	if w.Rate == 0 || n.config.Spin {
 		every = sweepEvery
 	}
 	n.mu.Lock()
@@ -95,7 +103,9 @@ func (n *Node) Play(ctx context.Context, what Work) error {
 		return errNoPeer
 	}
 	n.work = w
-	w.fill(w.now)
+	if !n.config.Spin {
+		w.fill(w.now)
+	}
 	n.mu.Unlock()
 	n.flushAll()
 	defer func() {
@@ -115,19 +125,28 @@ func (n *Node) Play(ctx context.Context, what Work) error {
 			w.stopped = true
 			n.mu.Unlock()
 			ctx = context.WithoutCancel(ctx) // what is under way is waited for
-		case now := <-tick.C:
+		case <-tick.C:
 			n.mu.Lock()
+			now := time.Now()
 			if now.Sub(swept) >= sweepEvery {
 				swept = now
 				w.sweep(now)
 			}
-			w.fill(now)
+			if !n.config.Spin {
+				w.fill(now)
+			}
 			for _, c := range n.conns {
 				c.flush()
 			}
 			n.mu.Unlock()
 		}
 	}
+}
+
+func seedOf(realm string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(realm)) // it takes all
+	return h.Sum64()
 }
 
 // EndWork begins nothing more.
@@ -150,12 +169,19 @@ func (w *work) fill(now time.Time) {
 		}
 	}
 	if w.Rate > 0 {
-		for due := uint64(elapsed.Seconds() * w.Rate); w.asked < due && !w.ended(); w.asked++ {
+		for !w.ended() {
+			due, ok := w.pace.Take(int64(elapsed))
+			if !ok {
+				break
+			}
 			if w.busy >= maxOpen {
 				w.node.counts.Skipped++
 				continue
 			}
-			w.begin()
+			t := w.begin()
+			if w.node.config.Spin {
+				t.sent = w.begun.Add(time.Duration(due))
+			}
 		}
 		if w.late {
 			w.stopped = true
@@ -179,7 +205,7 @@ func (w *work) fill(now time.Time) {
 
 func (w *work) ended() bool { return w.stopped || w.Total > 0 && w.number >= w.Total }
 
-func (w *work) begin() {
+func (w *work) begin() *talk {
 	var i int32
 	if n := len(w.free); n > 0 {
 		i, w.free = w.free[n-1], w.free[:n-1]
@@ -194,6 +220,7 @@ func (w *work) begin() {
 	w.node.counts.Conversations++
 	t.step, t.records, t.busy = 0, 0, true
 	w.ask(i, 0)
+	return t
 }
 
 // ask begins a step.

@@ -27,6 +27,9 @@ type HomeConfig struct {
 	Shards int
 	// AllowUnsigned serves an Access-Request without Message-Authenticator.
 	AllowUnsigned bool
+	// Spin has it wait without sleeping: what a sleep and its end take is no part of
+	// what is measured, and the processor is taken whole. It is for UDP.
+	Spin bool
 	// Track counts per User-Name and per accounting event. It allocates.
 	Track  bool
 	Seed   uint64

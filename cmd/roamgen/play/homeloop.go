@@ -17,6 +17,7 @@ type homeLoop struct {
 	shards []*homeShard
 	wait   sync.WaitGroup
 	closed atomic.Bool
+	spin   bool // it never sleeps
 }
 
 // newHomeLoop opens the sockets of a new shard of each home.
@@ -32,6 +33,7 @@ func newHomeLoop(homes ...*Home) (*homeLoop, error) {
 			return nil, errors.Join(err, l.close())
 		}
 		l.shards = append(l.shards, s)
+		l.spin = l.spin || h.config.Spin
 	}
 	return l, nil
 }
@@ -56,6 +58,9 @@ func (l *homeLoop) run() {
 		if err != nil {
 			return
 		}
+		if len(tags) == 0 && l.spin {
+			Yield()
+		}
 		for _, tag := range tags {
 			s := l.shards[tag/uint32(doors)]
 			s.ready = append(s.ready, tag%uint32(doors))
@@ -71,6 +76,9 @@ func (l *homeLoop) run() {
 
 // pause is how long nothing has to be done.
 func (l *homeLoop) pause() time.Duration {
+	if l.spin {
+		return 0
+	}
 	for _, s := range l.shards {
 		if s.holds() {
 			return time.Millisecond

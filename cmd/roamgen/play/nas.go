@@ -57,6 +57,11 @@ type NASConfig struct {
 	// instead, whatever is answered: the open loop.
 	Window int
 	Rate   float64
+	// Spin begins them to the microsecond, at instants by chance (see Arrivals), and
+	// counts latencies from those instants, however late they were begun: it never
+	// sleeps and takes a whole processor. Without it they begin in steps of a
+	// millisecond, and latencies count from when they were begun. It is for UDP.
+	Spin bool
 	// Total ends after as many conversations, Duration after that time;
 	// without either it goes on until Stop.
 	Total    uint64

@@ -21,6 +21,10 @@ func (w *worker) send(conv int32) bool {
 	s := &w.slots[i]
 	s.conv, s.kind, s.busy = conv, v.next, true
 	s.first, s.tries = w.now, 0
+	if v.due != 0 && w.spins() {
+		s.first = v.due
+	}
+	v.due = 0
 	w.busy++
 	w.counts.MostOpen = max(w.counts.MostOpen, uint64(w.busy))
 	id := uint8(i - l.base)

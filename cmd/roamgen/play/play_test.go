@@ -172,6 +172,17 @@ func TestConversations(t *testing.T) {
 	}
 }
 
+// A network and a home that never sleep do the same work, and end.
+func TestSpin(t *testing.T) {
+	h := startHome(t, play.Script{}, func(c *play.HomeConfig) { c.Spin = true })
+	n := visit(t, h, func(c *play.NASConfig) {
+		c.Rate, c.Total, c.Duration, c.Spin, c.Sockets = 4000, 0, 100*time.Millisecond, true, 16
+	})
+	assert.InDelta(t, 400, n.Accepts, 100, "by chance")
+	assert.EqualValues(t, n.Accepts, n.Conversations)
+	assert.Zero(t, n.Skipped)
+}
+
 func TestBadAnswers(t *testing.T) {
 	for _, tt := range []struct {
 		bad  play.Bad

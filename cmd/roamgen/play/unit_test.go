@@ -195,8 +195,34 @@ func TestReferencePacket(t *testing.T) {
 	})
 	require.NoError(t, err)
 	w := n.workers[0]
-	w.begin()
+	w.begin(0)
 	require.Len(t, w.unsent, 1)
 	assert.InDelta(t, 230, w.slots[w.unsent[0]].n, 15)
 	require.NoError(t, n.close())
+}
+
+// An open loop begins as often as it was asked to, at instants by chance that are the
+// same again.
+func TestArrivals(t *testing.T) {
+	const rate, seconds = 10_000, 10
+	a, b, other := NewArrivals(rate, 1), NewArrivals(rate, 1), NewArrivals(rate, 2)
+	count, last, short, same := 0, int64(0), 0, 0
+	for at, ok := a.Take(seconds * 1e9); ok; at, ok = a.Take(seconds * 1e9) {
+		again, _ := b.Take(at)
+		require.Equal(t, at, again)
+		if o, _ := other.Take(seconds * 1e9); o == at {
+			same++
+		}
+		require.GreaterOrEqual(t, at, last)
+		if at-last < 1e9/rate/2 {
+			short++
+		}
+		last = at
+		count++
+	}
+	assert.InDelta(t, rate*seconds, count, rate*seconds/50)
+	assert.InDelta(t, 0.393, float64(short)/float64(count), 0.02, "1-exp(-1/2) of the gaps are shorter than half of the mean")
+	assert.Less(t, same, 10)
+	_, ok := a.Take(last)
+	assert.False(t, ok, "the next one is not due")
 }

@@ -26,7 +26,7 @@ type conversation struct {
 	number  uint64 // of the conversation, over all workers
 	device  uint64
 	hash    uint64 // of the NAI
-	due     int64  // end of the dwelling
+	due     int64  // of the next request: end of the dwelling, 0: at once
 	begun   int64
 	next    Kind // the request to send
 	method  method
@@ -72,6 +72,7 @@ type worker struct {
 	start      int64
 	now        int64
 	asked      uint64   // conversations that the rate has asked for
+	pace       Arrivals // of Spin
 	packets    [][]byte // of a connection, where there is no batch of datagrams
 	readers    sync.WaitGroup
 	closing    bool // guarded by mu
@@ -94,6 +95,9 @@ func newWorker(n *NAS, i int) (*worker, error) {
 		proofs:     radius.NewProofs(batchSize),
 		signatures: radius.NewSignatures(batchSize),
 		unsent:     make([]int32, 0, batchSize),
+	}
+	if w.spins() {
+		w.pace = NewArrivals(n.config.Rate/float64(n.config.Workers), uint64(i))
 	}
 	var err error
 	if w.poller, err = udp.NewPoller(); err != nil {
@@ -171,6 +175,9 @@ func (w *worker) run() {
 		if tags, _, err = w.poller.Wait(pause); err != nil {
 			return
 		}
+		if pause == 0 && len(tags) == 0 {
+			Yield()
+		}
 	}
 }
 
@@ -213,6 +220,9 @@ func (w *worker) carryOn() (more bool) {
 
 // pause is how long nothing has to be done.
 func (w *worker) pause() time.Duration {
+	if w.spins() {
+		return 0
+	}
 	until := w.now + int64(idleWait)
 	if w.nas.config.Rate > 0 {
 		until = min(until, w.now+int64(time.Millisecond))
@@ -316,7 +326,7 @@ func (w *worker) launch() bool {
 		if w.ready.n > 0 { // identifiers are the bound, not the window
 			break
 		}
-		if !w.begin() {
+		if !w.begin(0) {
 			return false
 		}
 	}
@@ -331,20 +341,40 @@ func (w *worker) launchRate() bool {
 	if c.Duration > 0 {
 		elapsed = min(elapsed, int64(c.Duration))
 	}
+	if w.spins() {
+		return w.launchDue(elapsed)
+	}
 	due := uint64(float64(elapsed) / 1e9 * c.Rate / float64(c.Workers))
 	for ; w.asked < due; w.asked++ {
 		if w.ready.n > 0 {
 			w.counts.Skipped++
 			continue
 		}
-		if !w.begin() {
+		if !w.begin(0) {
 			return false
 		}
 	}
 	return !w.nas.stopped.Load()
 }
 
-func (w *worker) begin() bool {
+func (w *worker) spins() bool { return w.nas.config.Spin && w.nas.config.Rate > 0 }
+
+// launchDue begins what was due by now.
+func (w *worker) launchDue(elapsed int64) bool {
+	for at, ok := w.pace.Take(elapsed); ok; at, ok = w.pace.Take(elapsed) {
+		if w.ready.n > 0 {
+			w.counts.Skipped++
+			continue
+		}
+		if !w.begin(w.start + at) {
+			return false
+		}
+	}
+	return !w.nas.stopped.Load()
+}
+
+// begin begins a conversation that was due, 0: now.
+func (w *worker) begin(due int64) bool {
 	number, ok := w.nas.begin()
 	if !ok {
 		return false
@@ -361,6 +391,7 @@ func (w *worker) begin() bool {
 	v.hash = hash(w.nas.devices.appendNAI(w.plain[:0], v.device))
 	v.method = method(w.nas.mix[mix(number)%uint64(len(w.nas.mix))])
 	v.interim, v.eapID, v.stateN, v.classN = 0, uint8(number), 0, 0
+	v.due = due
 	v.next = KindAuth
 	switch {
 	case w.nas.config.Accounting == AccountingOnly:
