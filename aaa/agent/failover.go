@@ -1,5 +1,11 @@
 package agent
 
+import (
+	"time"
+
+	"github.com/roamgate/roamgate/pkg/diameter"
+)
+
 // lost is that a link can be used no more, or not now. It may be called again for one
 // that was closed after that, and from within: a queue that is asked for room can find
 // that its connection broke. What is being done goes on first.
@@ -20,8 +26,10 @@ func (lp *loop) walked() {
 }
 
 // handOver gives the requests of a link to other peers, with the T bit, since it may
-// have had them (RFC 6733 section 5.5.4). Who has asked by it is gone if it is closed.
+// have had them (RFC 6733 section 5.5.4), those of a high priority first (RFC 7944). Who
+// has asked by it is gone if it is closed.
 func (lp *loop) handOver(l *link) {
+	lp.table.rank(&l.pending)
 	for at := l.pending.first; at != 0; at = l.pending.first {
 		t := lp.table.at(at - 1)
 		n := l.node
@@ -34,7 +42,7 @@ func (lp *loop) handOver(l *link) {
 		}
 		t.retried = true
 		if why := lp.forward(t); why != OK {
-			lp.fail(t, PeerLost)
+			lp.failLost(t)
 			continue
 		}
 		lp.stats.Add(n.counts.failedOver, 1)
@@ -50,6 +58,23 @@ func (lp *loop) handOver(l *link) {
 			lp.finish(t)
 		}
 	}
+}
+
+// roomAgain is when the queue of a sender is looked at again.
+const roomAgain = int64(200 * time.Millisecond)
+
+// failLost ends a transaction whose peer was lost. Very many can be lost at once: where
+// the sender has not taken the errors of others yet, this one waits for room as long as
+// its answer would have been waited for.
+func (lp *loop) failLost(t *transaction) {
+	h := diameter.Header{Command: t.command, Application: t.application}
+	l := t.from
+	if l == nil || l.closed || lp.now+roomAgain >= t.began+t.way.deadlineOf(&h) || l.room(lp.answerRoom(lp.again(t), nil)) != nil {
+		lp.fail(t, PeerLost)
+		return
+	}
+	t.phase = phaseLost
+	lp.wheel.Set(t.slot, lp.now+roomAgain)
 }
 
 // untry lets a member have the request once more.
@@ -78,6 +103,8 @@ func (lp *loop) expired(slot uint32) {
 	case phaseSent:
 		lp.stats.Add(t.out.node.counts.timeouts, 1)
 		lp.fail(t, Timeout)
+	case phaseLost:
+		lp.failLost(t)
 	case phasePolicy, phaseBegun: // the latter where a mistake of ours left it
 		lp.fail(t, Timeout)
 	case phaseFree, phaseRecord, phaseRepeat:

@@ -16,6 +16,7 @@ const (
 	phasePolicy              // it waits for the device policy
 	phaseRecord              // it waits for its record to be durable
 	phaseSent                // a peer has it
+	phaseLost                // the peer was lost, and the error waits for room in the sender's queue
 	phaseRepeat              // another transaction of the same request has the answer
 )
 
@@ -23,7 +24,7 @@ const (
 // it keeps of other parts of the walk they say themselves.
 type transaction struct {
 	phase    phase
-	priority uint8 // of DRMP
+	priority uint8 // of DRMP, 0 to 15
 	fixed    bool  // one host alone can answer: it has a Destination-Host
 	retried  bool  // sent to another peer after a connection was lost: with the T bit
 	reacting bool  // our OC-Supported-Features is in it, and not the sender's
@@ -178,6 +179,36 @@ func (tb *table) leave(l *list, t *transaction, at func(*transaction) *place) {
 		l.first = p.next
 	}
 	*p = place{}
+}
+
+// rank puts a list of what was sent, which has the youngest first, in the order of
+// priorities, and those of one by age, the oldest first.
+func (tb *table) rank(l *list) {
+	var first, last [16]uint32
+	for at := l.first; at != 0; {
+		t := tb.at(at - 1)
+		here, p := at, t.priority
+		at = t.sent.next
+		if t.sent = (place{next: first[p]}); first[p] != 0 {
+			tb.at(first[p] - 1).sent.prev = here
+		} else {
+			last[p] = here
+		}
+		first[p] = here
+	}
+	l.first = 0
+	end := uint32(0)
+	for p, at := range first {
+		switch {
+		case at == 0:
+			continue
+		case end == 0:
+			l.first = at
+		default:
+			tb.at(end-1).sent.next, tb.at(at-1).sent.prev = at, end
+		}
+		end = last[p]
+	}
 }
 
 func placeSent(t *transaction) *place { return &t.sent }
