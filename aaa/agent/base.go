@@ -125,7 +125,7 @@ func (lp *loop) heardDWA(l *link, m *diameter.Message) {
 		lp.uninvited(l)
 		return
 	}
-	if l.dwr.hop != m.HopByHop || l.dwr.end != m.EndToEnd {
+	if !l.dwr.answered(m) {
 		lp.event(l.lane, peer.RcvMessage, l)
 		return
 	}
@@ -167,7 +167,7 @@ func (lp *loop) heardDPR(l *link, m *diameter.Message) {
 }
 
 func (lp *loop) heardDPA(l *link, m *diameter.Message) {
-	if l.lane == nil || l.asked.hop != m.HopByHop || l.asked.end != m.EndToEnd {
+	if l.lane == nil || !l.asked.answered(m) {
 		return
 	}
 	l.asked = ids{}

@@ -305,7 +305,7 @@ func addressValue(a netip.Addr) []byte {
 // heardCEA takes the answer to our CER.
 func (lp *loop) heardCEA(l *link, m *diameter.Message, fault diameter.Fault) {
 	ln := l.lane
-	if ln == nil || ln.i != l || l.asked.hop != m.HopByHop || l.asked.end != m.EndToEnd {
+	if ln == nil || ln.i != l || !l.asked.answered(m) {
 		if ln == nil || ln.link != l {
 			lp.uninvited(l)
 		}

@@ -142,7 +142,7 @@ func (lp *loop) readLink(l *link) {
 		more, err := l.Recv()
 		bad := lp.takeAll(l)
 		switch {
-		case l.closed:
+		case l.closed, l.ending != staysOpen:
 			return
 		case bad != nil:
 			lp.closeLink(l, closedFraming)
@@ -161,11 +161,12 @@ func (lp *loop) readLink(l *link) {
 	lp.read(l)
 }
 
-// takeAll deals with the messages that have come whole.
+// takeAll deals with the messages that have come whole, up to one that the connection
+// ends for.
 //
 // hot: 0 allocs
 func (lp *loop) takeAll(l *link) error {
-	for !l.closed {
+	for !l.closed && l.ending == staysOpen {
 		b, err := l.Next()
 		if err != nil {
 			return err
@@ -296,6 +297,9 @@ func (lp *loop) sweep() {
 	}
 	lp.swept = lp.now
 	for _, n := range lp.names {
+		if n.lines.left > 0 && lp.now-n.lines.since >= linesEvery {
+			lp.leftOut(n)
+		}
 		queued := 0
 		for _, l := range n.links {
 			queued += l.Queued()

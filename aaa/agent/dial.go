@@ -19,8 +19,9 @@ import (
 	"github.com/roamgate/roamgate/realm"
 )
 
-// mostDials bounds the attempts at one time. What is beyond it comes a little later.
-const mostDials = 256
+// mostDials bounds the attempts at one time. Others wait for a place, as long as an
+// attempt may take.
+const mostDials = 1024
 
 // dialling is the attempts to connect to peers: each in a goroutine, as names and slow
 // peers must not stop the loop.
@@ -56,16 +57,16 @@ func (lp *loop) connect(ln *lane) {
 // dial makes a connection in a goroutine of its own.
 func (a *Agent) dial(ln *lane, serial uint32, p *realm.Peer) {
 	d, lp := a.calls, a.loop
-	select {
-	case d.free <- struct{}{}:
-	default:
-		post(lp, &lp.mail.failed, undialled{ln, serial, "too many attempts at a time"})
-		return
-	}
 	d.running.Go(func() {
-		defer func() { <-d.free }()
 		ctx, cancel := context.WithTimeout(d.ctx, a.conf.Handshake)
 		defer cancel()
+		select {
+		case d.free <- struct{}{}:
+			defer func() { <-d.free }()
+		case <-ctx.Done():
+			post(lp, &lp.mail.failed, undialled{ln, serial, "too many attempts at a time"})
+			return
+		}
 		l, err := a.reach(ctx, p)
 		if err != nil {
 			post(lp, &lp.mail.failed, undialled{ln, serial, plainWords(err)})

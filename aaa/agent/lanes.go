@@ -110,6 +110,9 @@ func (lp *loop) disconnect(ln *lane, l *link) {
 func (lp *loop) left(l *link) {
 	lp.unable(l, true)
 	ln := l.lane
+	if ln != nil && ln.link == l && l.dpr != (ids{}) {
+		ln.machine.Disconnect(l.cause, lp.now) // it has not waited for our DPA
+	}
 	switch {
 	case ln == nil:
 	case ln.i == l:

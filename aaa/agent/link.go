@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/roamgate/roamgate/aaa/peer"
+	"github.com/roamgate/roamgate/pkg/diameter"
 	"github.com/roamgate/roamgate/pkg/pki"
 	"github.com/roamgate/roamgate/realm"
 )
@@ -52,6 +53,11 @@ type link struct {
 
 // ids are the identifiers of a request of the peer machine.
 type ids struct{ hop, end uint32 }
+
+// answered reports whether a message answers the request: one that was sent.
+func (i ids) answered(m *diameter.Message) bool {
+	return i != ids{} && i.hop == m.HopByHop && i.end == m.EndToEnd
+}
 
 // belongs makes a link one of a node.
 func (l *link) belongs(n *node) {
@@ -126,6 +132,7 @@ type node struct {
 	relay   bool // it has said that it relays anything
 	product string
 	lastErr string
+	lines   lines
 	ctr     *nodeStats
 
 	nodeWalk

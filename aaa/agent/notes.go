@@ -6,8 +6,43 @@ import (
 	"github.com/roamgate/roamgate/aaa/peer"
 )
 
-// noteEvery is how often a line about strangers is written.
-const noteEvery = int64(1e9)
+const (
+	// noteEvery is how often a line about strangers is written.
+	noteEvery = int64(1e9)
+	// mostLines are written of a peer in linesEvery: one that comes and goes without end
+	// fills no log.
+	mostLines  = 20
+	linesEvery = int64(60e9)
+)
+
+// lines counts what is logged of a peer.
+type lines struct {
+	since         int64
+	written, left int
+}
+
+// line reports whether one more may be written of a node.
+func (lp *loop) line(n *node) bool {
+	if lp.now-n.lines.since >= linesEvery {
+		lp.leftOut(n)
+		n.lines = lines{since: lp.now}
+	}
+	if n.lines.written == mostLines {
+		n.lines.left++
+		return false
+	}
+	n.lines.written++
+	return true
+}
+
+// leftOut tells how many lines of a node were not written.
+func (lp *loop) leftOut(n *node) {
+	if n.lines.left > 0 {
+		lp.agent.log.Warn("lines of a peer left out", zap.String("peer", n.peer.Name), zap.Int("lines", n.lines.left),
+			zap.String("state", stateNames[n.best()]))
+		n.lines.left = 0
+	}
+}
 
 // note counts and logs the end of a connection.
 func (lp *loop) note(l *link, why closing) {
@@ -15,24 +50,39 @@ func (lp *loop) note(l *link, why closing) {
 		return
 	}
 	lp.stats.Add(l.node.ctr.closed[why], 1)
+	if !lp.line(l.node) {
+		return
+	}
 	lp.agent.log.Info("diameter connection closed", zap.String("peer", l.node.peer.Name), zap.Stringer("reason", why),
 		zap.Stringer("address", l.Remote()))
 }
 
 func (lp *loop) noteState(ln *lane, what string) {
+	if !lp.line(ln.node) {
+		return
+	}
 	lp.agent.log.Info(what, zap.String("peer", ln.node.peer.Name), zap.Stringer("state", ln.machine.State()),
 		zap.Stringer("watchdog", ln.machine.Watch()))
 }
 
 func (lp *loop) noteLeave(l *link, why peer.Cause) {
+	if !lp.line(l.node) {
+		return
+	}
 	lp.agent.log.Info("peer takes leave", zap.String("peer", l.node.peer.Name), zap.Stringer("cause", why))
 }
 
 func (lp *loop) noteRestart(n *node) {
+	if !lp.line(n) {
+		return
+	}
 	lp.agent.log.Warn("peer has lost its sessions", zap.String("peer", n.peer.Name))
 }
 
 func (lp *loop) noteUndialled(u undialled) {
+	if !lp.line(u.lane.node) {
+		return
+	}
 	lp.agent.log.Info("peer not reached", zap.String("peer", u.lane.node.peer.Name), zap.String("error", u.text))
 }
 
