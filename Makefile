@@ -16,7 +16,7 @@ ROUNDS ?= 200
 build: ## build bin/roamgate and bin/roamgen (the first target)
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/roamgate ./cmd/roamgen
 
-run: build ## start a hub with two visited and three home networks on loopback, and watch it
+run: build ## start a hub between RADIUS and Diameter networks on loopback, and watch it
 	bin/roamgen demo
 
 # Tests between foreign programs wait most of their time: they begin first, and beside

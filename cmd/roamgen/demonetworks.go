@@ -49,15 +49,31 @@ func (d *demo) playHomes() error {
 
 func homeSecret(name string) string { return "demo-" + name + "-secret-1" }
 
-// visited are the two networks; the hub tells them apart by their addresses.
-var visited = []struct{ name, address, operator, country, secret string }{
-	{"airport-wifi", "127.0.0.2", "1airport-wifi.example", "DE", "demo-airport-secret-1"},
-	{"cellular-x", "127.0.0.3", "1cellular-x.example", "FR", "demo-cellular-secret-1"},
+// hotel is the RADIUS network whose home speaks Diameter.
+const hotel = "hotel-wifi"
+
+var manyHomes = []play.Realm{
+	{Name: realmSIM, Weight: 8, Identity: play.IdentityIMSI},
+	{Name: realmAlpha, Weight: 5},
+	{Name: realmIoT, Weight: 6, Identity: play.IdentityMAC},
+	{Name: realmUnknown, Weight: 1},
+}
+
+// visited are the RADIUS networks; the hub tells them apart by their addresses.
+var visited = []struct {
+	name, address, operator, country, secret string
+	share                                    float64 // of the rate
+	realms                                   []play.Realm
+	mix                                      play.Mix
+}{
+	{"airport-wifi", "127.0.0.2", "1airport-wifi.example", "DE", "demo-airport-secret-1", 1, manyHomes, play.Mix{PAP: 3, CHAP: 1, EAP: 4}},
+	{"cellular-x", "127.0.0.3", "1cellular-x.example", "FR", "demo-cellular-secret-1", 1, manyHomes, play.Mix{PAP: 3, CHAP: 1, EAP: 4}},
+	{hotel, "127.0.0.4", "1hotel-wifi.example", "DE", "demo-hotel-secret-1", 0.15, []play.Realm{{Name: realmFleet}}, play.Mix{PAP: 3, CHAP: 1}},
 }
 
 func (d *demo) playVisited() error {
 	f := &d.files
-	for _, at := range []*netip.AddrPort{&f.Auth, &f.Acct, &f.Admin} {
+	for _, at := range []*netip.AddrPort{&f.Auth, &f.Acct, &f.Admin, &d.diameter} {
 		var err error
 		if *at, err = play.FreePort(); err != nil {
 			return err
@@ -67,14 +83,8 @@ func (d *demo) playVisited() error {
 		n, err := play.NewNAS(play.NASConfig{
 			Name: v.name + "-ap", Auth: f.Auth, Acct: f.Acct, Bind: netip.MustParseAddr(v.address),
 			Secret: []byte(v.secret), Password: demoPassword,
-			Rate: d.flags.rate, Duration: d.flags.duration, Devices: d.flags.devices, First: uint64(i+1) * 1e6,
-			Realms: []play.Realm{
-				{Name: realmSIM, Weight: 8, Identity: play.IdentityIMSI},
-				{Name: realmAlpha, Weight: 5},
-				{Name: realmIoT, Weight: 6, Identity: play.IdentityMAC},
-				{Name: realmUnknown, Weight: 1},
-			},
-			Mix: play.Mix{PAP: 3, CHAP: 1, EAP: 4}, WantKeys: true,
+			Rate: v.share * d.flags.rate, Duration: d.flags.duration, Devices: d.flags.devices, First: uint64(i+1) * 1e6,
+			Realms: v.realms, Mix: v.mix, WantKeys: true,
 			Accounting: play.AccountingAfter, Interims: 1, Dwell: 150 * time.Millisecond,
 			Timeout: 3 * time.Second, Retries: 4, Operator: v.operator, ProxyState: i == 1,
 		})
@@ -94,7 +104,8 @@ func (d *demo) playVisited() error {
 func (d *demo) writeFiles() (string, error) {
 	f := &d.files
 	f.Poll = hubPoll
-	f.More = "reject_delay: 0s\n" // the latency shown is the hub's, not that of rejects it holds back
+	f.More = "reject_delay: 0s\n" + d.diameterMain() // the latency shown is the hub's, not that of rejects it holds back
+	f.Routes = d.diameterRoutes()
 	f.Clients = append(f.Clients, play.HubClient{Name: "guest", Address: "127.0.0.1", Secret: guestSecret})
 	f.Pools = []play.HubPool{
 		{Name: "alpha", Homes: []string{"alpha-1", "alpha-2"}},
@@ -126,5 +137,6 @@ func (d *demo) writeFiles() (string, error) {
 			f.Devices = append(f.Devices, play.HubDevice{Identity: `mac: "` + mac + `"`, Profile: profile})
 		}
 	}
+	d.stolenSIMs()
 	return f.Write(d.dir)
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/roamgate/roamgate/cmd/roamgen/node"
 	"github.com/roamgate/roamgate/cmd/roamgen/play"
 )
 
@@ -20,6 +21,14 @@ type picture struct {
 	home []play.HomeCounts
 	hub  hubStatus
 	err  error // of asking the hub
+
+	cells []node.Counts
+	asked node.Counts // all of cells
+	cores []coreCounts
+
+	// At the end:
+	durable tally
+	cleared map[string]uint64 // by client
 }
 
 func (d *demo) look(ctx context.Context) picture {
@@ -31,6 +40,20 @@ func (d *demo) look(ctx context.Context) picture {
 	}
 	for _, h := range d.homes {
 		p.home = append(p.home, h.Snapshot())
+	}
+	for _, n := range d.cells {
+		c := n.Snapshot()
+		p.cells = append(p.cells, c)
+		p.asked.Add(&c)
+	}
+	for _, n := range d.cores {
+		c := coreCounts{Counts: n.Snapshot(), connected: len(n.Peers()) > 0}
+		for _, r := range n.Records() {
+			if r.Type == node.StopRecord {
+				c.stops++
+			}
+		}
+		p.cores = append(p.cores, c)
 	}
 	p.hub, p.err = d.hub.status(ctx)
 	return p
@@ -73,13 +96,13 @@ func (d *demo) show(ctx context.Context, over <-chan struct{}) {
 
 // line is one line a second for logs and pipes.
 func (p *picture) line(before *picture) string {
-	return fmt.Sprintf("%5.1fs  %6.0f answers/s  accepts %d  rejects %d  challenges %d  lost %d  records durable %d drained %d",
-		p.at.Seconds(), p.rate(before), p.sum.Accepts, p.sum.Rejects, p.sum.Challenges,
-		p.sum.Lost.All(), p.hub.Records.Last, p.hub.Records.Delivered)
+	return fmt.Sprintf("%5.1fs  %6.0f answers/s  accepts %d  rejects %d  challenges %d  Diameter %d  lost %d  records durable %d drained %d",
+		p.at.Seconds(), p.rate(before), p.sum.Accepts, p.sum.Rejects, p.sum.Challenges, p.asked.Done(),
+		p.sum.Lost.All()+p.asked.Lost, p.hub.Records.Last, p.hub.Records.Delivered)
 }
 
 func (p *picture) rate(before *picture) float64 {
-	return float64(p.sum.Answered.All()-before.sum.Answered.All()) / max((p.at-before.at).Seconds(), 0.001)
+	return float64(p.sum.Answered.All()+p.asked.Done()-before.sum.Answered.All()-before.asked.Done()) / max((p.at-before.at).Seconds(), 0.001)
 }
 
 // row is a line of the screen's tables, narrow enough for 80 columns.
@@ -100,11 +123,19 @@ func (d *demo) screen(p, before *picture) string {
 		line(row, visited[i].name, c.Conversations, c.Sent.All(), c.Accepts, c.Rejects, c.Challenges,
 			c.Answered[play.KindStop], c.Lost.All())
 	}
+	for i := range p.cells {
+		c := &p.cells[i]
+		line(row, cells[i].name, c.Conversations, c.Sent, c.Success, c.Failed, "", c.Succeeded[node.RecordStop], c.Lost)
+	}
 	line(row, "HOME", "state", "seen", "accept", "reject", "challng", "stops", "repeat")
 	for i, c := range p.home {
 		name := d.files.Homes[i].Name
 		line(row, name, p.state(name), c.Requests.All(), c.Accepts, c.Rejects, c.Challenges,
 			c.Unique[play.KindStop], c.Duplicates.All())
+	}
+	for i := range p.cores {
+		c := &p.cores[i]
+		line(row, cores[i].name, map[bool]string{true: "up", false: "down"}[c.connected], c.Requests, c.Answered, "", "", c.stops, c.Requests-c.Unique)
 	}
 	line("  rejects: by homes %d%s", p.rejectsByHomes(), namedCounts(p.hub.Local))
 	line("  records durable %d, drained %d, usage records %d", p.hub.Records.Last, p.hub.Records.Delivered, p.hub.Usage.Records["final"])

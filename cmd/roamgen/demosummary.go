@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/roamgate/roamgate/cmd/roamgen/node"
 	"github.com/roamgate/roamgate/cmd/roamgen/play"
 )
 
@@ -22,28 +23,63 @@ func (d *demo) summary(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	records, err := d.hub.records(ctx)
-	if err != nil {
-		return false, err
-	}
-	b := balance{out: d.out, ok: true}
-	fmt.Fprintf(d.out, "\nSummary of %.1f s\n", p.at.Seconds())
+	return p.judge(d.out), nil
+}
+
+// judge prints what happened and reports whether it adds up.
+func (p *picture) judge(out io.Writer) bool {
+	b := balance{out: out, ok: true}
+	fmt.Fprintf(out, "\nSummary of %.1f s\n", p.at.Seconds())
 	for i := range p.nets {
 		b.network(visited[i].name, &p.nets[i])
 	}
-	b.rejects(&p)
-	b.stops(&p, records)
-	fmt.Fprintf(d.out, "  latency: p50 %s, p99 %s, max %s; answers refused %d, repeated %d\n",
-		p.sum.Latency.Quantile(0.5).Round(10*time.Microsecond), p.sum.Latency.Quantile(0.99).Round(10*time.Microsecond),
-		p.sum.Latency.Max().Round(10*time.Microsecond), p.sum.Flaws.All(), p.sum.Retransmitted.All())
-	b.equal("answers with a flaw", count{"found", p.sum.Flaws.All()}, count{"allowed", 0})
-	fmt.Fprintf(d.out, "adds up: %s\n", map[bool]string{true: "yes", false: "NO"}[b.ok])
-	return b.ok, nil
+	b.diameter(p)
+	b.rejects(p)
+	b.stops(p)
+	p.latency(out, "RADIUS", &p.sum.Latency, p.sum.Retransmitted.All())
+	p.latency(out, "Diameter", &p.asked.Latency, p.asked.Repeated)
+	b.equal("requests lost", count{"found", p.sum.Lost.All() + p.asked.Lost}, count{"allowed", 0})
+	b.equal("answers and requests with a flaw", count{"found", p.flaws()}, count{"allowed", 0})
+	fmt.Fprintf(out, "adds up: %s\n", map[bool]string{true: "yes", false: "NO"}[b.ok])
+	return b.ok
 }
 
-// settle waits until everything durable is drained and has reached its home:
+func (p *picture) latency(out io.Writer, of string, h *play.Histogram, repeated uint64) {
+	const to = 10 * time.Microsecond
+	fmt.Fprintf(out, "  latency of %s: p50 %s, p99 %s, max %s; repeated %d\n", of,
+		h.Quantile(0.5).Round(to), h.Quantile(0.99).Round(to), h.Max().Round(to), repeated)
+}
+
+// flaws are what somebody did not believe.
+func (p *picture) flaws() uint64 {
+	n := p.sum.Flaws.All() + p.asked.Flaws
+	for i := range p.cores {
+		n += p.cores[i].Malformed + p.cores[i].Strangers
+	}
+	return n
+}
+
+// stopsTaken are the acknowledged stops of both protocols.
+func (p *picture) stopsTaken() uint64 {
+	return p.sum.Answered[play.KindStop] + p.asked.Succeeded[node.RecordStop]
+}
+
+// settle gives the state at the end, with what stands in the spool and in
+// clearing.
+func (d *demo) settle(ctx context.Context) (p picture, err error) {
+	if p, err = d.drain(ctx); err != nil {
+		return p, err
+	}
+	if p.durable, err = d.hub.records(ctx); err != nil {
+		return p, err
+	}
+	p.cleared, err = d.hub.cleared(ctx)
+	return p, err
+}
+
+// drain waits until everything durable is drained and has reached its home:
 // records acknowledged as durable are forwarded later.
-func (d *demo) settle(ctx context.Context) (picture, error) {
+func (d *demo) drain(ctx context.Context) (picture, error) {
 	ctx, cancel := context.WithTimeout(ctx, drainLimit)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -51,7 +87,7 @@ func (d *demo) settle(ctx context.Context) (picture, error) {
 	for {
 		p := d.look(ctx)
 		drained := p.err == nil && p.hub.Records.Delivered >= p.hub.Records.Last
-		if drained && p.stopsAtHomes() >= p.sum.Answered[play.KindStop] {
+		if drained && p.stopsAtHomes() >= p.stopsTaken() {
 			return p, nil
 		}
 		select {
@@ -74,6 +110,9 @@ func (p *picture) stopsAtHomes() (n uint64) {
 		if strings.HasPrefix(event, play.KindStop.String()+" ") {
 			n++
 		}
+	}
+	for i := range p.cores {
+		n += p.cores[i].stops
 	}
 	return n
 }
@@ -133,17 +172,18 @@ func (b *balance) rejects(p *picture) {
 	for _, reason := range slices.Sorted(maps.Keys(p.hub.Local)) {
 		parts = append(parts, count{"hub: " + strings.ReplaceAll(reason, "_", " "), p.hub.Local[reason]})
 	}
-	b.sum("rejects", count{"all", p.sum.Rejects}, parts...)
+	// Those of S6a that the hub refuses stand in a line of their own.
+	b.sum("rejects", count{"all", p.sum.Rejects + p.asked.Failed - p.asked.Results[unknownToEPS]}, parts...)
 }
 
-func (b *balance) stops(p *picture, records map[string]uint64) {
-	drained := uint64(0)
+func (b *balance) stops(p *picture) {
+	drained, stops := uint64(0), p.durable.of("", "stop")
 	if p.hub.Records.Delivered >= p.hub.Records.Last {
-		drained = records["stop"] // the queue has taken every record up to the last
+		drained = stops // the queue has taken every record up to the last
 	}
-	b.equal("stops", count{"sent", p.sum.Sent[play.KindStop]}, count{"acknowledged", p.sum.Answered[play.KindStop]},
-		count{"durable", records["stop"]}, count{"drained", drained}, count{"at their homes", p.stopsAtHomes()})
-	b.equal("usage records", count{"stops", records["stop"]}, count{"final", p.hub.Usage.Records["final"]})
+	b.equal("stops", count{"sent", p.sum.Sent[play.KindStop] + p.asked.Asked[node.RecordStop]}, count{"acknowledged", p.stopsTaken()},
+		count{"durable", stops}, count{"drained", drained}, count{"at their homes", p.stopsAtHomes()})
+	b.equal("usage records", count{"stops", stops}, count{"final", p.hub.Usage.Records["final"]})
 	classes := []count{}
 	for _, class := range slices.Sorted(maps.Keys(p.hub.Usage.Classes)) {
 		classes = append(classes, count{class, p.hub.Usage.Classes[class]})

@@ -154,42 +154,83 @@ func (h *hubProcess) status(ctx context.Context) (hubStatus, error) {
 	return s, nil
 }
 
-// records counts the durable records by kind, each session once, by reading
+// record is what is counted of a durable record.
+type record struct {
+	Seq          uint64
+	Client, Kind string
+	Session      string `json:"session_id"`
+}
+
+// tally counts records by client and kind.
+type tally map[[2]string]uint64
+
+// of sums up those of a client and a kind, where either is not "".
+func (t tally) of(client, kind string) (n uint64) {
+	for k, v := range t {
+		if (client == "" || client == k[0]) && (kind == "" || kind == k[1]) {
+			n += v
+		}
+	}
+	return n
+}
+
+// records counts the durable records, each kind of a session once, by reading
 // them all back.
-func (h *hubProcess) records(ctx context.Context) (map[string]uint64, error) {
-	byKind, seen := map[string]uint64{}, map[string]bool{}
+func (h *hubProcess) records(ctx context.Context) (tally, error) {
+	all, seen := tally{}, map[string]bool{}
 	for from := uint64(0); ; {
-		n, last, err := h.recordsFrom(ctx, from, func(kind, session string) {
-			if !seen[kind+session] {
-				seen[kind+session] = true
-				byKind[kind]++
+		n, last, err := h.recordsFrom(ctx, from, func(r *record) {
+			if !seen[r.Kind+r.Session] {
+				seen[r.Kind+r.Session] = true
+				all[[2]string{r.Client, r.Kind}]++
 			}
 		})
 		if err != nil || n == 0 {
-			return byKind, err
+			return all, err
 		}
 		from = last + 1
 	}
 }
 
-func (h *hubProcess) recordsFrom(ctx context.Context, from uint64, each func(kind, session string)) (n int, last uint64, err error) {
+// cleared are the reports of each client that stand behind final records.
+func (h *hubProcess) cleared(ctx context.Context) (map[string]uint64, error) {
+	body, err := h.get(ctx, "/usage/sums")
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	var sums struct {
+		Rows []struct {
+			Client, Class string
+			Reports       uint64
+		}
+	}
+	if err := json.NewDecoder(body).Decode(&sums); err != nil {
+		return nil, fmt.Errorf("reading the hub's sums: %w", err)
+	}
+	all := map[string]uint64{}
+	for _, r := range sums.Rows {
+		if r.Class == "cleared" {
+			all[r.Client] += r.Reports
+		}
+	}
+	return all, nil
+}
+
+func (h *hubProcess) recordsFrom(ctx context.Context, from uint64, each func(*record)) (n int, last uint64, err error) {
 	body, err := h.get(ctx, fmt.Sprintf("/records?from=%d", from))
 	if err != nil {
 		return 0, 0, err
 	}
 	defer body.Close()
 	for d := json.NewDecoder(bufio.NewReader(body)); ; n++ {
-		var r struct {
-			Seq     uint64
-			Kind    string
-			Session string `json:"session_id"`
-		}
+		var r record
 		if err := d.Decode(&r); errors.Is(err, io.EOF) {
 			return n, last, nil
 		} else if err != nil {
 			return n, last, fmt.Errorf("reading the hub's records: %w", err)
 		}
 		last = r.Seq
-		each(r.Kind, r.Session)
+		each(&r)
 	}
 }

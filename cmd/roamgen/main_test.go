@@ -17,7 +17,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/roamgate/roamgate/cmd/roamgen/play"
-	"github.com/roamgate/roamgate/test/peer"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -154,17 +153,6 @@ func TestScreenFitsATerminal(t *testing.T) {
 	assert.Contains(t, text, "airport-wifi")
 	assert.Contains(t, now.line(&picture{}), "records durable 0 drained 0")
 	assert.False(t, isTerminal(d.out))
-}
-
-// The demo through the hub of this tree: everything adds up and nothing stays.
-func TestDemo(t *testing.T) {
-	dir := t.TempDir()
-	out, err := command(t.Context(), "demo", "--roamgate", peer.Roamgate(t), "--duration", "1s", "--rate", "100",
-		"--devices", "300", "--exit", "--dir", dir)
-	require.NoError(t, err, out)
-	assert.Contains(t, out, "adds up: yes")
-	assert.NotContains(t, out, "✗")
-	assert.FileExists(t, dir+"/realms/realms.yaml")
 }
 
 func TestHubFilesKeepSecretsApart(t *testing.T) {

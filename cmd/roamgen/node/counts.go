@@ -28,10 +28,20 @@ type Counts struct {
 	Flaws                                 uint64 // answers that were not believed
 	Skipped                               uint64 // not begun: too much is under way
 	Conversations, Finished               uint64
+	Asked, Succeeded                      PerStep           `json:"-"` // Sent and Success, by step
 	Results                               map[uint32]uint64 // of Failed
 	Reporters                             map[string]uint64 // of Failed: whose Origin-Host
 	Latency                               play.Histogram
 	InTime                                uint64 // answered while more was begun
+}
+
+// PerStep is a count for each kind of request.
+type PerStep [steps]uint64
+
+func (p *PerStep) add(o *PerStep) {
+	for i := range p {
+		p[i] += o[i]
+	}
 }
 
 // Done are the requests that got an answer.
@@ -53,6 +63,8 @@ func (c *Counts) Add(o *Counts) {
 		*p[0] += *p[1]
 	}
 	c.ByCommand, c.Results, c.Reporters = sum(c.ByCommand, o.ByCommand), sum(c.Results, o.Results), sum(c.Reporters, o.Reporters)
+	c.Asked.add(&o.Asked)
+	c.Succeeded.add(&o.Succeeded)
 	c.Latency.Merge(&o.Latency)
 }
 

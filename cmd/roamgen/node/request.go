@@ -261,7 +261,7 @@ func (w *work) accounting(o *dia.Writer, kind uint32, s *subject, n uint32) {
 		o.Uint64(acctOutputOctets, 0, must, out)
 		o.Uint32(acctSessionTime, 0, must, 60*n)
 	}
-	if kind == recordStop {
+	if kind == StopRecord {
 		o.Uint32(terminationCause, 0, must, idleTimeout)
 	}
 }

@@ -48,7 +48,7 @@ var stepTable = [steps]struct {
 
 	RecordStart:   {"start", dia.Accounting, dia.AppAccounting, 2},
 	RecordInterim: {"interim", dia.Accounting, dia.AppAccounting, 3},
-	RecordStop:    {"stop", dia.Accounting, dia.AppAccounting, recordStop},
+	RecordStop:    {"stop", dia.Accounting, dia.AppAccounting, StopRecord},
 	RecordEvent:   {"event", dia.Accounting, dia.AppAccounting, 1},
 
 	CCRInitial:   {"ccr-i", dia.CreditControl, dia.AppCredit, 1},
@@ -59,7 +59,8 @@ var stepTable = [steps]struct {
 	ODR: {"odr", dia.MOData, dia.AppT6a, 0},
 }
 
-const recordStop = 4 // STOP_RECORD
+// StopRecord is the Accounting-Record-Type of a session that has ended.
+const StopRecord = 4
 
 // Roles are conversations that a kind of node has, by its name.
 var Roles = map[string][]Step{

@@ -229,6 +229,7 @@ func (w *work) ask(i int32, round int) {
 	t.round, t.tries, t.sent = round, 0, w.now
 	t.e2e = w.node.endToEnd.Add(1)
 	w.node.counts.Sent++
+	w.node.counts.Asked[w.Steps[t.step]]++
 	w.transmit(i, 0)
 }
 
@@ -267,10 +268,12 @@ func (w *work) answered(c *conn, r *dia.Message, now time.Time) {
 	switch {
 	case result == dia.ResultMultiRoundAuth:
 		counts.Success++
+		counts.Succeeded[step]++
 		w.ask(i, t.round+1)
 		return
 	case result/1000 == 2:
 		counts.Success++
+		counts.Succeeded[step]++
 	default:
 		counts.Failed++
 		if counts.Results == nil {
