@@ -293,7 +293,20 @@ func Roamgate(t testing.TB) string {
 	return bin
 }
 
-var buildRoamgate = sync.OnceValues(func() (string, error) {
+// Roamgen is the same with the load generator, which plays peers that can be killed.
+func Roamgen(t testing.TB) string {
+	t.Helper()
+	bin, err := buildRoamgen()
+	require.NoError(t, err)
+	return bin
+}
+
+var (
+	buildRoamgate = sync.OnceValues(func() (string, error) { return build("roamgate") })
+	buildRoamgen  = sync.OnceValues(func() (string, error) { return build("roamgen") })
+)
+
+func build(name string) (string, error) {
 	root, err := moduleRoot()
 	if err != nil {
 		return "", err
@@ -304,21 +317,21 @@ var buildRoamgate = sync.OnceValues(func() (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}
-	next := filepath.Join(dir, fmt.Sprintf("roamgate.%d", os.Getpid()))
+	next := filepath.Join(dir, fmt.Sprintf("%s.%d", name, os.Getpid()))
 	args := []string{"build", "-o", next}
 	if raceEnabled {
 		args = append(args, "-race")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), buildLimit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "go", append(args, "./cmd/roamgate")...)
+	cmd := exec.CommandContext(ctx, "go", append(args, "./cmd/"+name)...)
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building roamgate: %w\n%s", err, out)
+		return "", fmt.Errorf("building %s: %w\n%s", name, err, out)
 	}
-	bin := filepath.Join(dir, "roamgate")
+	bin := filepath.Join(dir, name)
 	return bin, os.Rename(next, bin)
-})
+}
 
 // moduleRoot is the folder of go.mod above the working directory.
 func moduleRoot() (string, error) {

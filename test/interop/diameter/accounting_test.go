@@ -83,20 +83,24 @@ func once(all []node.Record) map[node.Record]int {
 }
 
 // TestDiameterRecordsKilled: D11. The hub is killed (SIGKILL) under a load of accounting
-// that it acknowledges when it is durable. What was acknowledged is stored once, though
+// over TLS that it acknowledges when it is durable. What was acknowledged is stored once, though
 // the NAS sends again with the T bit what it has no answer for; each session has one
 // usage record; and the home has each record. Records that wait for a home which is away
 // reach it once each, by the process after the killed one.
 func TestDiameterRecordsKilled(t *testing.T) {
 	const octets = 1 << 32
 	at := peer.Port(t)
+	keys, security := authority(t)
 	start := func() *node.Node {
-		return serverOf(t, "aaa", func(c *node.Config) { c.Listen, c.Script.Delay = at, 20*time.Millisecond })
+		return serverOf(t, "aaa", func(c *node.Config) {
+			c.Listen, c.Script.Delay, c.TLS = at, 20*time.Millisecond, keys("aaa.home.test").Diameter(t, "")
+		})
 	}
 	home := start()
-	hub := agent(t, "peers:\n"+peerEntry("nas", visitedRealm, netip.AddrPort{}, "")+peerEntry("aaa", homeRealm, at, "")+toHome("", "aaa")+"    acknowledge: durable\n")
+	hub := agentByTLS(t, security+"peers:\n"+peerEntry("nas", visitedRealm, netip.AddrPort{}, byTLS)+peerEntry("aaa", homeRealm, at, byTLS)+toHome("", "aaa")+"    acknowledge: durable\n")
 	connected(t, home)
-	nas := startNode(t, node.Config{Identity: identity("nas", visitedRealm), Realm: visitedRealm, Connect: []netip.AddrPort{hub.Diameter}, Track: true})
+	nas := startNode(t, node.Config{Identity: identity("nas", visitedRealm), Realm: visitedRealm, Connect: []netip.AddrPort{hub.DiameterTLS}, Track: true,
+		TLS: keys("nas.visited.test").Diameter(t, hubIdentity)})
 	work := node.Work{Steps: []node.Step{node.RecordStart, node.RecordInterim, node.RecordStop}, Realm: homeRealm, Window: 16, Timeout: soon, Octets: octets}
 	load := func(total uint64) <-chan error {
 		w := work
