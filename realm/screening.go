@@ -14,17 +14,18 @@ type ScreenRule uint8
 // interconnection at all, class 2 what only the home may send to a visited network, and
 // class 3 what a visited network may send to the home.
 const (
-	ScreenOriginOwn   ScreenRule = iota // 0: Origin-Host or Origin-Realm is ours
-	ScreenOriginRealm                   // 0: an Origin-Realm that the peer may not speak for
-	ScreenOriginHost                    // 0: an Origin-Host that is another's, or of another realm
-	ScreenRouteRecord                   // 0: Route-Records that cannot be
-	ScreenApplication                   // 1: an application that is not for interconnections
-	ScreenCommand                       // 1: a command that the application has not, or that is refused
-	ScreenHomeRealm                     // 2: CLR, IDR, DSR, RSR not of the subscriber's home
-	ScreenVisitedPLMN                   // 3: Visited-PLMN-Id is none of the network that asks
-	ScreenPrevious                      // 3: PUR, NOR of a network that the subscriber is not in
-	ScreenVelocity                      // 3: a ULR from farther than anybody travels
-	ScreenRate                          // 3: more requests for a subscriber than there can be
+	ScreenOriginOwn     ScreenRule = iota // 0: Origin-Host or Origin-Realm is ours
+	ScreenOriginRealm                     // 0: an Origin-Realm that the peer may not speak for
+	ScreenOriginHost                      // 0: an Origin-Host that is another's, or of another realm
+	ScreenRouteRecord                     // 0: Route-Records that cannot be
+	ScreenApplication                     // 1: an application that is not for interconnections
+	ScreenCommand                         // 1: a command that the application has not, or that is refused
+	ScreenHomeRealm                       // 2: CLR, IDR, DSR, RSR, TFR, TDR, CIR not of the subscriber's home
+	ScreenServiceCentre                   // 2: an SC-Address that is not of who sends it, or of whom it is for
+	ScreenVisitedPLMN                     // 3: Visited-PLMN-Id is none of the network that asks
+	ScreenPrevious                        // 3: PUR, NOR, OFR, ALR, CMR, ODR, RIR of a network that the subscriber is not in
+	ScreenVelocity                        // 3: a ULR from farther than anybody travels
+	ScreenRate                            // 3: more requests for a subscriber than there can be
 	NumScreenRules
 )
 
@@ -34,7 +35,7 @@ var screenRules = [NumScreenRules]struct {
 	class int
 }{
 	{"origin_own", 0}, {"origin_realm", 0}, {"origin_host", 0}, {"route_record", 0},
-	{"application", 1}, {"command", 1}, {"home_realm", 2},
+	{"application", 1}, {"command", 1}, {"home_realm", 2}, {"service_centre", 2},
 	{"visited_plmn", 3}, {"previous", 3}, {"velocity", 3}, {"rate", 3},
 }
 
@@ -85,6 +86,8 @@ type Screening struct {
 	// Networks are what folded realms stand for that do not say it themselves, as
 	// epc.mnc001.mcc262.3gppnetwork.org does.
 	Networks map[string][]Network
+	// ServiceCentres are the numbers that the service centres of folded realms have.
+	ServiceCentres []ServiceCentre
 	// Learn is how long rules that learn only detect, after the hub's start; what is
 	// not known of a subscriber is not held against it after that either.
 	Learn time.Duration
@@ -96,6 +99,10 @@ type Screening struct {
 	Subscribers int
 	Pos         Pos
 }
+
+// ServiceCentre is how the numbers of a realm's service centres for short messages
+// begin: digits of an international number (ITU-T E.164).
+type ServiceCentre struct{ Realm, Digits string }
 
 // NewScreening gives the rules as they are unless a file says otherwise. What is wrong
 // by itself is refused; what is wrong by what went before is detected. 3010, 3007 and
@@ -112,19 +119,23 @@ func NewScreening(name string) *Screening {
 	}
 	answer := func(result, vendor uint32) ScreenAction { return ScreenAction{ScreenAnswer, result, vendor} }
 	detect := func(result, vendor uint32) ScreenAction { return ScreenAction{ScreenDetect, result, vendor} }
-	const roamingNotAllowed = 5004
+	const (
+		roamingNotAllowed = 5004
+		serviceBarred     = 5557 // TS 29.338 section 7.3
+	)
 	s.Rules = [NumScreenRules]ScreenAction{
-		ScreenOriginOwn:   answer(diameter.ResultUnknownPeer, 0),
-		ScreenOriginRealm: answer(diameter.ResultUnknownPeer, 0),
-		ScreenOriginHost:  detect(diameter.ResultUnknownPeer, 0),
-		ScreenRouteRecord: detect(diameter.ResultUnknownPeer, 0),
-		ScreenApplication: answer(diameter.ResultApplicationUnsupported, 0),
-		ScreenCommand:     answer(diameter.ResultCommandUnsupported, 0),
-		ScreenHomeRealm:   answer(diameter.ResultUnableToComply, 0),
-		ScreenVisitedPLMN: answer(roamingNotAllowed, diameter.Vendor3GPP),
-		ScreenPrevious:    detect(diameter.ResultUnableToComply, 0),
-		ScreenVelocity:    detect(roamingNotAllowed, diameter.Vendor3GPP),
-		ScreenRate:        detect(diameter.ResultTooBusy, 0),
+		ScreenOriginOwn:     answer(diameter.ResultUnknownPeer, 0),
+		ScreenOriginRealm:   answer(diameter.ResultUnknownPeer, 0),
+		ScreenOriginHost:    detect(diameter.ResultUnknownPeer, 0),
+		ScreenRouteRecord:   detect(diameter.ResultUnknownPeer, 0),
+		ScreenApplication:   answer(diameter.ResultApplicationUnsupported, 0),
+		ScreenCommand:       answer(diameter.ResultCommandUnsupported, 0),
+		ScreenHomeRealm:     answer(diameter.ResultUnableToComply, 0),
+		ScreenServiceCentre: detect(serviceBarred, diameter.Vendor3GPP),
+		ScreenVisitedPLMN:   answer(roamingNotAllowed, diameter.Vendor3GPP),
+		ScreenPrevious:      detect(diameter.ResultUnableToComply, 0),
+		ScreenVelocity:      detect(roamingNotAllowed, diameter.Vendor3GPP),
+		ScreenRate:          detect(diameter.ResultTooBusy, 0),
 	}
 	return s
 }

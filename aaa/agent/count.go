@@ -128,9 +128,14 @@ var commandNames = [...]named{
 	{diameter.AppT6a, diameter.ConnectionManagement, "t6a", "connection_management"},
 	{diameter.AppT6a, diameter.MOData, "t6a", "mo_data"},
 	{diameter.AppT6a, diameter.MTData, "t6a", "mt_data"},
+	{diameter.AppT6a, diameter.ConfigurationInfo, "t6a", "configuration_information"},
+	{diameter.AppT6a, diameter.ReportingInfo, "t6a", "reporting_information"},
 	{diameter.AppSGd, diameter.MOForwardSM, "sgd", "mo_forward_short_message"},
 	{diameter.AppSGd, diameter.MTForwardSM, "sgd", "mt_forward_short_message"},
+	{diameter.AppSGd, diameter.AlertServiceCentre, "sgd", "alert_service_centre"},
 	{diameter.AppS6c, diameter.SendRoutingInfoSM, "s6c", "send_routing_info_for_sm"},
+	{diameter.AppS6c, diameter.AlertServiceCentre, "s6c", "alert_service_centre"},
+	{diameter.AppS6c, diameter.ReportSMStatus, "s6c", "report_sm_delivery_status"},
 }
 
 const numCommands = len(commandNames)

@@ -21,6 +21,7 @@ type Question struct {
 	OriginRealm          string
 	RouteRecords         []string
 	Visited              realm.Network // Visited-PLMN-Id, 0: none
+	ServiceCentre        string        // SC-Address, digits, "": none
 }
 
 // Explanation is what would become of it.
@@ -200,14 +201,47 @@ func (q *Question) message() []byte {
 	if q.Host != "" {
 		w.String(diameter.DestinationHost, 0, m, q.Host)
 	}
-	if q.User != "" {
+	switch {
+	case q.User == "":
+	case q.identifies():
+		at := w.Group(diameter.TGPPUserIdentifier, diameter.Vendor3GPP, m)
+		w.String(diameter.UserName, 0, m, q.User)
+		w.End(at)
+	default:
 		w.String(diameter.UserName, 0, m, q.User)
 	}
 	if q.Visited != 0 {
 		w.Bytes(diameter.TGPPVisitedPLMNID, diameter.Vendor3GPP, m, q.Visited.AppendVisited(nil))
 	}
+	if q.ServiceCentre != "" {
+		w.Bytes(diameter.TGPPSCAddress, diameter.Vendor3GPP, m, tbcd(q.ServiceCentre))
+	}
 	for _, r := range q.RouteRecords {
 		w.String(diameter.RouteRecord, 0, m, r[:min(len(r), nai.MaxLen)])
 	}
 	return w.Finish()
+}
+
+// identifies reports whether the request has its subscriber in a User-Identifier (TS
+// 29.338 sections 5.3 and 6.3, TS 29.128 section 6.2).
+func (q *Question) identifies() bool {
+	switch q.Application {
+	case diameter.AppS6t, diameter.AppT6a:
+		return true
+	case diameter.AppS6c, diameter.AppSGd:
+		return q.Command != diameter.SendRoutingInfoSM && q.Command != diameter.MTForwardSM
+	}
+	return false
+}
+
+// tbcd writes digits two in an octet, the first in the lower half.
+func tbcd(number string) (out []byte) {
+	for i := 0; i < len(number); i += 2 {
+		high := byte(15)
+		if i+1 < len(number) {
+			high = number[i+1] - '0'
+		}
+		out = append(out, (number[i]-'0')&15|high<<4)
+	}
+	return out
 }

@@ -48,6 +48,20 @@ func TestExplain(t *testing.T) {
 				assert.Equal(t, []string{"visited_plmn: drop"}, x.Broken)
 				assert.Equal(t, "strict", x.Screening)
 			}},
+		"a short message": {ask: func(q *Question) {
+			q.Application, q.Command, q.ServiceCentre = diameter.AppSGd, diameter.MOForwardSM, "14155550100"
+		}, why: Screened, route: "imsi:26201", peers: []string{"dra:ok", "hss1:application_not_served", "hss2:application_not_served"},
+			edit: func(s *realm.Set) {
+				one := realm.NewScreening("strict")
+				one.Rules[realm.ScreenServiceCentre].Mode = realm.ScreenAnswer
+				one.ServiceCentres = []realm.ServiceCentre{{Realm: "home.example", Digits: "49171"}}
+				s.Peers[0].Screening = one
+				s.Routes[0].Realm = "imsi:26201"
+			},
+			check: func(t *testing.T, x *Explanation) {
+				assert.Equal(t, []string{"service_centre: answer"}, x.Broken)
+				assert.EqualValues(t, 5557, x.Result)
+			}},
 		"decorated": {ask: func(q *Question) { q.Realm, q.User = agentRealm, "home.example!u@hub.example" }, route: "home.example", peers: []string{"hss1:ok", "hss2:ok", "dra:ok"},
 			check: func(t *testing.T, x *Explanation) {
 				assert.Equal(t, [2]string{"home.example", "u@home.example"}, [2]string{x.Realm, x.User})

@@ -142,7 +142,9 @@ func (o *router) addressed(a *asking, m *diameter.Message) bool {
 		return false
 	}
 	d.folded = nai.Fold(&o.fold, dest)
-	d.name = m.Value(diameter.KnownUserName)
+	if d.name = m.Value(diameter.KnownUserName); d.name == nil {
+		d.name = identified(m)
+	}
 	if (host == nil || ours) && a.atlas.own(d.folded) && bytes.IndexByte(d.name, '!') > 0 {
 		if !o.decorated(a) {
 			return false
@@ -201,6 +203,23 @@ func (o *router) decorated(a *asking) bool {
 			return true
 		}
 	}
+}
+
+// identified gives the IMSI in the User-Identifier of a short message or of non-IP data,
+// nil: there is none (TS 29.336 section 6.4.2).
+//
+// hot: 0 allocs
+func identified(m *diameter.Message) []byte {
+	switch m.Application {
+	case diameter.AppS6c, diameter.AppSGd, diameter.AppS6t, diameter.AppT6a:
+	default:
+		return nil
+	}
+	var of, name diameter.AVP
+	if diameter.Find(m.Body(), diameter.TGPPUserIdentifier, diameter.Vendor3GPP, &of) && diameter.Find(of.Data, diameter.UserName, 0, &name) {
+		return name.Data
+	}
+	return nil
 }
 
 // ask describes the request to the table.

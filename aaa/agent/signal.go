@@ -210,7 +210,6 @@ func (lp *loop) heardOf(t *transaction, result uint32) {
 const (
 	tgppMSISDN             = 701
 	tgppBearerIdentifier   = 1020
-	tgppUserIdentifier     = 3102
 	tgppExternalIdentifier = 3111
 	tgppNonIPData          = 4315
 )
@@ -245,7 +244,7 @@ const (
 func deviceOf(m *diameter.Message) []byte {
 	v := m.Value(diameter.KnownUserName)
 	var a, of diameter.AVP
-	if v == nil && diameter.Find(m.Body(), tgppUserIdentifier, diameter.Vendor3GPP, &a) {
+	if v == nil && diameter.Find(m.Body(), diameter.TGPPUserIdentifier, diameter.Vendor3GPP, &a) {
 		for c := a.Group(); c.Next(&of); {
 			switch {
 			case of.Is(diameter.UserName, 0):

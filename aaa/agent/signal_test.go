@@ -79,7 +79,7 @@ func mo(bearer byte, octets int) *message {
 			{diameter.OriginHost, 0, "mme.visited.example"},
 			{diameter.OriginRealm, 0, "visited.example"},
 			{diameter.DestinationRealm, 0, "home.example"},
-			{tgppUserIdentifier, diameter.Vendor3GPP, []avp{{diameter.UserName, 0, imsi}}},
+			{diameter.TGPPUserIdentifier, diameter.Vendor3GPP, []avp{{diameter.UserName, 0, imsi}}},
 			{tgppBearerIdentifier, diameter.Vendor3GPP, []byte{bearer}},
 			{tgppNonIPData, diameter.Vendor3GPP, make([]byte, octets)},
 		},

@@ -3,6 +3,8 @@
 // the command may cross an interconnection; 2, what only a home sends comes from the
 // home of the subscriber; 3, what a visited network sends comes from the network that
 // it names, in which the subscriber can be, and no more often than there is reason to.
+// Classes 2 and 3 are those of S6a, of short messages (S6c, SGd) and of non-IP data
+// (T6a and its like).
 //
 // In the packet walk it stands behind the rates of a peer and in front of everything
 // that a request could change: repetitions, loops, routing and policy (aaa/agent). It
@@ -25,6 +27,7 @@
 //
 // Concurrency: a Screen belongs to one goroutine.
 //
-// RFC 6733 sections 6.1.9, 6.3, 6.7.1 and 13; TS 29.272 section 7; TS 23.003 section
-// 12.1 and 19.2. It looks into no answers, and knows of no network where it is.
+// RFC 6733 sections 6.1.9, 6.3, 6.7.1 and 13; TS 29.272 section 7; TS 29.338 sections
+// 5.3 and 6.3; TS 29.128 section 6.2; TS 23.003 section 12.1 and 19.2. It looks into no
+// answers and into no text of a message, and knows of no network where it is.
 package screen

@@ -13,7 +13,11 @@ func FuzzJudge(f *testing.F) {
 	f.Add(ulr(f, mme, visited, "262-10", imsi).Raw, uint8(network))
 	f.Add(request(f, diameter.AppS6a, diameter.Reset, hss, home, userOf("90101"), userOf("")).Raw, uint8(homeland))
 	f.Add(request(f, diameter.AppS6a, diameter.Notify, "x", "y", record(""), record(mme)).Raw, uint8(dra))
+	f.Add(request(f, diameter.AppSGd, diameter.MOForwardSM, mme, visited, inUser(user(imsi)), centre("491769900001"), to("mvno.example")).Raw, uint8(network))
+	f.Add(request(f, diameter.AppS6c, diameter.SendRoutingInfoSM, hss, home, centre("49176")).Raw, uint8(mvno))
+	f.Add(request(f, diameter.AppT6a, diameter.ConnectionManagement, mme, visited, inUser(user(imsi), user("")), plmn("262-10")).Raw, uint8(network))
 	r := strict()
+	r.ServiceCentres = []realm.ServiceCentre{{Realm: "mvno.example", Digits: "4917699"}}
 	r.Rules[realm.ScreenOriginHost].Mode = realm.ScreenOff
 	f.Fuzz(func(t *testing.T, b []byte, peer uint8) {
 		var m diameter.Message

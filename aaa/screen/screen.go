@@ -127,6 +127,8 @@ func (s *Screen) judge(peer int32, m *diameter.Message, now int64, count bool) (
 	if m.Application == diameter.AppS6a {
 		j.home()
 		j.visited()
+	} else {
+		j.messages()
 	}
 	f.Broken, f.Seen = j.broken&p.on, j.seen
 	if f.Broken != 0 {
@@ -308,7 +310,9 @@ func commands(application, command uint32) bool {
 		return command >= diameter.ConnectionManagement && command <= diameter.MTData ||
 			command == diameter.ConfigurationInfo || command == diameter.ReportingInfo
 	case diameter.AppSGd:
-		return command == diameter.MOForwardSM || command == diameter.MTForwardSM
+		return command == diameter.MOForwardSM || command == diameter.MTForwardSM || command == diameter.AlertServiceCentre
+	case diameter.AppS6c:
+		return command == diameter.SendRoutingInfoSM || command == diameter.ReportSMStatus || command == diameter.AlertServiceCentre
 	}
 	return true
 }

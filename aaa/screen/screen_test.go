@@ -334,9 +334,15 @@ func TestAllocs(t *testing.T) {
 	s := newScreen(strict())
 	m := request(t, diameter.AppS6a, diameter.UpdateLocation, mme, visited, user(imsi), plmn("262-10"), record("a.example"))
 	bad := request(t, diameter.AppS6a, diameter.CancelLocation, "x."+other, other, user(imsi), record("a.example"))
+	s.senders[dra].rules.ServiceCentres = []realm.ServiceCentre{{Realm: other, Digits: "4917699"}}
+	message := request(t, diameter.AppSGd, diameter.MOForwardSM, "x."+other, other, inUser(user(imsi)), centre("491769900001"), to(home))
+	data := request(t, diameter.AppT6a, diameter.MTData, "x."+other, other, inUser(user(imsi)))
 	assert.Zero(t, testing.AllocsPerRun(100, func() {
 		f := s.Judge(network, m, day)
 		s.Learn(f.Seen, day)
+		if s.Judge(dra, message, day).Broken == 0 || s.Judge(dra, data, day).Broken == 0 {
+			t.Error("nothing found")
+		}
 		if s.Judge(dra, bad, day).Broken == 0 {
 			t.Error("nothing found")
 		}

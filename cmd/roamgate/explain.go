@@ -86,6 +86,7 @@ request breaks, too, where it is from a peer.`,
 	f.StringVar(&dq.Host, "host", "", "Destination-Host")
 	f.StringVar(&dq.OriginRealm, "origin-realm", "", "Origin-Realm, default that of the peer")
 	f.StringVar(&dq.Visited, "visited-plmn", "", "Visited-PLMN-Id, such as 262-01")
+	f.StringVar(&dq.ServiceCentre, "service-centre", "", "SC-Address of a short message, such as 491710760000")
 	f.BoolVar(&q.Accounting, "accounting", false, "explain accounting instead of authentication")
 	f.StringVar(&q.Station, "station", "", "Calling-Station-Id, such as a MAC address")
 	f.StringVar(&q.IMSI, "imsi", "", "3GPP-IMSI")
@@ -106,7 +107,7 @@ request breaks, too, where it is from a peer.`,
 
 // mixed says which flag is not of the protocol that is explained, "": none.
 func mixed(cmd *cobra.Command, ofDiameter bool) string {
-	names, other := []string{"application", "realm", "host", "origin-realm", "visited-plmn"}, "is of --diameter"
+	names, other := []string{"application", "realm", "host", "origin-realm", "visited-plmn", "service-centre"}, "is of --diameter"
 	if ofDiameter {
 		names, other = []string{"accounting", "station", "cui", "ssid", "operator", "rcoi", "avp", "nas-port-type", "rat-type", "as-test"}, "is not of --diameter"
 	}

@@ -25,12 +25,13 @@ type diameterQuestion struct {
 	From, Realm, Host, User string
 	Visited                 string // Visited-PLMN-Id, such as 262-01
 	OriginRealm             string
+	ServiceCentre           string    // SC-Address, such as 491710760000
 	At                      time.Time // zero: now
 }
 
 func (q *diameterQuestion) values() url.Values {
 	v := url.Values{}
-	for key, value := range map[string]string{"diameter": q.Command, "application": q.Application, "from": q.From, "realm": q.Realm, "host": q.Host, "user": q.User, "visited_plmn": q.Visited, "origin_realm": q.OriginRealm} {
+	for key, value := range map[string]string{"diameter": q.Command, "application": q.Application, "from": q.From, "realm": q.Realm, "host": q.Host, "user": q.User, "visited_plmn": q.Visited, "origin_realm": q.OriginRealm, "service_centre": q.ServiceCentre} {
 		if value != "" {
 			v.Set(key, value)
 		}
@@ -44,12 +45,12 @@ func (q *diameterQuestion) values() url.Values {
 func diameterQuestionOf(v url.Values) (q diameterQuestion, err error) {
 	for key := range v {
 		switch key {
-		case "diameter", "application", "from", "realm", "host", "user", "visited_plmn", "origin_realm", "at":
+		case "diameter", "application", "from", "realm", "host", "user", "visited_plmn", "origin_realm", "service_centre", "at":
 		default:
 			return q, fmt.Errorf("%q is nothing that can be asked", key)
 		}
 	}
-	q = diameterQuestion{Command: v.Get("diameter"), Application: v.Get("application"), From: v.Get("from"), Realm: v.Get("realm"), Host: v.Get("host"), User: v.Get("user"), Visited: v.Get("visited_plmn"), OriginRealm: v.Get("origin_realm")}
+	q = diameterQuestion{Command: v.Get("diameter"), Application: v.Get("application"), From: v.Get("from"), Realm: v.Get("realm"), Host: v.Get("host"), User: v.Get("user"), Visited: v.Get("visited_plmn"), OriginRealm: v.Get("origin_realm"), ServiceCentre: v.Get("service_centre")}
 	if at := v.Get("at"); at != "" {
 		q.At, err = time.Parse(time.RFC3339, at)
 	}
@@ -80,6 +81,9 @@ func (q *diameterQuestion) question() (agent.Question, error) {
 		if out.Visited, ok = realm.ParseNetwork(q.Visited); !ok {
 			return out, fmt.Errorf("%q is no mobile network: write 262-01", q.Visited)
 		}
+	}
+	if out.ServiceCentre = strings.TrimPrefix(q.ServiceCentre, "+"); strings.Trim(out.ServiceCentre, "0123456789") != "" || len(out.ServiceCentre) > 15 {
+		return out, fmt.Errorf("%q is no international number: write 491710760000", q.ServiceCentre)
 	}
 	if q.OriginRealm != "" {
 		out.OriginHost, out.OriginRealm = "explain."+q.OriginRealm, q.OriginRealm

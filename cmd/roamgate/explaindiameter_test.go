@@ -60,6 +60,8 @@ func TestExplainDiameter(t *testing.T) {
 		{"screened", "--diameter ULR --imsi 262011234567890 --realm a.example --from hss-1 --origin-realm b.example", 1, []string{
 			`screening +default`, `  breaks +origin_realm: answer`, `result +answer 3010 .*`,
 		}},
+		{"a device by the IMSI in its User-Identifier", "--diameter OFR --imsi 262011234567890 --realm a.example --service-centre +491710760000", 1, []string{`rule +imsi:26201123/1, imsi match .*`}},
+		{"a service centre", "--diameter SRR --realm a.example --service-centre 49x", 2, nil},
 		{"a network", "--diameter ULR --imsi 262011234567890 --realm a.example --visited-plmn 262-1", 2, nil},
 		{"by number", "--diameter 316 --application 16777251 --imsi 262011234567890 --realm a.example", 0, []string{`request +ULR of s6a`}},
 	} {

@@ -31,6 +31,8 @@ const (
 	MOForwardSM          = 8388645
 	MTForwardSM          = 8388646
 	SendRoutingInfoSM    = 8388647
+	AlertServiceCentre   = 8388648
+	ReportSMStatus       = 8388649
 )
 
 // Applications.
@@ -125,6 +127,8 @@ const (
 	TGPPTerminalInformation = 1401
 	TGPPIMEI                = 1402
 	TGPPSupportedFeatures   = 628
+	TGPPUserIdentifier      = 3102
+	TGPPSCAddress           = 3300
 )
 
 // Result codes (RFC 6733 section 7.1).

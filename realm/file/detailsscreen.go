@@ -39,6 +39,13 @@ var screeningFields = []property[*realm.Screening]{
 		slices.Sort(words)
 		return strings.Join(words, ", ")
 	}},
+	{"service_centres", func(_ *realm.Set, s **realm.Screening) string {
+		var words []string
+		for _, c := range (*s).ServiceCentres {
+			words = append(words, c.Realm+" "+c.Digits)
+		}
+		return strings.Join(words, ", ")
+	}},
 	{"learn", func(_ *realm.Set, s **realm.Screening) string { return (*s).Learn.String() }},
 	{"travel", func(_ *realm.Set, s **realm.Screening) string { return (*s).Travel.String() }},
 	{"requests", func(_ *realm.Set, s **realm.Screening) string { return strconv.Itoa((*s).Rate) }},

@@ -32,6 +32,7 @@ type screenRules struct {
 	Application screenRule `yaml:"application"`
 	Command     screenRule `yaml:"command"`
 	HomeRealm   screenRule `yaml:"home_realm"`
+	Centre      screenRule `yaml:"service_centre"`
 	VisitedPLMN screenRule `yaml:"visited_plmn"`
 	Previous    screenRule `yaml:"previous"`
 	Velocity    screenRule `yaml:"velocity"`
@@ -42,7 +43,7 @@ type screenRules struct {
 func (r *screenRules) all() [realm.NumScreenRules]*screenRule {
 	return [realm.NumScreenRules]*screenRule{
 		&r.OriginOwn, &r.OriginRealm, &r.OriginHost, &r.RouteRecord, &r.Application, &r.Command, &r.HomeRealm,
-		&r.VisitedPLMN, &r.Previous, &r.Velocity, &r.Rate,
+		&r.Centre, &r.VisitedPLMN, &r.Previous, &r.Velocity, &r.Rate,
 	}
 }
 
@@ -67,11 +68,13 @@ func (r *screenRule) decodeNode(d *decoder, i int, key string) {
 	d.into(i, &r.screenKeys, key)
 }
 
-// screenNetworkEntry says which networks a realm stands for.
+// screenNetworkEntry says which networks a realm stands for, and whose service centres
+// are its own.
 type screenNetworkEntry struct {
-	Pos   realm.Pos    `yaml:",pos"`
-	Realm at[string]   `yaml:"realm,required"`
-	PLMN  []at[string] `yaml:"plmn"`
+	Pos     realm.Pos    `yaml:",pos"`
+	Realm   at[string]   `yaml:"realm,required"`
+	PLMN    []at[string] `yaml:"plmn"`
+	Centres []at[string] `yaml:"service_centres"`
 }
 
 // Bounds of what is screened and steered.
@@ -82,6 +85,8 @@ const (
 	minRemembered  = 1 << 10
 	maxRemembered  = 1 << 24
 	maxNetworks    = 4096
+	maxCentres     = 1024
+	maxNumber      = 15 // digits (ITU-T E.164)
 	maxSteeredTime = 30 * 24 * time.Hour
 )
 
@@ -164,16 +169,35 @@ func (l *loader) screenNetwork(e *screenNetworkEntry, s *realm.Screening) {
 		l.fail(e.Realm.pos(e.Pos.File), hint, "networks: %s: %s", quote(e.Realm.v), text)
 		return
 	}
-	if len(e.PLMN) == 0 {
-		l.fail(e.Pos, "add plmn: with its networks", "networks: realm %s stands for none", quote(e.Realm.v))
+	if len(e.PLMN)+len(e.Centres) == 0 {
+		l.fail(e.Pos, "add plmn: with its networks, or service_centres:", "networks: realm %s stands for none", quote(e.Realm.v))
 	}
-	if s.Networks == nil {
-		s.Networks = make(map[string][]realm.Network)
-	}
-	if _, twice := s.Networks[folded]; twice {
+	name := strings.Clone(folded)
+	_, twice := s.Networks[name]
+	if twice = twice || slices.ContainsFunc(s.ServiceCentres, func(c realm.ServiceCentre) bool { return c.Realm == name }); twice {
 		l.fail(e.Realm.pos(e.Pos.File), "put them together", "networks: realm %s stands twice", quote(e.Realm.v))
 	}
-	s.Networks[strings.Clone(folded)] = l.networks(e.Pos, "plmn", e.PLMN)
+	if len(e.PLMN) > 0 {
+		if s.Networks == nil {
+			s.Networks = make(map[string][]realm.Network)
+		}
+		s.Networks[name] = l.networks(e.Pos, "plmn", e.PLMN)
+	}
+	for _, word := range e.Centres {
+		pos, number := word.pos(e.Pos.File), strings.TrimPrefix(word.v, "+")
+		c := realm.ServiceCentre{Realm: name, Digits: strings.Clone(number)}
+		switch {
+		case number == "" || len(number) > maxNumber || strings.Trim(number, "0123456789") != "" || number[0] == '0':
+			l.fail(pos, "digits that it begins with, such as 49171", "service_centres: %s is no international number", quote(word.v))
+		case slices.Contains(s.ServiceCentres, c):
+			l.warn(pos, "remove it", "service_centres: %s stands twice", quote(word.v))
+		case len(s.ServiceCentres) == maxCentres:
+			l.fail(pos, "", "there are more than %d service centres", maxCentres)
+			return
+		default:
+			s.ServiceCentres = append(s.ServiceCentres, c)
+		}
+	}
 }
 
 // networks reads a list of mobile networks and countries.
