@@ -92,8 +92,8 @@ func (g *Gateway) ask(number uint32, b []byte) bool {
 	return true
 }
 
-// reject answers an Access-Request that goes nowhere, with the Error-Cause of a result:
-// its NAS is not left without an answer.
+// reject answers a request that goes nowhere, with the Error-Cause of a result: a NAS is
+// not left without an answer, and a record that never will go is not sent again.
 func (g *Gateway) reject(l *line, p *radius.Packet, result uint32) {
 	var m diameter.Message
 	room := g.room
@@ -135,6 +135,7 @@ func (g *Gateway) account(l *line, p *radius.Packet) {
 		var ok bool
 		if g.name, ok = g.tr.Sessions.Accounting(g.name[:0], p); !ok {
 			g.translated(toDiameter, translate.NoName)
+			g.reject(l, p, translate.NoName.Result())
 			return
 		}
 	}
@@ -148,6 +149,7 @@ func (g *Gateway) account(l *line, p *radius.Packet) {
 	b, why := g.tr.Accounting(g.room, p, name, &x)
 	if g.translated(toDiameter, why); why != translate.OK {
 		g.done(number)
+		g.reject(l, p, diameter.ResultUnableToComply)
 		return
 	}
 	if s != nil {

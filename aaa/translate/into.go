@@ -15,6 +15,14 @@ func (t *Translator) start(room []byte, code radius.Code, token uint32) {
 	t.r.SetAuthenticator(&auth)
 }
 
+// protest begins a Protocol-Error (RFC 7930 section 4).
+func (t *Translator) protest(room []byte, p *radius.Packet, cause uint32) {
+	t.r.StartProtocolError(room, 0, p.Code(), cause, radius.Clear)
+	var auth [16]byte
+	radius.PutToken(&auth, radius.Token(p.Authenticator()))
+	t.r.SetAuthenticator(&auth)
+}
+
 // sealed gives the packet that was built.
 func (t *Translator) sealed() []byte { return t.r.SignAccounting(nil, radius.Clear) }
 

@@ -24,8 +24,9 @@ type Outcome struct {
 }
 
 // Reply turns an answer into that of RADIUS (RFC 4005 section 9.2, RFC 4072 section
-// 6.2). A nil packet is no answer at all: accounting that was not taken is sent again.
-// What cannot be granted as the home has said it is rejected, and why says so.
+// 6.2). What cannot be granted as the home has said it is rejected, and why says so.
+// Accounting that was not taken is a Protocol-Error between us and the hub, whose client
+// has no answer: it says whether the home ever may take it.
 //
 // hot: 0 allocs
 func (t *Translator) Reply(room []byte, m *diameter.Message, q *Asked) (packet []byte, out Outcome, why Reason) {
@@ -36,11 +37,12 @@ func (t *Translator) Reply(room []byte, m *diameter.Message, q *Asked) (packet [
 	p := q.Packet
 	switch p.Code() {
 	case radius.AccountingRequest:
-		if !succeeded(out.Result) {
-			return nil, out, OK
+		if out.Code = radius.AccountingResponse; succeeded(out.Result) {
+			t.start(room, out.Code, radius.Token(p.Authenticator()))
+		} else {
+			out.Code = radius.ProtocolError
+			t.protest(room, p, protestOf(out.Result, out.Experimental))
 		}
-		out.Code = radius.AccountingResponse
-		t.start(room, out.Code, radius.Token(p.Authenticator()))
 		if why = t.proxyStates(p); why != OK {
 			return nil, out, why
 		}

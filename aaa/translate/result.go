@@ -84,6 +84,18 @@ func causeOf(result uint32, experimental bool) uint32 {
 	return 0
 }
 
+// protestOf is the Error-Cause of a record that was not taken: it may be sent again, but
+// for a failure that is permanent (RFC 6733 section 7.1.5).
+func protestOf(result uint32, experimental bool) uint32 {
+	if result/1000 != 5 {
+		return causeNoResources
+	}
+	if cause := causeOf(result, experimental); cause != 0 && cause != causeNotRoutable && cause != causeNoResources {
+		return cause
+	}
+	return causeInvalidRequest
+}
+
 // rejection is the Result-Code of an Access-Reject: of a request that only asks what it
 // may, that it may not.
 func rejection(kind uint32) uint32 {
