@@ -16,10 +16,11 @@
 //
 // # What it answers itself
 //
-// Status-Server, as long as the Diameter side has a peer; Accounting-On and -Off, which
-// end the sessions of the NAS one by one; Session-Termination-Request. All else waits for
-// the other side: an accounting request is answered when its answer has come, and one
-// that nobody took has no answer of RADIUS, so that it is sent again.
+// Status-Server, as long as the Diameter side has a peer; Accounting-On and -Off, when the
+// sessions of the NAS, which they end one by one, are over at their homes; a
+// Session-Termination-Request, when the Stop that it may owe is taken. All else waits for
+// the other side. A record that was not taken is a Protocol-Error to the hub, which sends
+// it again or not, and no answer to the NAS.
 //
 // # Memory and concurrency
 //

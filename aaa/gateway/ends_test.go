@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/binary"
 	"testing"
 	"time"
 
@@ -47,53 +48,185 @@ func number(m *diameter.Message, code uint32) uint32 {
 	return v
 }
 
-// C123: Accounting-Off ends each session of the NAS, as its administrator has.
+// on is an Accounting-On, off an Accounting-Off.
+var (
+	on  = attribute(radius.AcctStatusType, "\x00\x00\x00\x07")
+	off = attribute(radius.AcctStatusType, "\x00\x00\x00\x08")
+)
+
+// C123: Accounting-Off ends each session of the NAS, as its administrator has. The NAS has
+// its answer when the home has the end of each.
 func TestC123AccountingOff(t *testing.T) {
 	b := newBench(t, Config{Sessions: 8, InFlight: 8})
 	session, class := b.granted()
 	b.started("s-1", class)
-	b.request(radius.AccountingRequest, ap, attribute(radius.AcctStatusType, "\x00\x00\x00\x08"), attribute(radius.ProxyState, "p1"))
+	b.request(radius.AccountingRequest, ap, off, attribute(radius.ProxyState, "p1"))
 	b.step(0)
+	assert.Empty(t, b.packets(b.line), "nobody has the record")
+	ends := b.messages()
+	require.Len(t, ends, 1)
+	assert.EqualValues(t, diameter.Accounting, ends[0].Command)
+	b.answer(ends[0], diameter.ResultSuccess)
 	all := b.packets(b.line)
 	require.Len(t, all, 1)
 	assert.Equal(t, radius.AccountingResponse, all[0].Code())
+	assert.Equal(t, b.token, radius.Token(all[0].Authenticator()))
 	assert.True(t, all[0].Has(radius.ProxyState))
-	ends := b.messages()
+	ends = append(ends, b.messages()...)
 	require.Len(t, ends, 2)
-	for i, command := range []uint32{diameter.Accounting, diameter.SessionTermination} {
-		assert.Equal(t, command, ends[i].Command)
-		assert.Equal(t, session, string(ends[i].Value(diameter.KnownSessionID)))
-		assert.EqualValues(t, 17, number(ends[i], 295), "Admin Reboot")
-		b.answer(ends[i], diameter.ResultSuccess)
+	assert.EqualValues(t, diameter.SessionTermination, ends[1].Command)
+	for _, m := range ends {
+		assert.Equal(t, session, string(m.Value(diameter.KnownSessionID)))
+		assert.EqualValues(t, 17, number(m, 295), "Admin Reboot")
 	}
+	b.answer(ends[1], diameter.ResultSuccess)
 	b.counts(0, 0)
 }
 
-// C123: a NAS that begins anew is not answered before each of its sessions has its end.
+// C123: a NAS that begins anew is not answered before each of its sessions has its end, and
+// what ends there already has no second one.
 func TestC123AccountingOnWithoutRoom(t *testing.T) {
-	b := newBench(t, Config{Sessions: 8, InFlight: 3})
+	b := newBench(t, Config{Sessions: 8, InFlight: 2})
 	for _, acct := range []string{"s-1", "s-2"} {
 		_, class := b.granted()
 		b.started(acct, class)
 	}
-	on := attribute(radius.AcctStatusType, "\x00\x00\x00\x07")
 	b.request(radius.AccountingRequest, ap, on)
 	b.step(0)
-	assert.Empty(t, b.packets(b.line), "there is no room for the last")
 	first := b.messages()
-	require.Len(t, first, 3)
-	for _, m := range first {
-		b.answer(m, diameter.ResultSuccess)
-	}
+	require.Len(t, first, 1, "there is no room for the other")
+	b.answer(first[0], diameter.ResultSuccess)
+	assert.Empty(t, b.packets(b.line))
+	b.answer(b.messages()[0], diameter.ResultSuccess)
 	b.counts(1, 0)
 	b.request(radius.AccountingRequest, ap, on)
 	b.step(0)
-	assert.Len(t, b.packets(b.line), 1)
 	last := b.messages()
-	require.Len(t, last, 1, "its record has gone already")
-	assert.EqualValues(t, diameter.SessionTermination, last[0].Command)
+	require.Len(t, last, 1)
+	assert.EqualValues(t, diameter.Accounting, last[0].Command)
+	assert.NotEqual(t, first[0].Value(diameter.KnownSessionID), last[0].Value(diameter.KnownSessionID))
 	b.answer(last[0], diameter.ResultSuccess)
+	assert.Len(t, b.packets(b.line), 1)
+	b.answer(b.messages()[0], diameter.ResultSuccess)
 	b.counts(0, 0)
+}
+
+// C123: a home that does not take the end of a session leaves the NAS without an answer, and
+// the end that comes again is the same record. One that refuses it for good has heard it.
+func TestC123AccountingOnThatIsNotTaken(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		fails func(b *bench, m *diameter.Message)
+		over  bool
+	}{
+		{"not delivered", func(b *bench, m *diameter.Message) { b.answer(m, diameter.ResultUnableToDeliver) }, false},
+		{"no room at home", func(b *bench, m *diameter.Message) { b.answer(m, diameter.ResultOutOfSpace) }, false},
+		{"no answer", func(b *bench, _ *diameter.Message) { b.step(b.g.conf.Patience + time.Second) }, false},
+		{"refused", func(b *bench, m *diameter.Message) { b.answer(m, diameter.ResultUnableToComply) }, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t, Config{Sessions: 8, InFlight: 8})
+			_, class := b.granted()
+			b.started("s-1", class)
+			b.request(radius.AccountingRequest, ap, on)
+			b.request(radius.AccountingRequest, ap, on)
+			b.step(0)
+			first := b.messages()
+			require.Len(t, first, 1, "said twice, it ends once")
+			c.fails(b, first[0])
+			if c.over {
+				assert.Len(t, b.packets(b.line), 1)
+				b.answer(b.messages()[0], diameter.ResultSuccess)
+				b.counts(0, 0)
+				return
+			}
+			assert.Empty(t, b.packets(b.line))
+			b.counts(1, 0)
+			b.step(5 * time.Second)
+			b.request(radius.AccountingRequest, ap, on, attribute(radius.AcctDelayTime, "\x00\x00\x00\x05"))
+			b.step(0)
+			again := b.messages()
+			require.Len(t, again, 1)
+			assert.Equal(t, first[0].Value(diameter.KnownRecordNumber), again[0].Value(diameter.KnownRecordNumber))
+			assert.Equal(t, number(first[0], diameter.EventTimestamp), number(again[0], diameter.EventTimestamp))
+			b.answer(again[0], diameter.ResultSuccess)
+			assert.Len(t, b.packets(b.line), 1)
+			b.answer(b.messages()[0], diameter.ResultSuccess)
+			b.counts(0, 0)
+		})
+	}
+}
+
+// C123: an Accounting-On that is said again, or comes late, ends no session that has begun
+// since.
+func TestC123AccountingOnThatIsOld(t *testing.T) {
+	b := newBench(t, Config{Sessions: 8, InFlight: 8})
+	_, before := b.granted()
+	b.started("s-1", before)
+	b.step(time.Minute)
+	_, since := b.granted()
+	b.started("s-2", since)
+	stamp := binary.BigEndian.AppendUint32(nil, uint32(b.g.wall-30))
+	for _, age := range []string{attribute(radius.AcctDelayTime, "\x00\x00\x00\x1e"), attribute(radius.EventTimestamp, string(stamp))} {
+		b.request(radius.AccountingRequest, ap, on, age)
+		b.step(0)
+		for _, m := range b.messages() {
+			b.answer(m, diameter.ResultSuccess)
+		}
+		assert.Len(t, b.packets(b.line), 1)
+		for _, m := range b.messages() {
+			b.answer(m, diameter.ResultSuccess)
+		}
+		b.counts(1, 0)
+	}
+	b.request(radius.AccountingRequest, ap, on, attribute(radius.EventTimestamp, "\x00\x00\x00\x09"))
+	b.step(0)
+	assert.Len(t, b.messages(), 1, "a clock that nobody has set says nothing")
+}
+
+// C123: an STR has its answer when the record that it owes has one. While nobody has that
+// record the session stays, and asked again the same record is sent.
+func TestC123StopBeforeTheAnswer(t *testing.T) {
+	b := newBench(t, Config{Sessions: 8, InFlight: 8})
+	b.visits(diameter.Accounting, diameter.AppAccounting, "nas;1;1", func(w *diameter.Writer) {
+		w.Uint32(diameter.AccountingRecordType, 0, must, recordStart)
+		w.Uint32(diameter.AccountingRecordNumber, 0, must, 0)
+	})
+	taken := func() []*radius.Packet {
+		t.Helper()
+		all := b.packets(b.visit)
+		require.Len(t, all, 1)
+		assert.Equal(t, radius.AccountingRequest, all[0].Code())
+		return all
+	}
+	b.write(b.visit, radius.AccountingResponse, taken()[0].Authenticator())
+	b.step(0)
+	assert.EqualValues(t, 2001, b.result())
+	end := func() {
+		b.visits(diameter.SessionTermination, diameter.AppNASREQ, "nas;1;1", func(w *diameter.Writer) { w.Uint32(295, 0, must, 1) })
+	}
+	end()
+	first := taken()[0]
+	assert.Empty(t, b.messages(), "nobody has the record")
+	b.step(b.g.conf.Patience + time.Second)
+	assert.EqualValues(t, diameter.ResultUnableToDeliver, b.result())
+	b.counts(1, 0)
+
+	end()
+	again := taken()[0]
+	assert.Equal(t, first.Bytes()[radius.HeaderLen:], again.Bytes()[radius.HeaderLen:])
+	b.write(b.visit, radius.ProtocolError, again.Authenticator())
+	b.step(0)
+	assert.EqualValues(t, diameter.ResultUnableToComply, b.result())
+	b.counts(1, 0)
+
+	end()
+	b.write(b.visit, radius.AccountingResponse, taken()[0].Authenticator())
+	b.step(0)
+	assert.EqualValues(t, 2001, b.result())
+	b.counts(0, 0)
+	end()
+	assert.EqualValues(t, diameter.ResultUnknownSessionID, b.result())
 }
 
 // C123: a session that its home has ended, and whose NAS sends no records, is over for the

@@ -14,10 +14,12 @@ const (
 	asksDiameter
 	// asksRADIUS: a request of Diameter that an answer of RADIUS ends.
 	asksRADIUS
-	// closes: an STR or a last record of ours, whose answer nobody waits for.
+	// closes: an STR of ours, whose answer nobody waits for.
 	closes
-	// owes: a Stop of ours, likewise.
-	owes
+	// restarts: an Accounting-On or -Off, until all sessions of its NAS have ended.
+	restarts
+	// loses: the last record of a session whose NAS has begun anew.
+	loses
 )
 
 // exchange is one request that waits for its answer.
@@ -33,6 +35,10 @@ type exchange struct {
 	key         uint64 // of an inward session
 	command     uint32
 	endToEnd    uint32
+	owner       uint32 // of a lost session: the exchange of its NAS
+	left        int    // of a NAS: lost sessions whose last record has no answer
+	failed      bool   // one of them has not ended
+	cause       uint32 // Acct-Terminate-Cause of a lost session
 }
 
 const (

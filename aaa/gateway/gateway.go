@@ -403,6 +403,10 @@ func (g *Gateway) expired(slot uint32) {
 		return
 	}
 	g.count(g.ctr.unanswered)
+	if x.purpose == loses {
+		g.lost(x.gen<<slotBits|slot, x, 0)
+		return
+	}
 	g.unanswered(x)
 	g.exchanges.end(x.gen<<slotBits | slot)
 }

@@ -123,17 +123,16 @@ func (g *Gateway) replied(l *line, p *radius.Packet) {
 		g.count(g.ctr.late)
 		return
 	}
-	switch ex.purpose {
-	case owes:
-		g.done(number)
-		return
-	case asksRADIUS:
-	default:
+	if ex.purpose != asksRADIUS {
 		g.count(g.ctr.late)
 		return
 	}
 	m := &g.asked
 	m.Parse(ex.raw)
+	if m.Command == diameter.SessionTermination {
+		g.stopped(number, ex, m, p)
+		return
+	}
 	x := g.terms()
 	var b []byte
 	var why translate.Reason
@@ -199,8 +198,9 @@ const (
 	recordInterim = 3
 )
 
-// ended answers an STR: RADIUS has no such request. Where accounting has begun and was
-// not ended, a Stop of ours ends it (RFC 4005 section 9.2).
+// ended takes an STR: RADIUS has no such request. Where accounting has begun and was not
+// ended, a Stop of ours ends it (RFC 4005 section 9.2), and the STR has its answer when
+// that one has.
 func (g *Gateway) ended(m *diameter.Message) {
 	client, ok := g.clientOf(m)
 	if !ok {
@@ -208,34 +208,52 @@ func (g *Gateway) ended(m *diameter.Message) {
 		return
 	}
 	s := g.sessions.named(client, m.Value(diameter.KnownSessionID))
-	result := uint32(diameter.ResultSuccess)
 	switch {
 	case s == nil:
-		result = diameter.ResultUnknownSessionID
+		g.refuse(m, diameter.ResultUnknownSessionID, nil)
 	case s.counted:
-		g.stop(client, s, m)
-		g.sessions.end(s)
+		if result := g.stop(client, s, m); result != diameter.ResultSuccess {
+			g.refuse(m, result, nil)
+		}
 	default:
 		g.sessions.end(s)
+		g.refuse(m, diameter.ResultSuccess, nil)
 	}
-	g.refuse(m, result, nil)
 }
 
-// stop sends the record that ends the accounting of a session.
-func (g *Gateway) stop(client string, s *session, m *diameter.Message) {
+// stop sends the record that ends the accounting of a session. However often it is asked
+// for, it is the same record.
+func (g *Gateway) stop(client string, s *session, m *diameter.Message) (result uint32) {
 	l := g.visit(client)
 	if l == nil {
-		return
+		return diameter.ResultUnableToDeliver
 	}
-	number, ex := g.begin(owes, nil)
+	number, ex := g.begin(asksRADIUS, m.Raw)
 	if ex == nil {
-		return
+		return diameter.ResultTooBusy
 	}
-	ex.line = l.number
-	b, why := g.tr.Stop(g.small, m, s.attrs, uint32(g.wall), number)
+	ex.line, ex.key, ex.named = l.number, s.key, true
+	b, why := g.tr.Stop(g.small, m, s.attrs, s.over(g.wall), number)
 	if g.translated(toRADIUS, why); why != translate.OK {
 		g.done(number)
-		return
+		return why.Result()
 	}
-	g.say(l, b)
+	if !l.hub.send(b) {
+		g.count(g.ctr.stalled)
+		g.done(number)
+		return diameter.ResultTooBusy
+	}
+	return diameter.ResultSuccess
+}
+
+// stopped answers an STR when the record has its answer.
+func (g *Gateway) stopped(number uint32, ex *exchange, m *diameter.Message, p *radius.Packet) {
+	result := uint32(diameter.ResultUnableToComply)
+	if slot, ok := g.sessions.by[ex.key]; p.Code() == radius.AccountingResponse {
+		if result = diameter.ResultSuccess; ok {
+			g.sessions.end(&g.sessions.slots[slot])
+		}
+	}
+	g.done(number)
+	g.refuse(m, result, nil)
 }

@@ -36,7 +36,7 @@ func (g *Gateway) access(l *line, p *radius.Packet) {
 	}
 	fresh := s == nil
 	if fresh {
-		if s = g.sessions.begin(id, g.now); s == nil {
+		if s = g.sessions.begin(id, g.now, g.wall); s == nil {
 			g.count(g.ctr.sessions)
 			g.reject(l, p, diameter.ResultTooBusy)
 			return
@@ -154,7 +154,7 @@ func (g *Gateway) account(l *line, p *radius.Packet) {
 	}
 	if s != nil {
 		g.sessions.learn(s, p)
-		s.live, s.expires = true, g.now+living
+		s.live, s.expires, s.ended = true, g.now+living, 0
 	}
 	g.ask(number, b)
 }
@@ -170,6 +170,10 @@ func (g *Gateway) answered(m *diameter.Message) {
 	switch {
 	case ex.purpose == closes:
 		g.done(number)
+		return
+	case ex.purpose == loses:
+		result, _ := m.Uint32(diameter.KnownResultCode)
+		g.lost(number, ex, result)
 		return
 	case ex.purpose != asksDiameter:
 		g.count(g.ctr.late)
@@ -272,70 +276,9 @@ func (g *Gateway) tell(s *session, cause uint32) bool {
 	ex.endToEnd, ex.command = x.EndToEnd, diameter.SessionTermination
 	x.HopByHop = number
 	b, why := g.tr.Termination(g.room, s.user, cause, &x)
-	return g.put(number, b, why)
-}
-
-// put sends a request of ours that a session ends with; false: there was no room.
-func (g *Gateway) put(number uint32, b []byte, why translate.Reason) bool {
 	if g.translated(toDiameter, why); why != translate.OK {
 		g.done(number)
 		return true
 	}
 	return g.ask(number, b)
-}
-
-// restart ends the sessions of a NAS that has begun anew or is about to end (RFC 2866
-// section 5.1). Diameter has no record of that: each session gets its own end. While there
-// is no room for them the NAS has no answer, says it again, and the others follow.
-func (g *Gateway) restart(l *line, p *radius.Packet) {
-	v, _ := p.Uint32(radius.AcctStatusType)
-	off := v == statusOff
-	cause := uint32(11) // NAS Reboot
-	if off {
-		cause = 7 // Admin Reboot
-	}
-	if nas := g.sessions.nasOf(p); nas != 0 {
-		for i := range g.sessions.slots {
-			s := &g.sessions.slots[i]
-			if s.expires == 0 || s.inward || s.nas != nas || !s.live {
-				continue
-			}
-			if s.counted && len(s.acct) > 0 && !g.lost(s, off) {
-				return
-			}
-			s.counted = false
-			if !g.tell(s, cause) {
-				return
-			}
-			g.sessions.end(s)
-		}
-	}
-	var r radius.Writer
-	r.Start(g.small, radius.AccountingResponse, 0, false)
-	r.SetAuthenticator(p.Authenticator())
-	for a, next, ok := p.Next(p.From(radius.ProxyState)); ok; a, next, ok = p.Next(next) {
-		if a.Type == radius.ProxyState {
-			r.Raw(a.Raw)
-		}
-	}
-	g.say(l, r.SignAccounting(nil, radius.Clear))
-}
-
-const statusOff = 8
-
-// lost sends the record that ends a session whose counters nobody has; false: there was no
-// room for it.
-func (g *Gateway) lost(s *session, off bool) bool {
-	x := g.terms()
-	x.Application, x.DestinationRealm, x.DestinationHost = diameter.AppAccounting, s.realm, nil
-	g.name = g.tr.Name(g.name[:0], s.id)
-	x.Session = g.name
-	number, ex := g.begin(closes, nil)
-	if ex == nil {
-		return false
-	}
-	ex.endToEnd, ex.command = x.EndToEnd, diameter.Accounting
-	x.HopByHop = number
-	b, why := g.tr.Lost(g.room, s.user, s.acct, off, &x)
-	return g.put(number, b, why)
 }

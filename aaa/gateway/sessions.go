@@ -29,6 +29,8 @@ type session struct {
 	nas               uint64       // hash of the NAS, 0: it has no name
 	application       uint32
 	expires           int64
+	began, ended      int64  // Unix seconds; ended 0: it goes on
+	closing           uint32 // the exchange that ends it
 
 	name  []byte // Session-Id of another
 	host  []byte // Origin-Host of the other end
@@ -74,12 +76,12 @@ func (t *sessions) take() (slot uint32, s *session) {
 }
 
 // begin makes a session of ours; nil: there are too many.
-func (t *sessions) begin(id translate.ID, now int64) *session {
+func (t *sessions) begin(id translate.ID, now, wall int64) *session {
 	slot, s := t.take()
 	if s == nil {
 		return nil
 	}
-	s.id, s.expires = id, now+beginning
+	s.id, s.expires, s.began = id, now+beginning, wall
 	t.of[id] = slot
 	return s
 }
@@ -126,6 +128,14 @@ func (t *sessions) find(side string, acct []byte) *session {
 		return &t.slots[slot]
 	}
 	return nil
+}
+
+// over gives when a session has ended: the second in which that was first heard.
+func (s *session) over(wall int64) uint32 {
+	if s.ended == 0 {
+		s.ended = wall
+	}
+	return uint32(s.ended)
 }
 
 // end forgets a session.

@@ -130,18 +130,14 @@ func (t *Translator) Termination(room []byte, name []byte, cause uint32, x *Term
 }
 
 // Lost writes the record that ends a session whose NAS has begun anew or is about to
-// end: nobody has its counters.
-func (t *Translator) Lost(room []byte, name, acctSession []byte, off bool, x *Terms) ([]byte, Reason) {
+// end: nobody has its counters. cause is an Acct-Terminate-Cause.
+func (t *Translator) Lost(room []byte, name, acctSession []byte, cause uint32, x *Terms) ([]byte, Reason) {
 	if len(x.DestinationRealm) == 0 {
 		return nil, NoRealm
 	}
-	cause, number := uint32(11), uint32(x.Arrival)<<4|1 // NAS Reboot
-	if off {
-		cause = 7 // Admin Reboot
-	}
 	t.begin(room, diameter.Accounting, x)
 	t.word(diameter.AccountingRecordType, recordStop)
-	t.word(diameter.AccountingRecordNumber, number)
+	t.word(diameter.AccountingRecordNumber, uint32(x.Arrival)<<4|1)
 	t.word(avpOriginAAAProtocol, 1)
 	if name != nil {
 		t.w.Bytes(diameter.UserName, 0, diameter.AVPMandatory, name)
