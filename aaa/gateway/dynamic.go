@@ -68,7 +68,7 @@ func (g *Gateway) dynamic(l *line, p *radius.Packet) {
 		x.Application = diameter.AppNASREQ
 	}
 	x.State, _ = p.First(radius.State)
-	ex.line, ex.application, ex.endToEnd = l.number, x.Application, x.EndToEnd
+	ex.line, ex.application, ex.endToEnd, ex.session = l.number, x.Application, x.EndToEnd, g.sessions.hash(s.name)
 	if ex.command = diameter.ReAuth; p.Code() == radius.DisconnectRequest {
 		ex.command = diameter.AbortSession
 	}

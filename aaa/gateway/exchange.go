@@ -33,6 +33,7 @@ type exchange struct {
 	// application is that of the request of Diameter.
 	application uint32
 	key         uint64 // of an inward session
+	session     uint64 // hash of the Session-Id that was sent
 	command     uint32
 	endToEnd    uint32
 	owner       uint32 // of a lost session: the exchange of its NAS

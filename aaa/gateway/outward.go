@@ -22,6 +22,9 @@ func (g *Gateway) access(l *line, p *radius.Packet) {
 		s, x.State = g.sessions.get(id), state
 		if s != nil {
 			x.DestinationHost = host(s)
+			if len(state) == 0 {
+				x.State = s.state
+			}
 		}
 	} else {
 		if p.Has(radius.State) {
@@ -55,6 +58,7 @@ func (g *Gateway) access(l *line, p *radius.Packet) {
 	}
 	g.name = g.tr.Name(g.name[:0], id)
 	x.Session, x.HopByHop = g.name, number
+	ex.session = g.sessions.hash(g.name)
 	ex.line, ex.id, ex.named, ex.application, ex.endToEnd, ex.command = l.number, id, true, x.Application, x.EndToEnd, diameter.AA
 	if p.Has(radius.EAPMessage) {
 		ex.command = diameter.EAP
@@ -145,6 +149,7 @@ func (g *Gateway) account(l *line, p *radius.Packet) {
 		return
 	}
 	x.HopByHop = number
+	ex.session = g.sessions.hash(g.name)
 	ex.line, ex.id, ex.named, ex.application, ex.endToEnd, ex.command = l.number, id, known, x.Application, x.EndToEnd, diameter.Accounting
 	b, why := g.tr.Accounting(g.room, p, name, &x)
 	if g.translated(toDiameter, why); why != translate.OK {
@@ -166,13 +171,16 @@ func (g *Gateway) answered(m *diameter.Message) {
 		g.count(g.ctr.late)
 		return
 	}
-	number := m.HopByHop
+	number, other := m.HopByHop, g.otherSession(ex, m)
 	switch {
 	case ex.purpose == closes:
 		g.done(number)
 		return
 	case ex.purpose == loses:
 		result, _ := m.Uint32(diameter.KnownResultCode)
+		if other {
+			result = 0
+		}
 		g.lost(number, ex, result)
 		return
 	case ex.purpose != asksDiameter:
@@ -185,11 +193,27 @@ func (g *Gateway) answered(m *diameter.Message) {
 		return
 	}
 	p := &g.was
-	if code := p.Code(); code == radius.CoARequest || code == radius.DisconnectRequest {
+	code := p.Code()
+	dynamic := code == radius.CoARequest || code == radius.DisconnectRequest
+	switch {
+	case other:
+		if s := g.sessions.get(ex.id); ex.named && s != nil && !s.live {
+			g.sessions.end(s)
+		}
+		g.done(number)
+		if l == nil {
+			g.count(g.ctr.orphans)
+		} else if dynamic {
+			g.deny(l, p, translate.OtherSession)
+		} else {
+			g.reject(l, p, translate.OtherSession.Result())
+		}
+		return
+	case dynamic:
 		g.dynamicAnswered(l, number, m, p)
 		return
 	}
-	b, out, why := g.tr.Reply(g.small, m, &translate.Asked{Packet: p, Session: ex.id, Named: ex.named, Application: ex.application})
+	b, out, why := g.tr.Reply(g.small, m, &translate.Asked{Packet: p, Session: ex.id, Named: ex.named, Application: ex.application, Room: g.sessions.room()})
 	g.translated(toDiameter, why)
 	g.outcome(ex, m, p, &out, why)
 	if b == nil {
@@ -205,6 +229,17 @@ func (g *Gateway) answered(m *diameter.Message) {
 	g.done(number)
 }
 
+// otherSession reports whether an answer speaks of another session than its request (RFC
+// 6733 section 8.8): it says nothing of ours. An agent's error may name none.
+func (g *Gateway) otherSession(ex *exchange, m *diameter.Message) bool {
+	v := m.Value(diameter.KnownSessionID)
+	if len(v) == 0 || g.sessions.hash(v) == ex.session {
+		return false
+	}
+	g.translated(toDiameter, translate.OtherSession)
+	return true
+}
+
 // outcome keeps what an answer says of its session.
 func (g *Gateway) outcome(ex *exchange, m *diameter.Message, p *radius.Packet, out *translate.Outcome, why translate.Reason) {
 	if !ex.named {
@@ -217,9 +252,11 @@ func (g *Gateway) outcome(ex *exchange, m *diameter.Message, p *radius.Packet, o
 	switch out.Code {
 	case radius.AccessChallenge:
 		g.met(s, m)
+		g.sessions.keep(s, out.State)
 		s.expires = g.now + beginning
 	case radius.AccessAccept:
 		g.met(s, m)
+		g.sessions.keep(s, out.State)
 		s.live, s.stateful, s.expires = true, out.Stateful, g.now+living
 	case radius.AccountingResponse:
 		v, _ := p.Uint32(radius.AcctStatusType)
@@ -273,7 +310,7 @@ func (g *Gateway) tell(s *session, cause uint32) bool {
 	if ex == nil {
 		return false
 	}
-	ex.endToEnd, ex.command = x.EndToEnd, diameter.SessionTermination
+	ex.endToEnd, ex.command, ex.session = x.EndToEnd, diameter.SessionTermination, g.sessions.hash(g.name)
 	x.HopByHop = number
 	b, why := g.tr.Termination(g.room, s.user, cause, &x)
 	if g.translated(toDiameter, why); why != translate.OK {

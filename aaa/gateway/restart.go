@@ -69,7 +69,8 @@ func (g *Gateway) lose(s *session, owner uint32, nas *exchange, off bool) bool {
 	if ex == nil {
 		return false
 	}
-	ex.endToEnd, ex.command, ex.id, ex.owner, ex.cause = x.EndToEnd, diameter.Accounting, s.id, owner, cause
+	ex.endToEnd, ex.command, ex.session = x.EndToEnd, diameter.Accounting, g.sessions.hash(g.name)
+	ex.id, ex.owner, ex.cause = s.id, owner, cause
 	x.HopByHop = number
 	b, why := g.tr.Lost(g.room, s.user, s.acct, cause, &x)
 	if g.translated(toDiameter, why); why != translate.OK {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"hash/maphash"
 
 	"github.com/roamgate/roamgate/aaa/translate"
@@ -40,6 +41,7 @@ type session struct {
 	user   []byte // User-Name of what we send
 	acct   []byte // Acct-Session-Id
 	attrs  []byte // attributes by which the NAS knows it
+	state  []byte // of its home, where no attribute holds it
 	side   string // name of the home or of the client by which RADIUS has it
 }
 
@@ -53,6 +55,7 @@ type sessions struct {
 	names map[uint64]uint32
 	seed  maphash.Seed
 	at    int // where the sweep is
+	kept  int // octets of state
 }
 
 func newSessions(most int) *sessions {
@@ -104,6 +107,9 @@ func (t *sessions) keyOf(side string, acct []byte) uint64 {
 	return h.Sum64()
 }
 
+// hash is that of a Session-Id.
+func (t *sessions) hash(name []byte) uint64 { return maphash.Bytes(t.seed, name) }
+
 // meet gives the session of a Diameter NAS, a new one where it is not known; nil: there
 // are too many.
 func (t *sessions) meet(side string, acct []byte, now int64) *session {
@@ -138,8 +144,24 @@ func (s *session) over(wall int64) uint32 {
 	return uint32(s.ended)
 }
 
+// Bounds of the States that are kept: of one, and of all.
+const (
+	longestState = 4096
+	mostState    = 4 << 20
+)
+
+// room is how long a State may be that is kept now.
+func (t *sessions) room() int { return min(longestState, mostState-t.kept) }
+
+// keep has the State of its home kept with a session, nil: none.
+func (t *sessions) keep(s *session, state []byte) {
+	t.kept += len(state) - len(s.state)
+	s.state = bytes.Clone(state)
+}
+
 // end forgets a session.
 func (t *sessions) end(s *session) {
+	t.keep(s, nil)
 	slot, ok := t.of[s.id]
 	if s.inward {
 		slot, ok = t.by[s.key]

@@ -55,6 +55,8 @@ func (t *Translator) Refuse(room []byte, p *radius.Packet, why Reason) ([]byte, 
 	switch why {
 	case BadState:
 		cause = causeNoSession
+	case OtherSession:
+		cause = causeNotRoutable
 	case NotSupported, Unserved:
 		cause = causeNoService
 	}

@@ -20,6 +20,7 @@ const (
 	NoStatus            // accounting that is neither a start, an interim nor a stop
 	NotSupported        // RADIUS has it, and Diameter not, or the other way round
 	Missing             // an AVP without which nothing can be asked
+	OtherSession        // an answer that speaks of another session
 	reasons
 )
 
@@ -39,6 +40,7 @@ var reasonTexts = [reasons]struct {
 	NoStatus:     {"no_status", diameter.ResultInvalidAVPValue},
 	NotSupported: {"not_supported", diameter.ResultUnableToComply},
 	Missing:      {"missing_avp", diameter.ResultMissingAVP},
+	OtherSession: {"other_session", diameter.ResultUnableToDeliver},
 }
 
 // String is the label of counters.

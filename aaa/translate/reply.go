@@ -12,6 +12,8 @@ type Asked struct {
 	Named   bool // there is such a session
 	// Application is that of the request of Diameter.
 	Application uint32
+	// Room is how long a State may be that is kept, as no attribute holds it.
+	Room int
 }
 
 // Outcome is what a Reply has come to.
@@ -21,6 +23,9 @@ type Outcome struct {
 	Experimental bool
 	// Stateful: the home keeps the session until it is told of its end.
 	Stateful bool
+	// State is the home's where it is to be kept, in the message. The next request
+	// has the handle alone.
+	State []byte
 }
 
 // Reply turns an answer into that of RADIUS (RFC 4005 section 9.2, RFC 4072 section
@@ -54,10 +59,10 @@ func (t *Translator) Reply(room []byte, m *diameter.Message, q *Asked) (packet [
 	out.Code = replyCode(out.Result, out.Experimental)
 	if out.Code != radius.AccessReject {
 		t.start(room, out.Code, radius.Token(p.Authenticator()))
-		if why = t.granted(m, q, out.Code); why == OK {
+		if out.State, why = t.granted(m, q, out.Code); why == OK {
 			return t.sealed(), out, OK
 		}
-		out.Code = radius.AccessReject
+		out.Code, out.State = radius.AccessReject, nil
 	}
 	t.start(room, radius.AccessReject, radius.Token(p.Authenticator()))
 	if bad := t.rejected(m, q, &out, why); bad != OK {
@@ -66,68 +71,80 @@ func (t *Translator) Reply(room []byte, m *diameter.Message, q *Asked) (packet [
 	return t.sealed(), out, why
 }
 
-// granted fills an Accept or a Challenge.
-func (t *Translator) granted(m *diameter.Message, q *Asked, code radius.Code) Reason {
+// granted fills an Accept or a Challenge, and gives the State that is to be kept.
+func (t *Translator) granted(m *diameter.Message, q *Asked, code radius.Code) (kept []byte, why Reason) {
 	body, p := m.Body(), q.Packet
-	if why := t.proxyStates(p); why != OK {
-		return why
+	if why = t.proxyStates(p); why != OK {
+		return nil, why
 	}
 	eap, why := t.intoEAP(body)
 	if why != OK {
-		return why
+		return nil, why
 	}
 	accept := code == radius.AccessAccept
 	t.granting = accept
-	why = t.into(body, &filter{eap: eap, state: !accept, timeout: true, lenient: q.Application >= 1<<24})
+	why = t.into(body, &filter{eap: eap, state: q.Named || !accept, timeout: true, lenient: q.Application >= 1<<24})
 	t.granting = false
 	if why != OK {
-		return why
+		return nil, why
 	}
 	if why = t.intoTunnels(body); why != OK {
-		return why
+		return nil, why
 	}
 	if why = t.intoFilterRules(body); why != OK {
-		return why
+		return nil, why
 	}
 	if !accept {
-		return t.challenged(body, q)
+		if v, ok := find(body, avpMultiRoundTimeOut); ok && !t.r.AddUint32(radius.SessionTimeout, v) {
+			return nil, NoRoom
+		}
+		return t.intoState(body, q, true)
 	}
-	if why = t.intoTimes(body); why != OK {
-		return why
+	anew, why := t.intoTimes(body)
+	if why != OK {
+		return nil, why
 	}
 	var a diameter.AVP
 	if diameter.Find(body, avpEAPMasterSessionKey, 0, &a) {
 		if why = t.intoKeys(a.Data); why != OK {
-			return why
+			return nil, why
 		}
 	}
 	if q.Application >= 1<<24 {
 		if why = t.intoAccess(body, p); why != OK {
-			return why
+			return nil, why
 		}
 	}
 	if !q.Named {
-		return OK
+		return nil, OK
 	}
-	return fits(t.r.Add(radius.Class, t.Handle(t.value[:0], q.Session)))
+	if kept, why = t.intoState(body, q, anew); why != OK {
+		return nil, why
+	}
+	return kept, fits(t.r.Add(radius.Class, t.Handle(t.value[:0], q.Session)))
 }
 
-// challenged adds the State by which the next round is known, with the home's behind
-// it, and the time that the user has.
-func (t *Translator) challenged(body []byte, q *Asked) Reason {
-	if v, ok := find(body, avpMultiRoundTimeOut); ok && !t.r.AddUint32(radius.SessionTimeout, v) {
-		return NoRoom
-	}
+// intoState adds the State by which the next request of the session is known, with the
+// home's behind it. One without a home's is due where there will be a next one: in a round,
+// and where the session is authorised anew (RFC 2865 section 5.24). A home's that has no
+// room there is kept.
+func (t *Translator) intoState(body []byte, q *Asked, due bool) (kept []byte, why Reason) {
 	state := t.Handle(t.value[:0], q.Session)
 	var a diameter.AVP
-	if diameter.Find(body, uint32(radius.State), 0, &a) {
-		if len(state)+len(a.Data) > radius.MaxValue {
-			t.Failed = a.Raw
-			return LongValue
+	switch {
+	case !diameter.Find(body, uint32(radius.State), 0, &a):
+		if !due {
+			return nil, OK
 		}
+	case len(state)+len(a.Data) <= radius.MaxValue:
 		state = append(state, a.Data...)
+	case len(a.Data) <= q.Room:
+		kept = a.Data
+	default:
+		t.Failed = a.Raw
+		return nil, LongValue
 	}
-	return fits(t.r.Add(radius.State, state))
+	return kept, fits(t.r.Add(radius.State, state))
 }
 
 // intoEAP adds EAP-Message, in pieces. An invalid packet of the NAS that the home gives
@@ -149,19 +166,19 @@ func (t *Translator) intoEAP(body []byte) (eap bool, why Reason) {
 // intoTimes adds Session-Timeout and Termination-Action (RFC 4005 section 9.2). The
 // shorter of the two times of Diameter counts: after one the session ends, after the
 // other it is authorised anew.
-func (t *Translator) intoTimes(body []byte) Reason {
+func (t *Translator) intoTimes(body []byte) (anew bool, why Reason) {
 	session, ends := find(body, diameter.SessionTimeout)
 	life, anew := find(body, avpAuthorizationLifetime)
 	anew = anew && life != 0 && life != 1<<32-1 && !(ends && session != 0 && session < life)
 	switch {
 	case anew:
 		if !t.r.AddUint32(radius.SessionTimeout, life) || !t.r.AddUint32(radius.TerminationAction, 1) {
-			return NoRoom
+			return true, NoRoom
 		}
 	case ends && session != 0:
-		return fits(t.r.AddUint32(radius.SessionTimeout, session))
+		return false, fits(t.r.AddUint32(radius.SessionTimeout, session))
 	}
-	return OK
+	return anew, OK
 }
 
 // intoAccess adds what a 3GPP AAA server says of an access (TS 29.273): the name under

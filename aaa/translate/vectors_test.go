@@ -315,7 +315,10 @@ func (v *vector) run(t testing.TB, tr *Translator) (b []byte, diam bool, why Rea
 		parse(&asked, v.asked)
 		message(v.given)
 		id, named := v.keys["id"]
-		b, _, _ = tr.Reply(room, &m, &Asked{Packet: &asked, Session: idOf(id), Named: named, Application: x.Application})
+		left, _ := strconv.Atoi(v.keys["room"])
+		b, out, _ := tr.Reply(room, &m, &Asked{Packet: &asked, Session: idOf(id), Named: named, Application: x.Application, Room: left})
+		kept, _ := strconv.Atoi(v.keys["kept"])
+		assert.Len(t, out.State, kept)
 		return b, false, OK
 	case "request":
 		message(v.given)
