@@ -20,8 +20,9 @@ func (lp *loop) answer(l *link, m *diameter.Message, fault diameter.Fault) {
 		lp.drop(n, OtherEndToEnd)
 		return
 	case fault != diameter.NoFault:
-		lp.drop(n, BadAnswer)
-		lp.fail(t, BadAnswer)
+		if lp.drop(n, BadAnswer); l == t.out {
+			lp.fail(t, BadAnswer)
+		}
 		return
 	}
 	result := resultOf(m)

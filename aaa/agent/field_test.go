@@ -13,6 +13,7 @@ import (
 
 	"github.com/roamgate/roamgate/aaa/peer"
 	"github.com/roamgate/roamgate/pkg/diameter"
+	"github.com/roamgate/roamgate/realm"
 )
 
 // leave is a DPR.
@@ -168,6 +169,180 @@ func TestRestlessPeer(t *testing.T) {
 	r.peer("mno")
 	assert.Equal(t, before+1, lines(), "who is calm again is told of as before")
 	assert.Equal(t, 1, r.logs.FilterField(logPeer("calm")).Len())
+}
+
+// A peer that comes back with fewer applications gets no requests of the others. D20.
+func TestFewerApplications(t *testing.T) {
+	r := relaying(t, 2, nil)
+	v, first, second := r.fake("v1"), r.fake("h1"), r.fake("h2")
+	v.ask(1, 10)
+	require.Len(t, first.take(), 1)
+	first.Close()
+	r.step()
+	require.Len(t, second.take(), 1, "the one that it had")
+	again := r.come("h1")
+	again.apps = []uint32{diameter.AppS13}
+	again.introduce()
+	r.until("it has proved itself", r.node("h1").able)
+	v.ask(1, 10)
+	assert.Empty(t, again.take())
+	assert.Len(t, second.take(), 1)
+	second.Close()
+	r.step()
+	v.take()
+	v.ask(1, 10)
+	var m diameter.Message
+	all := v.take()
+	require.Len(t, all, 1)
+	m.Parse(all[0])
+	assert.EqualValues(t, ApplicationNotServed.Result(), resultOf(&m))
+}
+
+// homesOf makes the configuration of relaying with other members of its pool.
+func homesOf(set *realm.Set, members ...int32) *realm.Set {
+	next := *set
+	next.Pools = []realm.Pool{set.Pools[0]}
+	next.Pools[0].Members = nil
+	for i, m := range members {
+		next.Pools[0].Members = append(next.Pools[0].Members, realm.Member{Home: m, Priority: i, Weight: 1})
+	}
+	return &next
+}
+
+// What is under way stays where it is when its pool gets other peers, and what is new goes
+// by the new files. A peer that is removed is waited for, and what it has not answered by
+// then goes to the others. D28.
+func TestPoolMovesUnderLoad(t *testing.T) {
+	r := relaying(t, 2, nil)
+	v, first, second := r.fake("v1"), r.fake("h1"), r.fake("h2")
+	r.set.Routes[0].Diameter.Deadline = 20 * time.Second
+	require.NoError(t, r.agent.Apply(homesOf(r.set, 2, 3)))
+	v.ask(3, 10)
+	had := first.take()
+	require.Len(t, had, 3)
+	require.NoError(t, r.agent.Apply(homesOf(r.set, 3)))
+	r.step()
+	v.ask(1, 10)
+	assert.Empty(t, first.take())
+	assert.Len(t, second.take(), 1)
+	first.send(answerOf(had[0]))
+	r.step()
+	assert.Len(t, v.take(), 1, "who had it answers it")
+
+	gone := *homesOf(r.set, 3)
+	gone.Peers = append([]realm.Peer{}, r.set.Peers...)
+	gone.Peers[2].Disabled = true
+	require.NoError(t, r.agent.Apply(&gone))
+	r.step()
+	require.Equal(t, 1, first.asked(diameter.DisconnectPeer, true))
+	first.send(answerOf(had[1]))
+	r.step()
+	assert.Len(t, v.take(), 1, "it has a moment to answer")
+	assert.False(t, first.gone())
+	r.after(4500 * time.Millisecond)
+	assert.False(t, first.gone())
+	r.after(time.Second)
+	assert.True(t, first.gone())
+	left := second.take()
+	require.Len(t, left, 1)
+	assert.NotZero(t, diameter.ReadHeader(left[0]).Flags&diameter.FlagRetransmitted)
+	second.send(answerOf(left[0]))
+	r.step()
+	assert.Len(t, v.take(), 1)
+	assert.Equal(t, 1, r.lp.table.used, "what the other one has not answered")
+	assert.Empty(t, r.lp.old)
+}
+
+// A peer whose certificate is no more the one of the files is left at once; what it had
+// goes to others, and it does not come back by it. D28.
+func TestCertificateChanges(t *testing.T) {
+	set := peersOf("v1", "h1", "h2")
+	set.Peers[1].Transport, set.Peers[1].Security = realm.TLS, &realm.Security{Name: "s"}
+	set.Pools = []realm.Pool{{Name: "home", Diameter: true, Balance: realm.BalanceFirst, Members: []realm.Member{{Home: 1, Weight: 1}, {Home: 2, Priority: 1, Weight: 1}}}}
+	set.Routes = []realm.Route{{Realm: "home", Auth: -1, Acct: -1, Diameter: &realm.DiameterRoute{Action: realm.DiameterProxy, Pool: 0}}}
+	set.Table = realm.NewTable(set.Routes)
+	r := newRig(t, set, nil)
+	v, first, second := r.peer("v1"), r.peer("h1"), r.peer("h2")
+	v.ask(2, 10)
+	require.Len(t, first.take(), 2)
+	next := *set
+	next.Peers = append([]realm.Peer{}, set.Peers...)
+	next.Peers[1].Holder = &realm.Holder{Hosts: []string{"other.example"}}
+	require.NoError(t, r.agent.Apply(&next))
+	r.step()
+	assert.True(t, first.gone())
+	assert.Len(t, second.take(), 2)
+	again := r.come("h1")
+	m := again.introduce()
+	got, _ := m.Uint32(diameter.KnownResultCode)
+	assert.EqualValues(t, diameter.ResultUnknownPeer, got)
+	r.lp.stats.Publish()
+	assert.EqualValues(t, 1, r.stats.Value("roamgate_diameter_connections_closed_total", "peer", "h1", "reason", "certificate_refused"))
+	assert.EqualValues(t, 1, r.stats.Value("roamgate_diameter_capabilities_total", "result", "wrong_certificate"))
+}
+
+// A clock that is set changes no time that something takes. D10.
+func TestClockIsSet(t *testing.T) {
+	for _, jump := range []time.Duration{24 * time.Hour * 200, -24 * time.Hour * 400} {
+		r := relaying(t, 1, nil)
+		v, home := r.fake("v1"), r.fake("h1")
+		v.ask(2, 10)
+		had := home.take()
+		r.wall += int64(jump)
+		r.after(2 * time.Second)
+		home.send(answerOf(had[0]))
+		r.step()
+		assert.Len(t, v.take(), 1)
+		assert.False(t, home.gone() || v.gone())
+		r.after(2900 * time.Millisecond)
+		assert.Empty(t, v.take())
+		r.after(200 * time.Millisecond)
+		assert.Len(t, v.take(), 1, "its deadline is what it was")
+	}
+}
+
+// The slot of a request that was given up serves others: what comes for the first one by
+// then is nobody's, though all else of it is the same. D9.
+func TestSlotsAreNotMixedUp(t *testing.T) {
+	r := relaying(t, 1, nil)
+	v, home := r.fake("v1"), r.fake("h1")
+	v.ask(1, 10)
+	old := home.take()[0]
+	r.after(6 * time.Second)
+	require.Len(t, v.take(), 1, "in vain")
+	slot := uint32(1)<<r.lp.table.bits - 1
+	for range 3 {
+		v.hop-- // the same identifiers once more
+		v.ask(1, 10)
+		now := home.take()[0]
+		was, is := diameter.ReadHeader(old), diameter.ReadHeader(now)
+		require.Equal(t, was.HopByHop&slot, is.HopByHop&slot)
+		require.Equal(t, was.EndToEnd, is.EndToEnd)
+		home.send(answerOf(old))
+		r.step()
+		assert.Empty(t, v.take())
+		home.send(answerOf(now), answerOf(now))
+		r.step()
+		assert.Len(t, v.take(), 1)
+	}
+	r.lp.stats.Publish()
+	assert.EqualValues(t, 6, r.stats.Value("roamgate_diameter_dropped_total", "peer", "h1", "reason", "late_answer"))
+}
+
+// What a peer that had the request before says of it, and cannot be read, costs the answer
+// of the one that has it now nothing. D4.
+func TestMalformedLateAnswer(t *testing.T) {
+	r := newWalkRig(t, nil)
+	r.heard("mme", request())
+	b := answerTo(r.one("hss1"), "hss1.home.example", diameter.ResultSuccess).octets()
+	b[diameter.HeaderLen+7] = 3
+	r.suspect(r.links["hss1"])
+	out := r.one("hss2")
+	r.lp.heard(r.links["hss1"], b)
+	r.nothing()
+	r.heard("hss2", answerTo(out, "hss2.home.example", diameter.ResultSuccess))
+	assert.EqualValues(t, diameter.ResultSuccess, resultIn(r.one("mme")))
+	r.rest()
 }
 
 func logPeer(name string) zap.Field { return zap.String("peer", name) }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -125,6 +126,56 @@ func TestElectionOfConnections(t *testing.T) {
 			assert.Len(t, r.node("hss").links, 1)
 			assert.Equal(t, 1, r.lp.conns.open)
 		})
+	}
+}
+
+// The same where theirs comes while ours is not there yet, and over TLS, where each has to
+// be that of the peer: one is left, and it is the right one. D22.
+func TestElectionWhileCalling(t *testing.T) {
+	for _, by := range []realm.Transport{realm.TCP, realm.TLS} {
+		for _, c := range []struct {
+			host       string
+			keepTheirs bool
+			reached    bool // by us in the end
+		}{{"aaa.example", true, true}, {"zzz.example", false, true}, {"aaa.example", true, false}, {"zzz.example", true, false}} {
+			t.Run(fmt.Sprint(by, " ", c.host, " ", c.reached), func(t *testing.T) {
+				set := calling("hss")
+				p := &set.Peers[0]
+				p.Identity, p.Transport = c.host, by
+				if by.Secured() {
+					p.Security = &realm.Security{Name: "s"}
+				}
+				r := newRig(t, set, nil)
+				r.silent = true
+				var goOn func()
+				r.agent.calls.begin = func(ln *lane, serial uint32, p *realm.Peer) { goOn = func() { r.dial(ln, serial, p) } }
+				r.until("a call", func() bool { return goOn != nil })
+				theirs := r.come("hss")
+				theirs.send(theirs.cer())
+				r.step()
+				assert.Empty(t, theirs.take(), "it is not known yet which one it is")
+				r.listening["hss"] = c.reached
+				goOn()
+				r.step()
+				if c.reached {
+					ours := r.called["hss"][0]
+					cer := ours.one()
+					assert.EqualValues(t, diameter.CapabilitiesExchange, cer.Command)
+					if !c.keepTheirs {
+						ours.send(ours.capabilities(0, cer.HopByHop, cer.EndToEnd, 2001))
+						r.step()
+					}
+					assert.Equal(t, c.keepTheirs, ours.gone())
+				}
+				assert.Equal(t, c.keepTheirs, !theirs.gone())
+				if c.keepTheirs {
+					assert.EqualValues(t, 2001, theirs.result())
+				}
+				assert.True(t, r.node("hss").able())
+				assert.Len(t, r.node("hss").links, 1)
+				assert.Equal(t, 1, r.lp.conns.open)
+			})
+		}
 	}
 }
 

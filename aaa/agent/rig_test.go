@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/roamgate/roamgate/pkg/diameter"
+	"github.com/roamgate/roamgate/pkg/pki"
 	"github.com/roamgate/roamgate/pkg/stat"
 	"github.com/roamgate/roamgate/realm"
 	"github.com/roamgate/roamgate/test/judge"
@@ -112,7 +114,15 @@ func (r *rig) dial(ln *lane, serial uint32, p *realm.Peer) {
 	f := &fake{pipe: theirs, rig: r, host: p.Identity, realm: p.Realm, auto: !r.silent}
 	r.fakes = append(r.fakes, f)
 	r.called[p.Name] = append(r.called[p.Name], f)
-	r.lp.called(ln, serial, &link{conn: ours, transport: p.Transport})
+	r.lp.called(ln, serial, &link{conn: ours, transport: p.Transport, vouched: shown(p)})
+}
+
+// shown is the certificate that a peer shows by TLS: that of its identity.
+func shown(p *realm.Peer) []vouched {
+	if !p.Transport.Secured() {
+		return nil
+	}
+	return []vouched{{p.Security.Name, &pki.Identity{Hosts: []string{p.Identity}, NotAfter: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)}, tls.VersionTLS13}}
 }
 
 // step lets everything happen that can at this time.
@@ -176,7 +186,7 @@ func (r *rig) come(name string) *fake {
 			ours, theirs := newPipe(netip.AddrPortFrom(addrOf(200), 3868), netip.AddrPortFrom(addrOf(i), uint16(10000+r.next)))
 			f := &fake{pipe: theirs, rig: r, host: p.Identity, realm: p.Realm}
 			r.fakes = append(r.fakes, f)
-			post(r.lp, &r.lp.mail.links, &link{conn: ours, transport: p.Transport})
+			post(r.lp, &r.lp.mail.links, &link{conn: ours, transport: p.Transport, vouched: shown(p)})
 			r.step()
 			return f
 		}
