@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/roamgate/roamgate/cmd/roamgen/node"
-	"github.com/roamgate/roamgate/cmd/roamgen/play"
+	"github.com/roamgate/roamgate/test/peer"
 )
 
 func TestAskAndAnswer(t *testing.T) {
@@ -29,8 +29,7 @@ func TestAskAndAnswer(t *testing.T) {
 			check: func(t *testing.T, s *askSummary) { assert.EqualValues(t, 100, s.Results[5004]) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			at, err := play.FreePort()
-			require.NoError(t, err)
+			at := peer.Port(t)
 			ask := append([]string{"diameter", "ask", "--connect", at.String(), "--total", "100", "--json"}, tt.ask...)
 			answer := append([]string{"diameter", "answer", "--listen", at.String(), "--json"}, tt.more...)
 			if tt.tls {

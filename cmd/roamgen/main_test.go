@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/roamgate/roamgate/cmd/roamgen/play"
+	"github.com/roamgate/roamgate/test/peer"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -32,10 +33,7 @@ func command(ctx context.Context, args ...string) (string, error) {
 }
 
 func TestNASAgainstHome(t *testing.T) {
-	auth, err := play.FreePort()
-	require.NoError(t, err)
-	acct, err := play.FreePort()
-	require.NoError(t, err)
+	auth, acct := peer.Port(t), peer.Port(t)
 	ctx, stop := context.WithCancel(t.Context())
 	var home string
 	var homeErr error

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/roamgate/roamgate/cmd/roamgen/lab"
-	"github.com/roamgate/roamgate/cmd/roamgen/play"
+	"github.com/roamgate/roamgate/test/peer"
 )
 
 // files of a lab: an authority and one peer of it.
@@ -33,11 +33,10 @@ func files(t *testing.T) []string {
 func TestNASAgainstHomeOverTLS(t *testing.T) {
 	tls := files(t)
 	for _, version := range []string{"1.0", "1.1"} {
-		at, err := play.FreePort()
-		require.NoError(t, err)
+		at := peer.Port(t)
 		ctx, stop := context.WithCancel(t.Context())
 		var wait sync.WaitGroup
-		var homeErr error
+		var err, homeErr error
 		wait.Go(func() {
 			_, homeErr = command(ctx, append([]string{"home", "--auth", at.String(), "--versions", "1.1,1.0"}, tls...)...)
 		})

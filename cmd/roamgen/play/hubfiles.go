@@ -3,6 +3,7 @@ package play
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -260,15 +261,21 @@ func optional(b *strings.Builder, format, value string) {
 	}
 }
 
-// FreePort gives a port of 127.0.0.1 that neither UDP nor TCP holds now. It
-// may be taken by another process before its use; callers try again.
+// The ports of FreePort lie below those that the system gives to clients by
+// itself, so that no socket of the load takes one before its server has begun.
+const (
+	firstFree = 10000
+	freePorts = 10000
+)
+
+// FreePort gives a port of 127.0.0.1 that neither UDP nor TCP holds now.
 func FreePort() (netip.AddrPort, error) {
-	for range 16 {
-		tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	for range 1000 {
+		at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(firstFree+rand.IntN(freePorts)))
+		tcp, err := net.Listen("tcp", at.String())
 		if err != nil {
-			return netip.AddrPort{}, fmt.Errorf("looking for a free port: %w", err)
+			continue
 		}
-		at := tcp.Addr().(*net.TCPAddr).AddrPort()
 		udp, err := net.ListenPacket("udp", at.String())
 		_ = tcp.Close()
 		if err == nil {
