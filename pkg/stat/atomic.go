@@ -10,7 +10,7 @@ type AtomicCounter struct{ word *atomic.Uint64 }
 // count, also with the shards that use the ID.
 func (r *Registry) Atomic(name, help string, labels ...string) *AtomicCounter {
 	id := r.Counter(name, help, labels...)
-	return &AtomicCounter{word: r.shared.slot(uint32(id) & slotMask)}
+	return &AtomicCounter{word: r.openShared(uint32(id)&slotMask, 1).slot(uint32(id) & slotMask)}
 }
 
 // Add adds n. hot: 0 allocs
@@ -28,9 +28,17 @@ func (r *Registry) AtomicHistogram(name, help string, bounds []float64, labels .
 	id := r.Histogram(name, help, bounds, labels...)
 	return &AtomicHistogram{
 		bounds: (*r.bounds.Load())[id>>slotBits],
-		shared: r.shared,
+		shared: r.openShared(uint32(id)&slotMask, uint32(len(bounds))+2),
 		slot:   uint32(id) & slotMask,
 	}
+}
+
+// openShared gives the atomic types their places.
+func (r *Registry) openShared(first, n uint32) *Shard {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.shared.open(first, n)
+	return r.shared
 }
 
 // Observe is Shard.Observe. hot: 0 allocs

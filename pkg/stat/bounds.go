@@ -35,5 +35,13 @@ func (r *Registry) boundSet(f *Family) uint32 {
 		panic("stat: too many different histogram bounds")
 	}
 	r.sets = append(r.sets, set)
+	r.publishSets()
 	return uint32(len(r.sets) - 1)
+}
+
+// publishSets lets the shards see new bounds before any ID that needs them can
+// reach them.
+func (r *Registry) publishSets() {
+	sets := slices.Clone(r.sets)
+	r.bounds.Store(&sets)
 }

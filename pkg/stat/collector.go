@@ -28,7 +28,7 @@ func (r *Registry) collect(out chan<- prometheus.Metric) (funcs []*sample) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	for _, f := range r.families {
-		for _, s := range f.series {
+		for s := range f.all {
 			m := r.sample(s)
 			switch {
 			case m == nil:
@@ -46,7 +46,6 @@ func (r *Registry) collect(out chan<- prometheus.Metric) (funcs []*sample) {
 type sample struct {
 	*family
 	pairs   []*dto.LabelPair
-	labels  []string
 	read    func() float64
 	value   float64 // of a histogram the number of observations
 	buckets []uint64
@@ -58,7 +57,7 @@ func (r *Registry) sample(s *series) *sample {
 	if s.retired {
 		return nil
 	}
-	m := &sample{family: s.family, pairs: s.pairs, labels: s.labels, read: s.read}
+	m := &sample{family: s.family, pairs: s.pairs, read: s.read}
 	switch {
 	case s.read != nil:
 		return m
@@ -89,8 +88,8 @@ func (r *Registry) histogram(m *sample, s *series) {
 
 func (r *Registry) word(s *series, i uint32) uint64 {
 	v := r.sum(s.slot + i)
-	if s.base != nil {
-		v -= s.base[i]
+	if s.past != nil && s.past.base != nil {
+		v -= s.past.base[i]
 	}
 	return v
 }

@@ -2,6 +2,7 @@ package stat
 
 import (
 	"fmt"
+	"hash/maphash"
 	"regexp"
 	"slices"
 	"strings"
@@ -50,21 +51,26 @@ var (
 type family struct {
 	Family
 	desc   *prometheus.Desc
-	bounds uint32 // index in Registry.bounds, histograms only
-	series map[string]*series
+	bounds uint32             // index in Registry.bounds, histograms only
+	series map[uint64]*series // by the hash of their labels; those that share one hang together
 }
 
-// series is one line of a scrape. Labels never change after registration.
+// series is one line of a scrape. Labels never change after registration. A hub of
+// thousands of peers has a hundred thousand of them: what few of them need is apart.
 type series struct {
 	family  *family
-	key     string
-	labels  []string // k, v sorted by k
-	pairs   []*dto.LabelPair
-	slot    uint32 // first word; 0 when f is set
+	next    *series          // of the same hash
+	pairs   []*dto.LabelPair // sorted by name
 	read    func() float64
-	base    []uint64 // what the words held when the series took them over
+	past    *past  // nil: it was never retired, and its words are new
+	slot    uint32 // first word; 0 when read is set
 	retired bool
-	since   time.Time // when it was retired
+}
+
+// past is what was before, of a series or of its words.
+type past struct {
+	base  []uint64  // what the words held when the series took them over
+	since time.Time // when it was retired
 }
 
 // check panics: a bad name is a mistake in the program and every start of the
@@ -110,45 +116,96 @@ func (f *Family) same(g *Family) bool {
 		slices.Equal(f.Labels, g.Labels) && slices.Equal(f.Bounds, g.Bounds)
 }
 
-// sortLabels returns the pairs sorted by name, with values made valid UTF-8:
+// sortLabels appends the pairs to out, sorted by name, with values made valid UTF-8:
 // one bad name in a configuration must not fail every scrape.
-func sortLabels(name string, kv []string) []string {
+func sortLabels(out []string, name string, kv []string) []string {
 	if len(kv)%2 != 0 {
 		panic(fmt.Sprintf("stat: metric %q: label without value", name))
 	}
-	n := len(kv) / 2
-	order := make([]int, n)
-	for i := range order {
-		order[i] = 2 * i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return strings.Compare(kv[a], kv[b]) })
-	out := make([]string, 0, len(kv))
-	for _, i := range order {
-		out = append(out, kv[i], strings.ToValidUTF8(kv[i+1], "\uFFFD"))
+	first := len(out)
+	for i := 0; i < len(kv); i += 2 {
+		at := len(out)
+		for at > first && out[at-2] > kv[i] {
+			at -= 2
+		}
+		out = slices.Insert(out, at, kv[i], strings.ToValidUTF8(kv[i+1], "\uFFFD"))
 	}
 	return out
 }
 
-func labelNames(kv []string) []string {
-	out := make([]string, 0, len(kv)/2)
+func labelNames(out, kv []string) []string {
 	for i := 0; i < len(kv); i += 2 {
 		out = append(out, kv[i])
 	}
 	return out
 }
 
-// seriesKey joins the values; 0xff cannot be part of valid UTF-8.
-func seriesKey(kv []string) string {
-	var b strings.Builder
+// hash is where labels stand in the table of a family.
+func (r *Registry) hash(kv []string) uint64 {
+	var h maphash.Hash
+	h.SetSeed(r.seed)
 	for i := 1; i < len(kv); i += 2 {
-		b.WriteString(kv[i])
-		b.WriteByte(0xff)
+		_, _ = h.WriteString(kv[i])
+		_ = h.WriteByte(0xff) // cannot be part of valid UTF-8
 	}
-	return b.String()
+	return h.Sum64() & r.mask
 }
 
-func (r *Registry) newSeries(f *family, kv []string) *series {
-	return &series{family: f, key: seriesKey(kv), labels: kv, pairs: r.pairsOf(kv)}
+func (r *Registry) find(f *family, kv []string) *series {
+	s := f.series[r.hash(kv)]
+	for s != nil && !s.has(kv) {
+		s = s.next
+	}
+	return s
+}
+
+func (r *Registry) add(f *family, kv []string) *series {
+	at := r.hash(kv)
+	s := &series{family: f, next: f.series[at], pairs: r.pairsOf(kv)}
+	f.series[at] = s
+	return s
+}
+
+func (r *Registry) remove(s *series) {
+	f, at := s.family, r.hash(s.labels())
+	if f.series[at] == s {
+		if s.next == nil {
+			delete(f.series, at)
+		} else {
+			f.series[at] = s.next
+		}
+		return
+	}
+	for before := f.series[at]; before != nil; before = before.next {
+		if before.next == s {
+			before.next = s.next
+			return
+		}
+	}
+}
+
+// all gives the series in no order. The one that is given may be removed.
+func (f *family) all(yield func(*series) bool) {
+	for _, s := range f.series {
+		for s != nil {
+			next := s.next
+			if !yield(s) {
+				return
+			}
+			s = next
+		}
+	}
+}
+
+// labels are k, v, k, v.
+func (s *series) labels() []string { return labelsOf(s.pairs) }
+
+func labelsOf(pairs []*dto.LabelPair) []string {
+	kv := make([]string, 0, 2*len(pairs))
+	for _, p := range pairs {
+		kv = append(kv, *p.Name, *p.Value)
+	}
+	return kv
 }
 
 // pairsOf gives the labels as a scrape has them. A pair that several series have is
@@ -182,9 +239,9 @@ func (s *series) has(kv []string) bool {
 }
 
 func (s *series) carries(k, v string) bool {
-	for i := 0; i < len(s.labels); i += 2 {
-		if s.labels[i] == k {
-			return s.labels[i+1] == v
+	for _, p := range s.pairs {
+		if *p.Name == k {
+			return *p.Value == v
 		}
 	}
 	return false

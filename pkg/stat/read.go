@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"math"
 	"slices"
+
+	dto "github.com/prometheus/client_model/go"
 )
 
 // Families lists every registered family by name, live or not.
@@ -58,10 +60,10 @@ func (r *Registry) Quantile(name string, q float64, labels ...string) float64 {
 func (r *Registry) Each(f func(name string, labels []string, kind Kind, value float64)) {
 	all := r.samples("", nil)
 	slices.SortFunc(all, func(a, b *sample) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), slices.Compare(a.labels, b.labels))
+		return cmp.Or(cmp.Compare(a.Name, b.Name), slices.CompareFunc(a.pairs, b.pairs, comparePairs))
 	})
 	for _, m := range all {
-		f(m.Name, m.labels, m.Kind, m.value)
+		f(m.Name, labelsOf(m.pairs), m.Kind, m.value)
 	}
 }
 
@@ -69,8 +71,12 @@ func (r *Registry) Each(f func(name string, labels []string, kind Kind, value fl
 // are k, v, k, v and not to be kept.
 func (r *Registry) EachOf(name string, f func(labels []string, value float64)) {
 	for _, m := range r.samples(name, nil) {
-		f(m.labels, m.value)
+		f(labelsOf(m.pairs), m.value)
 	}
+}
+
+func comparePairs(a, b *dto.LabelPair) int {
+	return cmp.Or(cmp.Compare(*a.Name, *b.Name), cmp.Compare(*a.Value, *b.Value))
 }
 
 // Lines is the number of lines that a scrape has at most, against MaxSeries.
@@ -82,7 +88,7 @@ func (r *Registry) Lines() int {
 
 // samples reads the live series of one name, or of all with an empty name.
 func (r *Registry) samples(name string, labels []string) []*sample {
-	kv := sortLabels(name, labels)
+	kv := sortLabels(nil, name, labels)
 	all := r.matching(name, kv)
 	for _, m := range all {
 		if m.read != nil {
@@ -96,7 +102,7 @@ func (r *Registry) matching(name string, kv []string) (out []*sample) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	pick := func(f *family) {
-		for _, s := range f.series {
+		for s := range f.all {
 			if !s.has(kv) {
 				continue
 			}

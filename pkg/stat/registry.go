@@ -2,6 +2,8 @@ package stat
 
 import (
 	"fmt"
+	"hash/maphash"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -44,6 +46,10 @@ type Registry struct {
 	limit    int
 	free     map[uint32][]*series // retired series by number of words, oldest first
 	pairs    map[[2]string]*dto.LabelPair
+	seed     maphash.Seed
+	mask     uint64   // of hashes
+	labels   []string // room for those of the series that is looked for
+	names    []string // and for the names among them
 	shards   []*Shard
 	shared   *Shard // published side only, for the atomic types
 
@@ -60,11 +66,14 @@ func NewRegistry() *Registry {
 		sets:     [][]int64{nil}, // set 0 means: not a histogram
 		free:     map[uint32][]*series{},
 		pairs:    map[[2]string]*dto.LabelPair{},
+		seed:     maphash.MakeSeed(),
+		mask:     math.MaxUint64,
 	}
 	r.shared = &Shard{reg: r}
 	r.shards = []*Shard{r.shared}
 	r.family(folded)
-	r.publishShape()
+	r.words.Store(r.next)
+	r.publishSets()
 	return r
 }
 
@@ -123,30 +132,36 @@ func (r *Registry) StateSet(name, help string, states []string, f func() int, la
 
 // register returns nil for a function above the cap.
 func (r *Registry) register(shape Family, labels []string, read func() float64) *series {
-	kv := sortLabels(shape.Name, labels)
-	shape.Labels = labelNames(kv)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.labels = sortLabels(r.labels[:0], shape.Name, labels)
+	r.names = labelNames(r.names[:0], r.labels)
+	kv := r.labels
+	shape.Labels = r.names
 	f := r.family(shape)
-	s := f.series[seriesKey(kv)]
+	s := r.find(f, kv)
 	if (s == nil || s.retired) && len(kv) > 0 && r.lines+f.lines() > r.limit {
 		s := r.enter(r.family(folded), []string{"metric", f.Name}, nil)
+		r.shared.open(s.slot, 1)
 		r.shared.slot(s.slot).Add(1)
 		if read != nil {
 			return nil // nothing that could be added up
 		}
-		kv = fold(kv)
+		fold(kv)
 	}
 	return r.enter(f, kv, read)
 }
 
 // enter makes the series live.
 func (r *Registry) enter(f *family, kv []string, read func() float64) *series {
-	s := f.series[seriesKey(kv)]
+	s := r.find(f, kv)
 	switch {
 	case s == nil:
-		s = r.newSeries(f, kv)
-		r.place(s, read)
+		s = r.add(f, kv)
+		r.lines += f.lines()
+		if s.read = read; read == nil {
+			r.giveWords(s)
+		}
 	case s.retired:
 		s.retired = false
 		r.lines += f.lines()
@@ -158,20 +173,18 @@ func (r *Registry) enter(f *family, kv []string, read func() float64) *series {
 	return s
 }
 
-func fold(kv []string) []string {
-	kv = slices.Clone(kv)
+func fold(kv []string) {
 	for i := 1; i < len(kv); i += 2 {
 		kv[i] = Folded
 	}
-	return kv
 }
 
 func (r *Registry) family(shape Family) *family {
 	f := r.families[shape.Name]
 	if f == nil {
 		shape.check()
-		shape.Bounds = slices.Clone(shape.Bounds)
-		f = &family{Family: shape, series: map[string]*series{}}
+		shape.Labels, shape.Bounds = slices.Clone(shape.Labels), slices.Clone(shape.Bounds)
+		f = &family{Family: shape, series: map[uint64]*series{}}
 		f.desc = newDesc(&f.Family)
 		if shape.Kind == KindHistogram {
 			f.bounds = r.boundSet(&f.Family)
@@ -183,20 +196,14 @@ func (r *Registry) family(shape Family) *family {
 	return f
 }
 
-// place gives s its words, those of a series retired long ago or new ones.
-func (r *Registry) place(s *series, read func() float64) {
-	s.family.series[s.key] = s
-	r.lines += s.family.lines()
-	s.read = read
-	if read != nil {
-		return
-	}
+// giveWords gives s its words, those of a series retired long ago or new ones.
+func (r *Registry) giveWords(s *series) {
 	n := s.family.words()
 	if old := r.takeFree(n); old != nil {
 		s.slot = old.slot
-		s.base = make([]uint64, n)
+		s.past = &past{base: make([]uint64, n)}
 		for i := range n {
-			s.base[i] = r.sum(old.slot + i)
+			s.past.base[i] = r.sum(old.slot + i)
 		}
 		return
 	}
@@ -205,16 +212,7 @@ func (r *Registry) place(s *series, read func() float64) {
 	}
 	s.slot = r.next
 	r.next += n
-	r.publishShape()
-}
-
-// publishShape lets the shards see new words and bounds before any ID that
-// needs them can reach them, and gives the atomic types their places.
-func (r *Registry) publishShape() {
-	sets := slices.Clone(r.sets)
-	r.bounds.Store(&sets)
-	r.words.Store(r.next)
-	r.shared.growPublished(r.next)
+	r.words.Store(r.next) // before any ID that needs them can reach a shard
 }
 
 // sum adds up one word over the shards.

@@ -19,7 +19,7 @@ func (r *Registry) Retire(labels ...string) (n int) {
 	if len(labels) == 0 {
 		return 0
 	}
-	kv := sortLabels("", labels)
+	kv := sortLabels(nil, "", labels)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
@@ -27,24 +27,28 @@ func (r *Registry) Retire(labels ...string) (n int) {
 		if !slices.Contains(f.Labels, kv[0]) {
 			continue
 		}
-		for key, s := range f.series {
+		for s := range f.all {
 			if s.retired || !s.has(kv) {
 				continue
 			}
 			n++
-			r.retire(key, s, now)
+			r.retire(s, now)
 		}
 	}
 	return n
 }
 
-func (r *Registry) retire(key string, s *series, now time.Time) {
+func (r *Registry) retire(s *series, now time.Time) {
 	r.lines -= s.family.lines()
 	if s.read != nil {
-		delete(s.family.series, key) // holds the closure of an old table
+		r.remove(s) // holds the closure of an old table
 		return
 	}
-	s.retired, s.since = true, now
+	s.retired = true
+	if s.past == nil {
+		s.past = new(past)
+	}
+	s.past.since = now
 	w := s.family.words()
 	r.free[w] = append(r.free[w], s)
 }
@@ -54,13 +58,13 @@ func (r *Registry) takeFree(words uint32) *series {
 	list := r.free[words]
 	for len(list) > 0 {
 		s := list[0]
-		if s.retired && time.Since(s.since) < reuseAfter {
+		if s.retired && time.Since(s.past.since) < reuseAfter {
 			break
 		}
 		list = list[1:]
 		if s.retired {
 			s.retired = false // it may stand in the list twice
-			delete(s.family.series, s.key)
+			r.remove(s)
 			r.free[words] = list
 			return s
 		}

@@ -66,6 +66,44 @@ func TestRetiredWordsAreUsedAgain(t *testing.T) {
 	})
 }
 
+// Series whose labels have one hash are found, retired and replaced as any others.
+func TestLabelsOfOneHash(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := NewRegistry()
+		r.mask = 0
+		s := r.Shard()
+		ids := map[string]ID{}
+		for i := range 5 {
+			name := fmt.Sprint(i)
+			ids[name] = r.Counter(reqs, reqsHelp, "home", name, "kind", "auth")
+			s.Add(ids[name], uint64(i+1))
+			r.GaugeFunc("roamgate_home_age_seconds", "Age.", func() float64 { return float64(10 * (i + 1)) }, "home", name)
+		}
+		s.Publish()
+		assert.Len(t, r.families[reqs].series, 1)
+		assert.EqualValues(t, 15, r.Value(reqs))
+		for _, name := range []string{"2", "4", "0", "3", "1"} { // in the middle, the first, the last, what stays
+			i := float64(name[0] - '0')
+			assert.Equal(t, ids[name], r.Counter(reqs, reqsHelp, "kind", "auth", "home", name))
+			assert.Equal(t, i+1, r.Value(reqs, "home", name))
+			assert.Equal(t, 10*(i+1), r.Value("roamgate_home_age_seconds", "home", name))
+			assert.Equal(t, 2, r.Retire("home", name))
+			assert.Zero(t, r.Value("roamgate_home_age_seconds", "home", name))
+		}
+		assert.Empty(t, r.families["roamgate_home_age_seconds"].series)
+		time.Sleep(2 * reuseAfter)
+		for i := range 5 {
+			assert.Less(t, r.Counter(reqs, reqsHelp, "home", fmt.Sprint("new-", i), "kind", "auth"), ids["4"]+1, "words are used again")
+		}
+		assert.Zero(t, r.Value(reqs))
+		var n int
+		for range r.families[reqs].all {
+			n++
+		}
+		assert.Equal(t, 5, n, "those whose words went are forgotten")
+	})
+}
+
 // A shard may still hold the ID of a home that has just gone.
 func TestRetiredWordsRest(t *testing.T) {
 	r := NewRegistry()

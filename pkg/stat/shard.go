@@ -17,8 +17,11 @@ type Shard struct {
 	local  []uint64  // plain words of the owner
 	bounds [][]int64 // the owner's view of Registry.bounds
 
-	published atomic.Pointer[[]*chunk]
+	published atomic.Pointer[[]place]
 }
+
+// place is that of a chunk, nil as long as nothing in it has counted.
+type place struct{ atomic.Pointer[chunk] }
 
 // Shard makes the counters of one writer goroutine. They count until the end
 // of the process, also after the goroutine is gone.
@@ -90,13 +93,21 @@ func (s *Shard) grow() {
 
 // Publish shows the counts to readers. The owner calls it about every 100 ms.
 // It stores only the words that have changed: an atomic store costs some
-// twenty times a load, and most series of a large hub are at rest.
+// twenty times a load, and most series of a large hub are at rest. Words that have
+// counted nothing take no place.
 func (s *Shard) Publish() {
 	s.grow()
 	chunks := s.growPublished(uint32(len(s.local)))
 	for base := 0; base < len(s.local); base += chunkWords {
-		c := chunks[base/chunkWords]
 		words := s.local[base:min(base+chunkWords, len(s.local))]
+		c := chunks[base/chunkWords].Load()
+		if c == nil {
+			if !anything(words) {
+				continue
+			}
+			c = new(chunk)
+			chunks[base/chunkWords].Store(c)
+		}
 		for i, v := range words {
 			if p := &c[i]; p.Load() != v {
 				p.Store(v)
@@ -105,9 +116,18 @@ func (s *Shard) Publish() {
 	}
 }
 
-// growPublished makes room for n words and returns the chunks.
-func (s *Shard) growPublished(n uint32) []*chunk {
-	var have []*chunk
+func anything(words []uint64) bool {
+	for _, v := range words {
+		if v != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// growPublished makes room for n words and returns the places of their chunks.
+func (s *Shard) growPublished(n uint32) []place {
+	var have []place
 	if p := s.published.Load(); p != nil {
 		have = *p
 	}
@@ -115,18 +135,28 @@ func (s *Shard) growPublished(n uint32) []*chunk {
 	if want <= len(have) {
 		return have
 	}
-	chunks := make([]*chunk, want)
-	copy(chunks, have)
-	for i := len(have); i < want; i++ {
-		chunks[i] = new(chunk)
+	chunks := make([]place, want)
+	for i := range have {
+		chunks[i].Store(have[i].Load())
 	}
 	s.published.Store(&chunks)
 	return chunks
 }
 
-// slot returns a published word that growPublished has made.
+// open makes chunks for the published words from first on, n of them. Whoever calls it
+// is the only one that does.
+func (s *Shard) open(first, n uint32) {
+	chunks := s.growPublished(first + n)
+	for i := first / chunkWords; i <= (first+n-1)/chunkWords; i++ {
+		if chunks[i].Load() == nil {
+			chunks[i].Store(new(chunk))
+		}
+	}
+}
+
+// slot returns a published word that is open.
 func (s *Shard) slot(i uint32) *atomic.Uint64 {
-	return &(*s.published.Load())[i/chunkWords][i%chunkWords]
+	return &(*s.published.Load())[i/chunkWords].Load()[i%chunkWords]
 }
 
 // load reads a published word, 0 when the shard has not got to it yet.
@@ -135,5 +165,9 @@ func (s *Shard) load(i uint32) uint64 {
 	if p == nil || int(i/chunkWords) >= len(*p) {
 		return 0
 	}
-	return (*p)[i/chunkWords][i%chunkWords].Load()
+	c := (*p)[i/chunkWords].Load()
+	if c == nil {
+		return 0
+	}
+	return c[i%chunkWords].Load()
 }
