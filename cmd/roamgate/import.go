@@ -23,7 +23,7 @@ one of a hub that decides the same. Each written line says where it comes from;
 a report names every directive that is not mapped, with its line, and every
 decision that the hub takes otherwise. Nothing that is there is overwritten.`,
 	}
-	return group(c, importRadsecproxyCommand(), importFreeradiusCommand(), importCSVCommand(), importVerifyCommand())
+	return group(c, importRadsecproxyCommand(), importFreeradiusCommand(), importFreediameterCommand(), importCSVCommand(), importVerifyCommand())
 }
 
 // importTarget is where an import writes to, and how it reports.

@@ -1,7 +1,7 @@
 // Package migrate is what importers share: a Report that names every directive
 // of the original and what became of it, and a Config, the readable
 // configuration that is written instead. The packages below it each read the
-// files of one program: radsecproxy, freeradius, csv.
+// files of one program: radsecproxy, freeradius, freediameter, csv.
 //
 // An importer never guesses in silence. A directive is mapped, or it is left
 // out with the reason; a decision that is not the original's is a Note. What

@@ -144,3 +144,6 @@ func (k *Keys) Diameter(t testing.TB, who string) *tls.Config {
 		RootCAs: pool, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert,
 	}
 }
+
+// Path is that of one of its files, such as freeDiameter.conf.
+func (f *FreeDiameter) Path(name string) string { return filepath.Join(f.dir, name) }
