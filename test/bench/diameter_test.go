@@ -65,6 +65,15 @@ func (p *proxy) rated(perSecond uint64) *proxy {
 	return p
 }
 
+// was sets the 99th percentile of all turns before what a case does.
+func (p *proxy) was(p99 time.Duration) *proxy {
+	for i := range p.turns {
+		p.turns[i].before.P99 = p99
+		p.turns[i].others = make([]outcome, 1)
+	}
+	return p
+}
+
 func TestDiameterTargets(t *testing.T) {
 	const ms = time.Millisecond
 	for _, tt := range []struct {
@@ -84,6 +93,10 @@ func TestDiameterTargets(t *testing.T) {
 			"p99 / freediameter | at most 0.2 | 0.25 (0.25-0.25) | **missed** |",
 		}},
 		{"translated", "translate", []*proxy{canned(roamgate, 44), canned(roamgate, 30).named(toRADIUS)}, []string{"at most 15 | 14.0 (14.0-14.0) | met |"}},
+		{"stalled, met", "stalled", []*proxy{canned(roamgate, 1).was(4*ms).slower(1, 4*ms)}, []string{"while stalled / before | at most 1.1 | 1.00 (1.00-1.00) | met |"}},
+		{"stalled, missed at four times the rate", "stalled", []*proxy{
+			canned(roamgate, 1).was(4*ms).slower(1, 4*ms), canned(roamgate, 1).named(stalledMore).was(4*ms).slower(1, 5*ms),
+		}, []string{"while stalled / before | at most 1.1 | 1.00 (1.00-1.00) | met |", "four times the rate | at most 1.1 | 1.25 (1.25-1.25) | **missed** |"}},
 		{"peers", "nodes", []*proxy{canned(roamgate, 1)}, []string{"2,000 connected Diameter peers: MiB | at most 150 | 0 (0-0) | met |"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

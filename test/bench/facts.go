@@ -37,7 +37,19 @@ func (b *bench) facts(w *page) {
 	w.row("processor", fmt.Sprintf("%s, %d in all", processor(), runtime.NumCPU()))
 	w.row("file system of the spool", fileSystem(b.dir))
 	w.row("load average at the end", loadAverage())
+	w.row("length of the cases", b.lengths())
 	w.row("date and length", fmt.Sprintf("%s, %s", b.begun.UTC().Format(time.DateOnly), time.Since(b.begun).Round(time.Second)))
+}
+
+// lengths says where the time went.
+func (b *bench) lengths() string {
+	var all []string
+	for _, s := range scenarios {
+		if r := b.done[s.name]; r != nil {
+			all = append(all, fmt.Sprintf("%s %s", s.name, r.took.Round(time.Second)))
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 // firstLine is what a program prints first, "unknown" where it does not.

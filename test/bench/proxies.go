@@ -66,6 +66,9 @@ func (p *proxy) drain(ctx context.Context) error {
 
 // stop ends the process; the figures stay.
 func (p *proxy) stop() {
+	if p.kind == freediameter && p.command != nil {
+		_ = p.command.Process.Kill() // it has nothing to lose, and takes leave of peers for up to 16 s
+	}
 	end(p.command)
 	end(p.redis)
 	if p.log != nil {

@@ -65,6 +65,7 @@ type setting struct {
 type contender struct {
 	name, kind  string
 	rate        float64 // offered each second, for cases that have several
+	times       float64 // that rate which the case gives to others, 0: once
 	wildcard    bool    // one realm that takes all
 	acknowledge string  // roamgate's mode, "home" if empty
 	segment     bool    // the forwarder sends runs in one piece
@@ -91,10 +92,11 @@ type result struct {
 	proxies  []*proxy
 	missing  []string // contenders that are not installed here
 	leftOut  error    // why the case could not run here
+	took     time.Duration
 }
 
 func (b *bench) run(ctx context.Context, s *scenario) (err error) {
-	r := &result{scenario: s}
+	r, begun := &result{scenario: s}, time.Now()
 	st := &stage{bench: b, setting: s.setting, dir: filepath.Join(b.dir, s.name)}
 	if err := os.Mkdir(st.dir, 0o700); err != nil {
 		return fmt.Errorf("making the directory of the case: %w", err)
@@ -133,6 +135,8 @@ func (b *bench) run(ctx context.Context, s *scenario) (err error) {
 	if err := st.rounds(ctx, s, r.proxies); err != nil {
 		return err
 	}
+	r.took = time.Since(begun)
+	fmt.Printf("%-10s took %s\n", s.name, r.took.Round(time.Second))
 	b.done[s.name] = r
 	return nil
 }
