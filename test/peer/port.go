@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"syscall"
 	"testing"
 )
 
@@ -44,6 +45,10 @@ func claim(a netip.AddrPort) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A program that is started meanwhile would hold the sockets, until it has
+	// been loaded, after they are closed here.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	u, errUDP := net.ListenUDP("udp", net.UDPAddrFromAddrPort(a))
 	if errUDP == nil {
 		_ = u.Close()
