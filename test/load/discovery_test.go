@@ -61,12 +61,12 @@ func floodRealms(t *testing.T, dns netip.AddrPort) {
 		f.TLS = []play.HubTLS{{Name: "lab", Certificate: filepath.Join(lab, "hub.pem"), Key: filepath.Join(lab, "hub.key"), Authority: filepath.Join(lab, "ca.pem")}}
 		f.Routes = "discoveries:\n  - {name: found, profile: openroaming, tls: lab, rate: 100}\nrealms:\n  - {realm: \"*.unknown.example\", discover: found}\n"
 	})
-	steady := func(seed uint64) play.NASCounts {
+	steady := func(seed uint64, lasts time.Duration) play.NASCounts {
 		return h.visits(0, func(c *play.NASConfig) { c.Rate, c.Duration, c.Seed = scaled(500), lasts, seed }).wait()
 	}
-	steady(1) // what grows once has grown
+	steady(1, 2*time.Second) // what grows once has grown
 	base := h.resident()
-	before := steady(2)
+	before := steady(2, 2*time.Second)
 
 	var floods []*visit
 	for n := range networks {
@@ -75,10 +75,10 @@ func floodRealms(t *testing.T, dns netip.AddrPort) {
 			realms = append(realms, play.Realm{Name: fmt.Sprintf("r%d.n%d.unknown.example", i, n)})
 		}
 		floods = append(floods, h.visits(1+n, func(c *play.NASConfig) {
-			c.Rate, c.Duration, c.Devices, c.Realms, c.Timeout, c.Retries = scaled(1000)/networks, lasts+time.Second, 100_000, realms, 5*time.Second, 0
+			c.Rate, c.Duration, c.Devices, c.Realms, c.Timeout, c.Retries = scaled(1000)/networks, lasts+time.Second, 100_000, realms, patience, 0
 		}))
 	}
-	during := steady(3)
+	during := steady(3, lasts)
 	grown := (h.resident() - base) >> 20
 	var asked, answered, lost uint64
 	for _, f := range floods {

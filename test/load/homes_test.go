@@ -122,7 +122,9 @@ func TestShoutingHome(t *testing.T) {
 	h := start(t, 2, homes, func(f *play.HubFiles) { f.Homes[0].Auth = mad.addr })
 	const lasting = 2 * time.Second
 	other := func() *visit {
-		return h.visits(0, func(c *play.NASConfig) { c.Window, c.Duration, c.Realms, c.Sockets = 16, lasting, toRealm(1), 16 })
+		return h.visits(0, func(c *play.NASConfig) {
+			c.Window, c.Duration, c.Realms, c.Sockets, c.Timeout = 16, lasting, toRealm(1), 16, 3*time.Second
+		})
 	}
 	asked := h.visits(1, func(c *play.NASConfig) { c.Window, c.Duration, c.Timeout, c.Retries = 16, lasting, time.Second, 0 })
 	c := other().wait()
