@@ -176,7 +176,25 @@ func TestDenials(t *testing.T) {
 		}, 0, 0, ""},
 		{"SWm radio", "radios", func(t testing.TB) *diameter.Message {
 			return ask(t, diameter.AppSWm, diameter.EAP, "bob@home.example", rat(0))
-		}, 5421, vendor, "access_type_not_allowed"},
+		}, 5452, vendor, "access_type_not_allowed"},
+		{"SWm equipment", "types", func(t testing.TB) *diameter.Message {
+			return ask(t, diameter.AppSWm, diameter.EAP, "bob@home.example", terminal("35000002123456"))
+		}, 5554, vendor, "equipment_not_allowed"},
+		{"S6b says no network", "networks", func(t testing.TB) *diameter.Message {
+			return ask(t, diameter.AppS6b, diameter.AA, "bob@home.example")
+		}, 0, 0, ""},
+		{"S6b says no radio", "radios", func(t testing.TB) *diameter.Message {
+			return ask(t, diameter.AppS6b, diameter.AA, "bob@home.example")
+		}, 0, 0, ""},
+		{"S6b says no equipment", "types", func(t testing.TB) *diameter.Message {
+			return ask(t, diameter.AppS6b, diameter.AA, "bob@home.example")
+		}, 0, 0, ""},
+		{"S6b DER denied", "denied", func(t testing.TB) *diameter.Message {
+			return ask(t, diameter.AppS6b, diameter.EAP, "bob@home.example", number(diameter.AuthRequestType, 0, 3))
+		}, 5003, 0, "denied"},
+		{"S6b STR passes", "denied", func(t testing.TB) *diameter.Message {
+			return ask(t, diameter.AppS6b, diameter.SessionTermination, "bob@home.example")
+		}, 0, 0, ""},
 		{"SWm unknown", "open", func(t testing.TB) *diameter.Message {
 			return ask(t, diameter.AppSWm, diameter.EAP, "eve@home.example")
 		}, 5001, vendor, "unknown_device"},
@@ -201,6 +219,72 @@ func TestDenials(t *testing.T) {
 			r.judge(m, v)
 		})
 	}
+}
+
+// TestDenialOf has each application say each of four things by its own code: TS 29.272
+// section 7.4, TS 29.273 section 10, RFC 7155 section 3.2 (D55).
+func TestDenialOf(t *testing.T) {
+	type code struct{ result, vendor uint32 }
+	plain := func(result uint32) code { return code{result, 0} }
+	tgpp := func(result uint32) code { return code{result, diameter.Vendor3GPP} }
+	name := func(s string) field { return field{visitedNetworkID, diameter.Vendor3GPP, s} }
+	const bob, elsewhere = "bob@home.example", "mnc010.mcc262.3gppnetwork.org"
+	ethernet := number(nasPortType, 0, 15)
+	for _, tc := range []struct {
+		name                             string
+		app, command                     uint32
+		user, stranger                   string
+		place, radio                     field
+		unknown, denied, roaming, access code
+	}{
+		{"S6a ULR", diameter.AppS6a, diameter.UpdateLocation, guardedIMSI, "901280000000002", visitedPLMN("262-10"), rat(1004), tgpp(5001), tgpp(5420), tgpp(5004), tgpp(5421)},
+		{"S6a AIR", diameter.AppS6a, diameter.AuthenticationInfo, guardedIMSI, "901280000000002", visitedPLMN("262-10"), field{}, tgpp(5001), tgpp(5420), tgpp(5004), plain(0)},
+		{"STa DER", diameter.AppSTa, diameter.EAP, bob, "eve@home.example", name(elsewhere), rat(0), tgpp(5001), plain(5003), tgpp(5004), tgpp(5452)},
+		{"SWm DER", diameter.AppSWm, diameter.EAP, bob, "eve@home.example", name(elsewhere), rat(0), tgpp(5001), plain(5003), tgpp(5004), tgpp(5452)},
+		{"S6b AAR", diameter.AppS6b, diameter.AA, bob, "eve@home.example", name(elsewhere), rat(0), tgpp(5001), plain(5003), tgpp(5004), tgpp(5452)},
+		{"EAP DER", diameter.AppEAP, diameter.EAP, bob, "eve@home.example", field{}, ethernet, plain(5003), plain(5003), plain(5003), plain(5003)},
+		{"NASREQ AAR", diameter.AppNASREQ, diameter.AA, bob, "eve@home.example", field{}, ethernet, plain(5003), plain(5003), plain(5003), plain(5003)},
+	} {
+		for what, c := range map[string]struct {
+			profile, user string
+			more          field
+			want          code
+			why           string
+		}{
+			"unknown device":      {"open", tc.stranger, tc.place, tc.unknown, "unknown_device"},
+			"denied":              {"denied", tc.user, tc.place, tc.denied, "denied"},
+			"roaming not allowed": {"networks", tc.user, tc.place, tc.roaming, "network_not_allowed"},
+			"RAT not allowed":     {"radios", tc.user, tc.radio, tc.access, "access_type_not_allowed"},
+		} {
+			t.Run(tc.name+" "+what, func(t *testing.T) {
+				r := newGuardRig(t, c.profile)
+				more := []field{}
+				if c.more.code != 0 {
+					more = append(more, c.more)
+				}
+				m := ask(t, tc.app, tc.command, c.user, more...)
+				v := r.police(r.asked(m))
+				if c.want.result == 0 {
+					assert.Equal(t, verdict{}, v, "it does not say")
+					return
+				}
+				assert.Equal(t, verdict{refused, c.want.result, c.want.vendor, c.why}, v)
+				r.judge(m, v)
+			})
+		}
+	}
+}
+
+// An AAR of S6b belongs to the access that came first: it is no attempt, and no second
+// access of the device.
+func TestGatewayIsNoAttempt(t *testing.T) {
+	r := newGuardRig(t, "often")
+	for range 3 {
+		assert.Zero(t, r.police(r.asked(ask(t, diameter.AppS6b, diameter.AA, "bob@home.example"))))
+	}
+	assert.Zero(t, r.police(r.asked(ask(t, diameter.AppSWm, diameter.EAP, "bob@home.example"))))
+	assert.Equal(t, refused, r.police(r.asked(ask(t, diameter.AppSWm, diameter.EAP, "bob@home.example"))).disposition)
+	assert.Zero(t, r.police(r.asked(ask(t, diameter.AppS6b, diameter.AA, "bob@home.example"))))
 }
 
 func (r *guardRig) wanted(result uint32) disposition {

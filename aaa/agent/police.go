@@ -41,6 +41,9 @@ func polices(m *diameter.Message) (s device.Signal, ok bool) {
 		return device.SignalAccess, m.Command == diameter.EAP
 	case diameter.AppNASREQ:
 		return device.SignalAccess, m.Command == diameter.AA
+	case diameter.AppS6b:
+		// A gateway serves whom STa or SWm has let in: it is no access of its own.
+		return device.SignalOther, m.Command == diameter.AA || m.Command == diameter.EAP
 	}
 	return device.SignalOther, false
 }
@@ -80,7 +83,7 @@ func (g *guard) decide(q *asked) (v verdict, asks bool) {
 		return verdict{disposition: refused, result: diameter.ResultAVPOccursTooManyTimes, why: device.NoIdentity.String()}, true
 	}
 	// An AIR is an attempt by itself; the ULR that follows belongs to it.
-	d.Continues = d.Continues || signal == device.SignalUpdate
+	d.Continues = d.Continues || signal == device.SignalUpdate || d.Later
 	says := g.policy.Decide(&d)
 	if says.Outcome == device.Miss {
 		if q.waiter != nil && g.policy.Fetch(says.Key, &d, q.waiter, q.token) {
@@ -152,7 +155,7 @@ func (g *guard) query(q *asked, d *device.Query) {
 	if m.Application == diameter.AppS6a {
 		d.IMSI, d.Cellular, d.Partial = name, true, m.Command != diameter.UpdateLocation
 	} else {
-		d.User = user
+		d.User, d.Later = user, m.Application == diameter.AppS6b
 		if suffix != nil {
 			d.Realm = nai.Fold(&g.folded, suffix)
 		}
@@ -202,13 +205,15 @@ func (g *guard) attributes(m *diameter.Message, d *device.Query) {
 	}
 }
 
-// Experimental-Result-Codes of 3GPP (TS 29.272 section 7.4, TS 29.273 section 8.2).
+// Experimental-Result-Codes of 3GPP (TS 29.272 section 7.4, TS 29.273 section 10, TS
+// 29.338 section 7.3).
 const (
 	userUnknown            = 5001
 	roamingNotAllowed      = 5004
 	unknownEPSSubscription = 5420
-	ratNotAllowed          = 5421
-	equipmentUnknown       = 5422
+	ratNotAllowed          = 5421 // of S6a
+	ratTypeNotAllowed      = 5452 // of STa, SWm and S6b
+	illegalEquipment       = 5554
 )
 
 // denial is the answer to a device that may not, in the words of the application, so
@@ -231,12 +236,14 @@ func denial(m *diameter.Message, why device.Reason) verdict {
 			// Nothing of S6a says later; the sender takes this for the hub's trouble.
 			v.vendor, v.result = 0, diameter.ResultUnableToComply
 		}
-	case diameter.AppSTa, diameter.AppSWm:
+	case diameter.AppSTa, diameter.AppSWm, diameter.AppS6b:
 		switch why {
 		case device.UnknownDevice, device.NoIdentity:
 			v.vendor, v.result = diameter.Vendor3GPP, userUnknown
 		case device.AccessTypeNotAllowed:
-			v.vendor, v.result = diameter.Vendor3GPP, ratNotAllowed
+			v.vendor, v.result = diameter.Vendor3GPP, ratTypeNotAllowed
+		case device.EquipmentNotAllowed:
+			v.vendor, v.result = diameter.Vendor3GPP, illegalEquipment
 		case device.OperatorNotAllowed, device.CountryNotAllowed, device.NetworkNotAllowed, device.RoamingTooLong:
 			v.vendor, v.result = diameter.Vendor3GPP, roamingNotAllowed
 		}

@@ -25,6 +25,10 @@ type Query struct {
 	// Partial marks a request that says neither access type nor equipment, as an
 	// Authentication-Information-Request: those rules wait for the next one.
 	Partial bool
+	// Later marks a request within what was judged when it began, as one of a gateway
+	// that serves a device which an access network has let in: what it does not say is
+	// not held against it.
+	Later bool
 
 	// Continues marks a later round of a conversation (the request has State):
 	// it is not another attempt.
