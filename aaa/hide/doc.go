@@ -14,9 +14,21 @@
 // back, Destination-Host; in a Failed-AVP each of them may stand, with what was in
 // plain here and came from outside as a pseudonym. Who follows a redirection to a
 // pseudonym asks the hub for it.
+//
+// Applications of 3GPP tell nodes the names of others, to be sent requests: MME-Name,
+// SGSN-Name, 3GPP-AAA-Server-Name and the SMSF's in what serves a subscriber, IP-SM-GW-Name,
+// Coupled-Node-Diameter-ID and SCEF-ID, also deep in Subscription-Data and in what is
+// monitored. They are hidden alike, so that the Destination-Host which is made of them
+// finds its node.
+//
 // The hub's own name is never hidden, so that a request that comes round in a circle is
-// still known by it, and all others are restored before loops are looked for. Realms
-// stay: they are what routes. Names in texts, and in AVPs of applications, stay too.
+// still known by it, and all others are restored before loops are looked for.
+//
+// What stays: realms, which route; numbers of nodes (SGSN-Number, MME-Number-for-MT-SMS,
+// SC-Address), which route too, and addresses; Visited-PLMN-Id and
+// Visited-Network-Identifier, which name a network; the name of a packet gateway in
+// MIP6-Agent-Info, which is looked up in DNS and is no Diameter node; names in User-Name,
+// in Error-Message and other texts, and in AVPs of vendors other than 3GPP.
 //
 // # Pseudonyms
 //

@@ -80,9 +80,43 @@ const (
 	load     = 650
 )
 
+// AVPs of 3GPP that name the node which serves a subscriber, or which it is served by
+// beside: whoever is told them puts them into a Destination-Host (TS 29.173 section
+// 6.4, TS 29.272 section 7.3, TS 29.336 section 6.4, TS 29.338 section 5.3.3).
+const (
+	aaaServerName      = 318
+	coupledNode        = 1666
+	mmeName            = 2402
+	sgsnName           = 2409
+	ipSMGatewayName    = 3101
+	scefID             = 3125
+	smsfName           = 3340
+	smsfNon3GPPName    = 3341
+	subscriptionData   = 1400
+	apnProfile         = 1429
+	apnConfiguration   = 1430
+	locationInfo       = 1496
+	mmeLocationInfo    = 1600
+	servingNode        = 2401
+	otherServingNode   = 2406
+	monitoringConfig   = 3122
+	monitoringReport   = 3123
+	aeseCommunication  = 3113
+	smsfAddress        = 3344
+	smsfNon3GPPAddress = 3345
+)
+
 // names reports whether an AVP has the name of a node.
 func (d hiding) names(a *diameter.AVP) bool {
-	if a.Vendor != 0 {
+	switch a.Vendor {
+	case 0:
+	case diameter.Vendor3GPP:
+		switch a.Code {
+		case aaaServerName, coupledNode, mmeName, sgsnName, ipSMGatewayName, scefID, smsfName, smsfNon3GPPName:
+			return true
+		}
+		return false
+	default:
 		return false
 	}
 	switch a.Code {
@@ -99,7 +133,16 @@ const mostDeep = 4
 
 // groups reports whether names may stand in an AVP.
 func groups(a *diameter.AVP) bool {
-	if a.Vendor != 0 {
+	switch a.Vendor {
+	case 0:
+	case diameter.Vendor3GPP:
+		switch a.Code {
+		case subscriptionData, apnProfile, apnConfiguration, locationInfo, mmeLocationInfo, servingNode, otherServingNode,
+			monitoringConfig, monitoringReport, aeseCommunication, smsfAddress, smsfNon3GPPAddress:
+			return true
+		}
+		return false
+	default:
 		return false
 	}
 	switch a.Code {
@@ -152,10 +195,10 @@ func (h *Hider) rewrite(dst, msg []byte, d hiding) []byte {
 func (h *Hider) avp(out []byte, a *diameter.AVP, d hiding) (_ []byte, ok, changed bool) {
 	front, name, rest := []byte(nil), a.Data, []byte(nil)
 	ends := ""
-	switch a.Code {
-	case diameter.SessionID:
+	switch {
+	case a.Is(diameter.SessionID, 0):
 		ends = ";"
-	case diameter.RedirectHost: // a DiameterURI
+	case a.Is(diameter.RedirectHost, 0): // a DiameterURI
 		ends = ":;"
 		if at := bytes.Index(name, []byte("://")); at >= 0 {
 			front, name = name[:at+3], name[at+3:]
@@ -188,7 +231,7 @@ func (h *Hider) group(out []byte, g *diameter.AVP, d hiding, depth int) (_ []byt
 		return out, false, false
 	}
 	out = append(out, g.Raw[:head(g)]...)
-	d.failed = d.failed || g.Code == diameter.FailedAVP
+	d.failed = d.failed || g.Is(diameter.FailedAVP, 0)
 	var a diameter.AVP
 	c := g.Group()
 	for c.Next(&a) {

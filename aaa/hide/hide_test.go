@@ -277,6 +277,62 @@ func TestNestedNames(t *testing.T) {
 	assert.Equal(t, sent, h.Hide(make([]byte, len(sent)+8), plain, outer))
 }
 
+// TestNamesOfApplications has each AVP that tells one node of another go out and come
+// back, where it stands in its messages (D57).
+func TestNamesOfApplications(t *testing.T) {
+	const vendor = diameter.Vendor3GPP
+	for _, tc := range []struct {
+		name string
+		in   []uint32 // groups
+		code uint32
+	}{
+		{"Coupled-Node-Diameter-ID of a ULR", nil, 1666},
+		{"MME-Name of an SRA", []uint32{2401}, 2402},
+		{"SGSN-Name of an SRA", []uint32{2406}, 2409},
+		{"3GPP-AAA-Server-Name of an SRA", []uint32{2401}, 318},
+		{"SMSF-3GPP-Name of an SRA", []uint32{3344}, 3340},
+		{"SMSF-Non-3GPP-Name of an SRA", []uint32{3345}, 3341},
+		{"IP-SM-GW-Name of an SIA", nil, 3101},
+		{"MME-Name of an IDA", []uint32{1496, 1600}, 2402},
+		{"SCEF-ID of a ULA", []uint32{1400, 1429, 1430}, 3125},
+		{"SCEF-ID of an IDR", []uint32{1400, 3122}, 3125},
+		{"SCEF-ID of a CIR", []uint32{3122}, 3125},
+		{"SCEF-ID of an RIR", []uint32{3123}, 3125},
+		{"SCEF-ID of an IDR's pattern", []uint32{1400, 3113}, 3125},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			h := hider()
+			write := func(name string) []byte {
+				var w diameter.Writer
+				w.Begin(room(), &diameter.Header{Command: diameter.UpdateLocation, Application: diameter.AppS6a})
+				w.String(diameter.OriginHost, 0, diameter.AVPMandatory, hss)
+				var ends []int
+				for _, g := range tc.in {
+					ends = append(ends, w.Group(g, vendor, diameter.AVPMandatory))
+				}
+				w.String(tc.code, vendor, diameter.AVPMandatory, name)
+				w.String(2403, vendor, diameter.AVPMandatory, "stays")
+				for _, at := range slices.Backward(ends) {
+					w.End(at)
+				}
+				w.String(diameter.UserName, 0, diameter.AVPMandatory, "901010000000001")
+				return w.Finish()
+			}
+			plain := write(mme)
+			sent := h.Hide(room(), plain, outer)
+			assert.NotContains(t, string(sent), "mme1")
+			assert.Contains(t, string(sent), "stays")
+			var m diameter.Message
+			require.Equal(t, diameter.NoFault, m.Parse(sent))
+			assert.Equal(t, plain, h.Restore(room(), sent))
+			origin := list(t, h.Hide(room(), message(t, 0, avp{diameter.OriginHost, mme}), outer))[0].value
+			assert.Contains(t, string(sent), origin, "the pseudonym that its Origin-Host has")
+			away := write(hss)
+			assert.Same(t, &away[0], &h.Hide(room(), away, outer)[0], "of a node outside nothing is changed")
+		})
+	}
+}
+
 // values are the AVPs of a message without their padding; of groups only the place,
 // since padding inside of it is written anew.
 func values(b []byte) (all []string) {
@@ -294,6 +350,12 @@ func values(b []byte) (all []string) {
 func FuzzHide(f *testing.F) {
 	f.Add(message(f, diameter.FlagRequest, avp{diameter.SessionID, mme + ";1;2"}, avp{diameter.OriginHost, mme}, avp{diameter.ProxyInfo, mme}))
 	f.Add(hider().Hide(room(), message(f, 0, avp{diameter.OriginHost, mme}, avp{diameter.RouteRecord, alone}), outer))
+	var w diameter.Writer
+	w.Begin(room(), &diameter.Header{})
+	g := w.Group(servingNode, diameter.Vendor3GPP, 0)
+	w.String(mmeName, diameter.Vendor3GPP, 0, mme)
+	w.End(g)
+	f.Add(w.Finish())
 	h := hider()
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var m diameter.Message
