@@ -77,7 +77,7 @@ func (lp *loop) elsewhere(t *transaction, l *link, m *diameter.Message, result u
 	lp.takeBack(t)
 	t.prior = nil
 	if lp.forward(t) == OK {
-		lp.stats.Add(l.node.counts.rerouted, 1)
+		lp.happened(l.node, reroutedSeries, &l.node.counts.rerouted, "")
 		return true
 	}
 	return false
@@ -116,7 +116,7 @@ func (lp *loop) hand(t *transaction, raw []byte, result uint32) {
 	diameter.SetHopByHop(b, t.came)
 	l.commit(len(raw))
 	lp.stats.Add(l.node.counts.answers[outgoing], 1)
-	lp.stats.Add(l.node.counts.results[familyOf(result)], 1)
+	lp.countResult(l.node, result)
 }
 
 // unhand is that whoever asked waits no more.

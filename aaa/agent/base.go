@@ -107,7 +107,7 @@ func (lp *loop) sendDWR(l *link) {
 	}
 	lp.w.Uint32(diameter.OriginStateID, 0, diameter.AVPMandatory, lp.conf.StateID)
 	lp.send(l)
-	lp.stats.Add(l.node.ctr.watchdog[watchSent], 1)
+	lp.watched(l.node, watchSent)
 }
 
 func (lp *loop) heardDWR(l *link, m *diameter.Message) {
@@ -159,7 +159,8 @@ func (lp *loop) heardDPR(l *link, m *diameter.Message) {
 			why = peer.Cause(v)
 		}
 	}
-	lp.stats.Add(l.node.ctr.leaves[min(int(why), len(l.node.ctr.leaves)-1)], 1)
+	at := min(int(why), numLeaves-1)
+	lp.happened(l.node, leaveSeries, &l.node.ctr.leaves[at], peer.Cause(at).String())
 	lp.noteLeave(l, why)
 	lp.unable(l, false)
 	l.dpr, l.cause = ids{m.HopByHop, m.EndToEnd}, why

@@ -15,7 +15,7 @@ var directions = [2]string{"in", "out"}
 
 // nodeCounts are the walk's counters of a peer.
 type nodeCounts struct {
-	peer              string // whose they are
+	peer              string // whose they are; none before the peer is connected for the first time
 	requests, answers [2]stat.ID
 	results           [numFamilies]stat.ID
 	retransmitted     stat.ID
@@ -23,54 +23,92 @@ type nodeCounts struct {
 	rerouted          stat.ID
 	repeated          stat.ID
 	timeouts          stat.ID
-	// What is seldom is registered when it happens first.
-	refused, dropped [numReasons]stat.ID
+	refused, dropped  [numReasons]stat.ID
 }
 
-const (
-	refusedName = "roamgate_diameter_refused_total"
-	refusedHelp = "Diameter requests of a peer that were answered with an error here, by reason."
-	droppedName = "roamgate_diameter_dropped_total"
-	droppedHelp = "Diameter messages of a peer, or for it, that went no further, by reason."
+// seldom is a family of which a peer has no series before one counts, or before the peer
+// is connected: most of what can happen to one of thousands of peers never does.
+type seldom struct{ name, help, label string }
+
+var (
+	requestSeries       = &seldom{"roamgate_diameter_requests_total", "Diameter requests that are routed, by peer and direction; those of the peer machine are not among them.", "direction"}
+	answerSeries        = &seldom{"roamgate_diameter_answers_total", "Answers to Diameter requests that are routed, by peer and direction.", "direction"}
+	resultSeries        = &seldom{"roamgate_diameter_results_total", "Answers that a peer was given, by the class of their Result-Code.", "result"}
+	retransmittedSeries = &seldom{"roamgate_diameter_retransmitted_total", "Diameter requests sent to a peer with the T bit because another connection was lost.", ""}
+	failedOverSeries    = &seldom{"roamgate_diameter_failed_over_total", "Diameter requests that were taken from a lost connection of a peer and sent elsewhere.", ""}
+	reroutedSeries      = &seldom{"roamgate_diameter_rerouted_total", "Diameter requests that a peer could not deliver or was too busy for, and that were sent elsewhere.", ""}
+	repeatedSeries      = &seldom{"roamgate_diameter_repeated_total", "Repetitions of Diameter requests that got the answer to the first.", ""}
+	timeoutSeries       = &seldom{"roamgate_diameter_timeouts_total", "Diameter requests that a peer did not answer in time.", ""}
+	refusedSeries       = &seldom{"roamgate_diameter_refused_total", "Diameter requests of a peer that were answered with an error here, by reason.", "reason"}
+	droppedSeries       = &seldom{"roamgate_diameter_dropped_total", "Diameter messages of a peer, or for it, that went no further, by reason.", "reason"}
+	watchdogSeries      = &seldom{"roamgate_diameter_watchdog_total", "Watchdogs of a peer: requests sent, expired so that the peer is suspect, and connections closed for it.", "event"}
+	leaveSeries         = &seldom{"roamgate_diameter_disconnects_total", "Disconnect-Peer-Requests of a peer, by cause.", "cause"}
+	closedSeries        = &seldom{"roamgate_diameter_connections_closed_total", "Connections with a peer that have ended, by who or what has ended them.", "reason"}
 )
 
+func declare(r *stat.Registry) {
+	for _, f := range []*seldom{
+		requestSeries, answerSeries, resultSeries, retransmittedSeries, failedOverSeries, reroutedSeries, repeatedSeries, timeoutSeries,
+		refusedSeries, droppedSeries, watchdogSeries, leaveSeries, closedSeries,
+	} {
+		if f.label == "" {
+			r.DeclareSparse(f.name, f.help, "peer")
+		} else {
+			r.DeclareSparse(f.name, f.help, "peer", f.label)
+		}
+	}
+}
+
+func (f *seldom) register(r *stat.Registry, peer, value string) stat.ID {
+	if f.label == "" {
+		return r.CounterSparse(f.name, f.help, "peer", peer)
+	}
+	return r.CounterSparse(f.name, f.help, "peer", peer, f.label, value)
+}
+
+// happened counts what is seldom: one of a node's, by the value of its label.
+//
+// hot: 0 allocs
+func (lp *loop) happened(n *node, f *seldom, id *stat.ID, value string) {
+	if *id == 0 {
+		*id = f.register(lp.agent.rooms.Stats, n.peer.Name, value)
+	}
+	lp.stats.Add(*id, 1)
+}
+
+// register is for what nearly every request counts: no message waits for it then.
 func (c *nodeCounts) register(r *stat.Registry, peer string) {
 	if c.peer == peer {
 		return
 	}
 	*c = nodeCounts{peer: peer}
 	for i, dir := range directions {
-		c.requests[i] = r.CounterSparse("roamgate_diameter_requests_total", "Diameter requests that are routed, by peer and direction; those of the peer machine are not among them.", "peer", peer, "direction", dir)
-		c.answers[i] = r.CounterSparse("roamgate_diameter_answers_total", "Answers to Diameter requests that are routed, by peer and direction.", "peer", peer, "direction", dir)
+		c.requests[i] = requestSeries.register(r, peer, dir)
+		c.answers[i] = answerSeries.register(r, peer, dir)
 	}
-	for i, name := range familyNames {
-		c.results[i] = r.CounterSparse("roamgate_diameter_results_total", "Answers that a peer was given, by the class of their Result-Code.", "peer", peer, "result", name)
-	}
-	c.retransmitted = r.CounterSparse("roamgate_diameter_retransmitted_total", "Diameter requests sent to a peer with the T bit because another connection was lost.", "peer", peer)
-	c.failedOver = r.CounterSparse("roamgate_diameter_failed_over_total", "Diameter requests that were taken from a lost connection of a peer and sent elsewhere.", "peer", peer)
-	c.rerouted = r.CounterSparse("roamgate_diameter_rerouted_total", "Diameter requests that a peer could not deliver or was too busy for, and that were sent elsewhere.", "peer", peer)
-	c.repeated = r.CounterSparse("roamgate_diameter_repeated_total", "Repetitions of Diameter requests that got the answer to the first.", "peer", peer)
-	c.refused[NoRoute] = r.CounterSparse(refusedName, refusedHelp, "peer", peer, "reason", NoRoute.String())
-	c.dropped[LateAnswer] = r.CounterSparse(droppedName, droppedHelp, "peer", peer, "reason", LateAnswer.String())
-	c.timeouts = r.CounterSparse("roamgate_diameter_timeouts_total", "Diameter requests that a peer did not answer in time.", "peer", peer)
+	c.results[familySuccess] = resultSeries.register(r, peer, familyNames[familySuccess])
 }
 
 // count counts a request that is answered here.
-func (lp *loop) count(n *node, why Reason) {
-	id := &n.counts.refused[why]
+func (lp *loop) count(n *node, why Reason) { lp.reason(n, refusedSeries, &n.counts.refused[why], why) }
+
+// drop counts a message that goes no further.
+func (lp *loop) drop(n *node, why Reason) { lp.reason(n, droppedSeries, &n.counts.dropped[why], why) }
+
+// reason is happened; the text of a reason is put together.
+//
+// hot: 0 allocs
+func (lp *loop) reason(n *node, f *seldom, id *stat.ID, why Reason) {
 	if *id == 0 {
-		*id = lp.agent.rooms.Stats.CounterSparse(refusedName, refusedHelp, "peer", n.peer.Name, "reason", why.String())
+		*id = f.register(lp.agent.rooms.Stats, n.peer.Name, why.String())
 	}
 	lp.stats.Add(*id, 1)
 }
 
-// drop counts a message that goes no further.
-func (lp *loop) drop(n *node, why Reason) {
-	id := &n.counts.dropped[why]
-	if *id == 0 {
-		*id = lp.agent.rooms.Stats.CounterSparse(droppedName, droppedHelp, "peer", n.peer.Name, "reason", why.String())
-	}
-	lp.stats.Add(*id, 1)
+// countResult counts an answer that a peer is given.
+func (lp *loop) countResult(n *node, result uint32) {
+	f := familyOf(result)
+	lp.happened(n, resultSeries, &n.counts.results[f], familyNames[f])
 }
 
 // walkStats are the counters of the walk as a whole.

@@ -42,7 +42,7 @@ func (lp *loop) said(l *link, b []byte, result uint32) {
 	}
 	l.commit(len(b))
 	lp.stats.Add(l.node.counts.answers[outgoing], 1)
-	lp.stats.Add(l.node.counts.results[familyOf(result)], 1)
+	lp.countResult(l.node, result)
 }
 
 // turnAway answers a request that goes nowhere.

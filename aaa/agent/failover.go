@@ -45,7 +45,7 @@ func (lp *loop) handOver(l *link) {
 			lp.failLost(t)
 			continue
 		}
-		lp.stats.Add(n.counts.failedOver, 1)
+		lp.happened(n, failedOverSeries, &n.counts.failedOver, "")
 	}
 	if !l.closed {
 		return
@@ -88,10 +88,12 @@ func (t *transaction) untry(n *node) {
 
 // opened is that requests may be sent by a link. None waits for one.
 func (lp *loop) opened(l *link) {
-	if n := l.node; l.inside && !n.gateway {
+	n := l.node
+	if l.inside && !n.gateway {
 		n.gateway = true
 		lp.know(n)
 	}
+	n.counts.register(lp.agent.rooms.Stats, n.peer.Name)
 }
 
 // expired is a timer of lp.wheel: nobody has answered in time. The request is not tried
@@ -101,7 +103,7 @@ func (lp *loop) expired(slot uint32) {
 	lp.walking = true
 	switch t.phase {
 	case phaseSent:
-		lp.stats.Add(t.out.node.counts.timeouts, 1)
+		lp.happened(t.out.node, timeoutSeries, &t.out.node.counts.timeouts, "")
 		lp.fail(t, Timeout)
 	case phaseLost:
 		lp.failLost(t)

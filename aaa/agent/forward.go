@@ -93,7 +93,7 @@ func (lp *loop) sentBy(t *transaction, l *link) {
 	l.node.flight++
 	lp.stats.Add(l.node.counts.requests[outgoing], 1)
 	if t.retried {
-		lp.stats.Add(l.node.counts.retransmitted, 1)
+		lp.happened(l.node, retransmittedSeries, &l.node.counts.retransmitted, "")
 	}
 	h := diameter.Header{Command: t.command, Application: t.application}
 	lp.wheel.Set(t.slot, max(t.began+t.way.deadlineOf(&h), lp.now+leastDeadline))

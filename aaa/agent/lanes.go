@@ -16,7 +16,7 @@ func (lp *loop) due(slot uint32) {
 		was := ln.machine.State()
 		do := ln.machine.Expire(lp.now)
 		if was.Open() && do.Has(peer.IDisc|peer.RDisc) {
-			lp.stats.Add(ln.node.ctr.watchdog[watchClosed], 1)
+			lp.watched(ln.node, watchClosed)
 		}
 		lp.act(ln, do, nil)
 	}
@@ -41,7 +41,7 @@ func (lp *loop) act(ln *lane, do peer.Actions, at *link) {
 	if do.Has(peer.Failover) && was != nil {
 		lp.unable(was, true)
 		if ln.machine.Watch() == peer.Suspect {
-			lp.stats.Add(ln.node.ctr.watchdog[watchSuspect], 1)
+			lp.watched(ln.node, watchSuspect)
 			lp.noteState(ln, "peer is suspect")
 		}
 	}

@@ -49,7 +49,7 @@ func (lp *loop) note(l *link, why closing) {
 	if l.node == nil {
 		return
 	}
-	lp.stats.Add(l.node.ctr.closed[why], 1)
+	lp.happened(l.node, closedSeries, &l.node.ctr.closed[why], why.String())
 	if !lp.line(l.node) {
 		return
 	}

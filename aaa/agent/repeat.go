@@ -164,7 +164,7 @@ func (lp *loop) repetition(l *link, m *diameter.Message, priority uint8) (e entr
 			x.at = lp.now
 			return e, false
 		}
-		lp.stats.Add(l.node.counts.repeated, 1)
+		lp.happened(l.node, repeatedSeries, &l.node.counts.repeated, "")
 		room := l.room(len(raw))
 		if room == nil {
 			lp.drop(l.node, SenderStalled)
@@ -184,7 +184,7 @@ func (lp *loop) repetition(l *link, m *diameter.Message, priority uint8) (e entr
 		lp.refuse(l, m, NoSlot, 0, nil)
 		return e, true
 	}
-	lp.stats.Add(l.node.counts.repeated, 1)
+	lp.happened(l.node, repeatedSeries, &l.node.counts.repeated, "")
 	t.phase, t.from, t.of, t.came, t.first = phaseRepeat, l, l.node, m.HopByHop, first.slot+1
 	t.next, first.copies = first.copies, t.slot+1
 	t.counted = true

@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 
 	"github.com/roamgate/roamgate/aaa/listen"
-	"github.com/roamgate/roamgate/aaa/peer"
 	"github.com/roamgate/roamgate/pkg/stat"
 	"github.com/roamgate/roamgate/realm"
 )
@@ -46,6 +45,7 @@ const baseHelp = "Messages between Diameter peers: exchanges of capabilities, wa
 
 func newAgentStats(r *stat.Registry) *agentStats {
 	c := &agentStats{panics: r.Counter("roamgate_diameter_panics_recovered_total", "Mistakes of the Diameter agent that a message found; each is logged with its stack.")}
+	declare(r)
 	for i, name := range classNames {
 		c.sent[i] = r.Counter("roamgate_diameter_base_messages_total", baseHelp, "direction", "out", "class", name)
 		c.taken[i] = r.Counter("roamgate_diameter_base_messages_total", baseHelp, "direction", "in", "class", name)
@@ -111,17 +111,13 @@ func (a *Agent) nodeSeries(name string) *nodeStats {
 	r.GaugeFunc("roamgate_diameter_peer_queue_bytes", "Octets that wait to be sent to a Diameter peer, a second ago at most.", func() float64 { return float64(c.queued.Load()) }, "peer", name)
 	c.attempts = r.Counter("roamgate_diameter_connects_total", "Attempts to connect to a Diameter peer.", "peer", name)
 	c.restarts = r.Counter("roamgate_diameter_peer_restarts_total", "Times that a peer has come back with a greater Origin-State-Id: its sessions are lost.", "peer", name)
-	for i, w := range watchNames {
-		c.watchdog[i] = r.CounterSparse("roamgate_diameter_watchdog_total", "Watchdogs of a peer: requests sent, expired so that the peer is suspect, and connections closed for it.", "peer", name, "event", w)
-	}
-	for i := range c.leaves {
-		c.leaves[i] = r.CounterSparse("roamgate_diameter_disconnects_total", "Disconnect-Peer-Requests of a peer, by cause.", "peer", name, "cause", peer.Cause(i).String())
-	}
-	for why := staysOpen + 1; why < numClosings; why++ {
-		c.closed[why] = r.CounterSparse("roamgate_diameter_connections_closed_total", "Connections with a peer that have ended, by who or what has ended them.", "peer", name, "reason", why.String())
-	}
 	a.series[name] = c
 	return c
+}
+
+// watched counts what the watchdog of a peer does.
+func (lp *loop) watched(n *node, what int) {
+	lp.happened(n, watchdogSeries, &n.ctr.watchdog[what], watchNames[what])
 }
 
 func utoa(n uint32) string { return strconv.FormatUint(uint64(n), 10) }

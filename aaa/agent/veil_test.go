@@ -76,7 +76,7 @@ func TestVeilTooLong(t *testing.T) {
 	r := newVeiledRig(t)
 	r.heard("mme", request().with(avp{diameter.RouteRecord, 0, strings.Repeat("n", 200) + ".visited.example"}))
 	assert.Empty(t, r.sent("hss1"))
-	assert.Equal(t, 1, r.counted(droppedName, "peer", "hss1", "reason", TooLong.String()))
+	assert.Equal(t, 1, r.counted(droppedSeries.name, "peer", "hss1", "reason", TooLong.String()))
 }
 
 func TestVeilAllocs(t *testing.T) {

@@ -80,7 +80,9 @@ func (lp *loop) know(n *node) {
 		n.record = routeRecord(n.peer.Identity)
 	}
 	n.identity = []byte(n.peer.Identity)
-	n.counts.register(lp.agent.rooms.Stats, n.peer.Name)
+	if n.counts.peer != "" {
+		n.counts.register(lp.agent.rooms.Stats, n.peer.Name)
+	}
 }
 
 // clientOf is what the routes call the network behind a peer.

@@ -91,6 +91,15 @@ func (r *Registry) CounterSparse(name, help string, labels ...string) ID {
 	return r.register(Family{Name: name, Help: help, Kind: KindCounter, Sparse: true}, labels, nil).id()
 }
 
+// DeclareSparse lets Families tell of counters that CounterSparse registers only when
+// they count for the first time: of thousands of peers most of what can happen never
+// does. The labels are names.
+func (r *Registry) DeclareSparse(name, help string, labels ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.family(Family{Name: name, Help: help, Kind: KindCounter, Sparse: true, Labels: slices.Sorted(slices.Values(labels))})
+}
+
 // Histogram registers one series with upper bounds that rise from above zero,
 // usually LatencyBounds. When the name ends in _seconds the bounds are
 // seconds and Observe takes nanoseconds; otherwise both are plain numbers.

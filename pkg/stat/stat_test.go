@@ -181,6 +181,20 @@ func TestEachAndFamilies(t *testing.T) {
 		r.Families()[1])
 }
 
+// A family is there before its first series, which must be as was said.
+func TestDeclared(t *testing.T) {
+	r := NewRegistry()
+	r.DeclareSparse(reqs, reqsHelp, "reason", "client")
+	assert.Equal(t, Family{Name: reqs, Help: reqsHelp, Kind: KindCounter, Sparse: true, Labels: []string{"client", "reason"}}, r.Families()[1])
+	assert.Zero(t, r.Lines())
+	s := r.Shard()
+	s.Add(r.CounterSparse(reqs, reqsHelp, "client", "a", "reason", "loop"), 1)
+	s.Publish()
+	assert.EqualValues(t, 1, r.Value(reqs))
+	assert.Panics(t, func() { r.CounterSparse(reqs, reqsHelp, "client", "a") })
+	assert.Panics(t, func() { r.DeclareSparse(reqs, "Other.", "reason", "client") })
+}
+
 func TestRegistrationMistakes(t *testing.T) {
 	f := func() float64 { return 0 }
 	tests := []struct {
