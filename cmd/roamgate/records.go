@@ -29,7 +29,7 @@ the consumer that runs, or with --config from the store of one that is stopped.
 
 Identities are shown as keyed hashes.`,
 	}
-	return group(c, recordsList(), recordsSearch(), recordsExplain(), recordsExport(), recordsSums(), recordsDead(),
+	return group(c, recordsList(), recordsSearch(), recordsExplain(), recordsExport(), recordsSums(), recordsSignalling(), recordsDead(),
 		recordsSchema(), recordsConsume())
 }
 
