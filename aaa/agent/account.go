@@ -270,8 +270,12 @@ func (l *ledger) wait(v *voucher, token uint64) course {
 func (l *ledger) store(v *voucher, q *reported) {
 	l.header.Key = v.event
 	owed := v.stage&(early|stored) != 0
-	if owed {
+	if v.stage&early != 0 {
+		// Else the home may still answer, and who asked heard that: after a restart a
+		// repetition must not be told that the record is on its way.
 		l.header.Flags |= accounting.FlagForward
+	}
+	if owed {
 		var turn bool
 		v.session, turn = l.owed.Enter(l.header.Client, &l.event)
 		v.stage |= entered

@@ -185,7 +185,7 @@ func TestC117AcknowledgedAsDue(t *testing.T) {
 			assert.Empty(t, r.records())
 			r.round()
 			require.Len(t, r.records(), 1)
-			assert.Equal(t, tt.owed, r.records()[0].Flags&accounting.FlagForward != 0)
+			assert.Equal(t, tt.owed && tt.how == durable, r.records()[0].Flags&accounting.FlagForward != 0, "acknowledged before a home has it")
 			early := r.sent("mme")
 			if tt.answer != 0 {
 				out := r.one("hss1")
@@ -438,7 +438,11 @@ func TestAllocsRecords(t *testing.T) {
 // C117: a record that its home has refused is no longer owed, so who asks once more hears
 // nothing but what a home says.
 func TestC117RefusedRecordComesAgain(t *testing.T) {
-	for _, refusal := range []uint32{3004, 4002, 5012} {
+	for _, c := range []struct {
+		refusal  uint32
+		restarts bool
+	}{{3004, false}, {4002, false}, {5012, false}, {4002, true}, {5012, true}} {
+		refusal := c.refusal
 		r := newLedgerRig(t, realm.AcknowledgeHome)
 		one := accounts(recordStart, 0, required(2))
 		r.heard("mme", one)
@@ -451,6 +455,11 @@ func TestC117RefusedRecordComesAgain(t *testing.T) {
 		r.round()
 		require.Equal(t, refusal, r.result("mme"))
 		require.Equal(t, []Fate{FateTaken}, r.owed.fates())
+		if c.restarts {
+			events := accounting.NewEvents(1024, 0)
+			require.NoError(t, r.spool.Read(1, func(seq uint64, b []byte) bool { return assert.NoError(t, events.Replay(seq, b)) }))
+			r.lp.ledger.events = events
+		}
 
 		r.heard("mme", one.again(901))
 		r.round()
