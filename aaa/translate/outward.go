@@ -147,6 +147,7 @@ func (t *Translator) session(p *radius.Packet) {
 // attributes writes the AVPs of all attributes that have no other place.
 func (t *Translator) attributes(p *radius.Packet) {
 	eap := p.Has(radius.EAPMessage)
+	t.joint.vendor, t.joint.n = 0, 0
 	for a, off, ok := p.Next(radius.HeaderLen); ok; a, off, ok = p.Next(off) {
 		v := a.Value()
 		switch carriages[a.Type] {
@@ -173,6 +174,7 @@ func (t *Translator) attributes(p *radius.Packet) {
 			t.w.Bytes(uint32(a.Type), 0, flagsOf(uint8(a.Type)), v)
 		}
 	}
+	t.unjoined()
 	if p.Has(radius.NASFilterRule) {
 		t.filterRules(p)
 	}

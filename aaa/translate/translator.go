@@ -38,6 +38,7 @@ type Translator struct {
 	// Failed is the AVP for which Reason was given, with its header.
 	Failed []byte
 
+	joint   joint
 	eap     [radius.MaxLen]byte
 	text    [radius.MaxLen]byte
 	tags    [maxTunnels]tunnel
