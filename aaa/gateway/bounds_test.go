@@ -415,3 +415,19 @@ func TestC123HubHangsUp(t *testing.T) {
 	b.step(time.Duration(living))
 	b.counts(0, 0)
 }
+
+// C123: two starts in one second name no session alike: each has a number of its own.
+func TestC123SessionsOfTwoStarts(t *testing.T) {
+	seen := map[string]bool{}
+	for boot := uint32(7); boot < 9; boot++ {
+		b := newBench(t, Config{Sessions: 64, InFlight: 64, Boot: boot})
+		b.g.at.Low = 0 // chance is the same
+		for range 2 {
+			b.request(radius.AccessRequest, bob, ap)
+			b.step(0)
+			session := string(b.messages()[0].Value(diameter.KnownSessionID))
+			assert.False(t, seen[session], session)
+			seen[session] = true
+		}
+	}
+}

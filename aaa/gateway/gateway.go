@@ -24,6 +24,9 @@ import (
 type Config struct {
 	Identity string // our DiameterIdentity
 	Realm    string // our realm
+	// Boot is the first half of all Session-Ids: no start before had it. Default the
+	// Unix time of the start.
+	Boot uint32
 	// Sessions bounds those that are known, default 131072.
 	Sessions int
 	// InFlight bounds the requests that wait for an answer, default 65536.
@@ -131,10 +134,13 @@ func New(conf Config, rooms Rooms) (*Gateway, error) {
 	g.wire = &Wire{wake: g.wake}
 	g.ctr = newCounters(rooms.Stats, g)
 	g.ready.Store(g.able == nil)
-	// A Session-Id is never used again (RFC 6733 section 8): the time of the start, and
-	// a count that begins by chance.
+	// A Session-Id is never used again (RFC 6733 section 8.8): the number of the start,
+	// and a count that begins by chance.
 	wall := time.Now()
-	g.at = translate.ID{High: uint32(wall.Unix()), Low: uint32(wall.Nanosecond())}
+	if g.conf.Boot == 0 {
+		g.conf.Boot = uint32(wall.Unix())
+	}
+	g.at = translate.ID{High: g.conf.Boot, Low: uint32(wall.Nanosecond())}
 	g.end2end = uint32(wall.Unix())<<20 | uint32(wall.Nanosecond())&(1<<20-1)
 	return g, nil
 }

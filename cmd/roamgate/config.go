@@ -305,8 +305,7 @@ func (c *config) identityKey(create bool) ([]byte, error) {
 	return b, nil
 }
 
-// makeKey writes a new key under another name first: a crash in between
-// leaves no short one.
+// makeKey writes a new key.
 func makeKey(path string) ([]byte, error) {
 	key := make([]byte, identityKeyLen)
 	_, _ = rand.Read(key)
@@ -314,19 +313,7 @@ func makeKey(path string) ([]byte, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the identity key: %w", err)
 	}
-	f, err := os.CreateTemp(dir, ".identity-*") // readable by its owner only
-	if err != nil {
-		return nil, fmt.Errorf("making the identity key: %w", err)
-	}
-	_, err = f.Write(key)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
+	if err := keepFile(path, key); err != nil {
 		return nil, fmt.Errorf("writing the identity key: %w", err)
 	}
 	return key, nil

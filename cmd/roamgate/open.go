@@ -75,6 +75,9 @@ func (s *server) open(ctx context.Context, l *loaded) (err error) {
 		Log: s.log, Stats: s.stats, Spool: s.spool, Events: s.events, Identity: key, Policy: s.policy, FTicks: ticker,
 	}
 	if c.Diameter.on() {
+		if s.boot, err = bootNumber(c.path(c.Spool.Directory), uint32(time.Now().Unix())); err != nil {
+			s.log.Warn("the number of this start is not known to be new: Session-Ids may be used again", zap.Error(err))
+		}
 		if err := s.openGateway(set); err != nil {
 			return err
 		}
@@ -102,7 +105,7 @@ func (s *server) open(ctx context.Context, l *loaded) (err error) {
 // openGateway makes what stands between the two walks.
 func (s *server) openGateway(set *realm.Set) (err error) {
 	c := s.conf.agent()
-	s.gateway, err = gateway.New(gateway.Config{Identity: c.Identity, Realm: c.Realm},
+	s.gateway, err = gateway.New(gateway.Config{Identity: c.Identity, Realm: c.Realm, Boot: s.boot},
 		gateway.Rooms{Log: s.log, Stats: s.stats, Key: s.identity, Able: func(ctx context.Context) bool { return s.agent.Able(ctx) }})
 	if err != nil {
 		return err
@@ -116,7 +119,9 @@ func (s *server) openAgent(set *realm.Set) (err error) {
 	if !s.conf.Diameter.on() {
 		return nil
 	}
-	s.agent, err = agent.New(s.conf.agent(), set, agent.Rooms{
+	conf := s.conf.agent()
+	conf.StateID = s.boot
+	s.agent, err = agent.New(conf, set, agent.Rooms{
 		Log: s.log, Stats: s.stats, Spool: s.spool, Events: s.events, Owed: s.hub, Identity: s.identity, Policy: s.policy,
 	})
 	if err != nil {

@@ -64,6 +64,7 @@ type server struct {
 	spool    *spool.Spool
 	events   *accounting.Events
 	identity []byte // keys the hashes of identities
+	boot     uint32 // number of this start, for Diameter
 	policy   *device.Table
 	queue    *queue.Drainer
 	clearing *clearing.Store // nil where the records leave by a queue
