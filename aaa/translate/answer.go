@@ -20,13 +20,17 @@ func (t *Translator) Answer(room []byte, p *radius.Packet, m *diameter.Message, 
 	case code == radius.AccessChallenge:
 		result = diameter.ResultMultiRoundAuth
 	case code == radius.AccessReject:
-		result = rejection(kind)
+		cause, _ := p.Uint32(radius.ErrorCause)
+		result = rejection(kind, cause)
 	default:
 		return nil, Unserved
 	}
 	t.w.Answer(room, m, &diameter.Answer{Result: result, Host: x.Identity, Realm: x.Realm})
-	if acct {
+	switch {
+	case acct:
 		t.accounted(m)
+		return t.finish()
+	case result/1000 == 3: // an error of the protocol has nothing else (RFC 6733 section 7.2)
 		return t.finish()
 	}
 	t.application(m.Application)

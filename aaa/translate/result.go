@@ -97,9 +97,15 @@ func protestOf(result uint32, experimental bool) uint32 {
 }
 
 // rejection is the Result-Code of an Access-Reject: of a request that only asks what it
-// may, that it may not.
-func rejection(kind uint32) uint32 {
-	if kind == authorizeOnly {
+// may, that it may not. Where nobody has judged the user the Error-Cause says so, and the
+// NAS may ask again.
+func rejection(kind, cause uint32) uint32 {
+	switch {
+	case cause == causeNotRoutable:
+		return diameter.ResultUnableToDeliver
+	case cause == causeNoResources:
+		return diameter.ResultTooBusy
+	case kind == authorizeOnly, cause == causeProhibited:
 		return diameter.ResultAuthorizationRejected
 	}
 	return diameter.ResultAuthenticationRejected
