@@ -96,9 +96,6 @@ type Conn interface {
 	Flush() error
 	Queued() int
 	Sent() uint64
-	Received() uint64
-	// Partial reports whether a message has begun and not ended.
-	Partial() bool
 	Remote() netip.AddrPort
 	Local() netip.AddrPort
 	Close()

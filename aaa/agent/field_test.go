@@ -345,4 +345,67 @@ func TestMalformedLateAnswer(t *testing.T) {
 	r.rest()
 }
 
+// Files that come while we stop change nothing any more, and how it stands can still be
+// asked. D24.
+func TestFilesWhileStopping(t *testing.T) {
+	r := newRig(t, peersOf("mno"), nil)
+	f := r.peer("mno")
+	f.auto = false
+	r.lp.stop()
+	r.step()
+	require.NoError(t, r.agent.Apply(peersOf("mno", "fresh")))
+	r.step()
+	require.Len(t, r.lp.statuses(), 1)
+	assert.Equal(t, "closing", r.lp.statuses()[0].State)
+	f.take()
+}
+
+// bomb is a connection that finds a mistake of ours once.
+type bomb struct {
+	Conn
+	gone bool
+}
+
+func (b *bomb) RoomFor(n int) []byte {
+	if !b.gone {
+		b.gone = true
+		panic("a mistake")
+	}
+	return b.Conn.RoomFor(n)
+}
+
+// A mistake of ours that a message finds costs that message and nothing else: what came
+// with it is served, connections are lost and taken over as before, and its slot is free
+// in the end. D43.
+func TestMistakeIsSurvived(t *testing.T) {
+	r := relaying(t, 2, nil)
+	v1, v2, first, second := r.fake("v1"), r.fake("v2"), r.fake("h1"), r.fake("h2")
+	v1.ask(1, 10)
+	require.Len(t, first.take(), 1)
+	l := r.node("h1").links[0]
+	l.conn = &bomb{Conn: l.conn}
+	asks := func(f *fake) { f.hop++; f.send(f.ulr(10)) }
+	asks(v1)
+	asks(v2)
+	asks(v2)
+	tags, _, err := r.lp.poller.Wait(0)
+	require.NoError(t, err)
+	require.True(t, r.lp.guarded(tags))
+	r.step()
+	assert.Len(t, first.take(), 2, "the others")
+	first.Close()
+	r.step()
+	assert.Len(t, second.take(), 3, "what it had")
+	r.lp.stats.Publish()
+	assert.EqualValues(t, 1, r.stats.Value("roamgate_diameter_panics_recovered_total"))
+	r.after(6 * time.Minute)
+	assert.Len(t, v1.take(), 2, "all are answered")
+	assert.Len(t, v2.take(), 2)
+	assert.Zero(t, r.lp.table.used)
+	assert.Zero(t, r.lp.table.store.lent)
+	for _, e := range r.logs.FilterMessage("recovered from a panic").All() {
+		assert.NotContains(t, fmt.Sprint(e.ContextMap()["panic"]), imsi)
+	}
+}
+
 func logPeer(name string) zap.Field { return zap.String("peer", name) }

@@ -47,15 +47,20 @@ func (r *rig) fake(name string) (f *fake) {
 func (f *fake) ask(n int, priority uint32) {
 	for range n {
 		f.hop++
-		f.send((&message{
-			diameter.Header{Flags: diameter.FlagRequest | diameter.FlagProxiable, Command: diameter.UpdateLocation, Application: diameter.AppS6a, HopByHop: f.hop, EndToEnd: f.hop | 0x66000000},
-			[]avp{
-				{diameter.SessionID, 0, "s;1;2"}, {diameter.OriginHost, 0, f.host}, {diameter.OriginRealm, 0, f.realm},
-				{diameter.DestinationRealm, 0, "home"}, {diameter.UserName, 0, imsi}, {diameter.DRMP, 0, priority},
-			},
-		}).octets())
+		f.send(f.ulr(priority))
 	}
 	f.rig.step()
+}
+
+// ulr is one of them.
+func (f *fake) ulr(priority uint32) []byte {
+	return (&message{
+		diameter.Header{Flags: diameter.FlagRequest | diameter.FlagProxiable, Command: diameter.UpdateLocation, Application: diameter.AppS6a, HopByHop: f.hop, EndToEnd: f.hop | 0x66000000},
+		[]avp{
+			{diameter.SessionID, 0, "s;1;2"}, {diameter.OriginHost, 0, f.host}, {diameter.OriginRealm, 0, f.realm},
+			{diameter.DestinationRealm, 0, "home"}, {diameter.UserName, 0, imsi}, {diameter.DRMP, 0, priority},
+		},
+	}).octets()
 }
 
 // A home dies with very many requests: each sender gets an error for each, also one that

@@ -19,7 +19,7 @@ import (
 	"github.com/roamgate/roamgate/realm"
 )
 
-const patience = 10 * time.Second // a bound, never waited for when things work
+const patience = time.Minute // a bound, never waited for when things work
 
 var loopback = netip.MustParseAddrPort("127.0.0.1:0")
 

@@ -8,16 +8,14 @@ import (
 )
 
 // adopt takes a newer configuration over: peers that are new are connected to, those
-// that are in it no more take leave, and what stays is not touched.
+// that are in it no more take leave, and what stays is not touched. Who stops goes by
+// what it had.
 func (lp *loop) adopt() {
 	next := lp.agent.snap.Load()
-	if next == lp.snap {
+	if next == lp.snap || lp.stopping != 0 {
 		return
 	}
 	lp.snap = next
-	if lp.stopping != 0 {
-		return
-	}
 	before := lp.names
 	lp.names = make(map[string]*node, len(next.set.Peers))
 	lp.nodes = make([]*node, len(next.set.Peers))

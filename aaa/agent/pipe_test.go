@@ -16,16 +16,15 @@ type pipe struct {
 	poller        *udp.Poller // nil: a test reads it
 	tag           uint32
 
-	in       []byte // what the other end has flushed
-	at       int
-	out      []byte // committed
-	room     []byte
-	most     int  // octets that are kept, as stream.Conn has them
-	stalled  bool // takes nothing
-	ended    bool // nothing follows in
-	closed   bool
-	received uint64
-	sent     uint64
+	in      []byte // what the other end has flushed
+	at      int
+	out     []byte // committed
+	room    []byte
+	most    int  // octets that are kept, as stream.Conn has them
+	stalled bool // takes nothing
+	ended   bool // nothing follows in
+	closed  bool
+	sent    uint64
 }
 
 // newPipe gives two ends.
@@ -74,7 +73,6 @@ func (p *pipe) Next() ([]byte, error) {
 		return nil, nil
 	}
 	p.at += n
-	p.received += uint64(n)
 	return b[:n:n], nil
 }
 
@@ -113,8 +111,6 @@ func (p *pipe) Flush() error {
 
 func (p *pipe) Queued() int            { return len(p.out) }
 func (p *pipe) Sent() uint64           { return p.sent }
-func (p *pipe) Received() uint64       { return p.received }
-func (p *pipe) Partial() bool          { return p.at < len(p.in) && !p.whole() }
 func (p *pipe) Remote() netip.AddrPort { return p.remote }
 func (p *pipe) Local() netip.AddrPort  { return p.local }
 

@@ -56,10 +56,8 @@ func (w *wire) Done()                  {}
 func (w *wire) Flush() error           { return nil }
 func (w *wire) Queued() int            { return 0 }
 func (w *wire) Sent() uint64           { return 0 }
-func (w *wire) Received() uint64       { return 0 }
 func (w *wire) Remote() netip.AddrPort { return netip.AddrPort{} }
 func (w *wire) Close()                 {}
-func (w *wire) Partial() bool          { return false }
 func (w *wire) Local() netip.AddrPort  { return netip.AddrPort{} }
 
 func (w *wire) Attach(*udp.Poller, uint32) error { return nil }

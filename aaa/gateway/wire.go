@@ -26,7 +26,7 @@ type Wire struct {
 	built []byte // committed, not flushed
 	room  int    // lent of built
 
-	received, sent uint64
+	sent uint64
 
 	mu     sync.Mutex // guards all below
 	to     []byte     // for the agent
@@ -79,7 +79,6 @@ func (w *Wire) Next() ([]byte, error) {
 		return nil, nil
 	}
 	w.at += n
-	w.received += uint64(n)
 	return b[:n:n], nil
 }
 
@@ -126,12 +125,8 @@ func (w *Wire) Flush() error {
 // Queued is what was committed and not handed over.
 func (w *Wire) Queued() int { return len(w.built) }
 
-// Sent and Received count octets.
-func (w *Wire) Sent() uint64     { return w.sent }
-func (w *Wire) Received() uint64 { return w.received }
-
-// Partial is false: messages come whole.
-func (w *Wire) Partial() bool { return false }
+// Sent counts octets.
+func (w *Wire) Sent() uint64 { return w.sent }
 
 // Remote and Local are no addresses: it is in memory.
 func (w *Wire) Remote() netip.AddrPort { return realm.Nowhere }

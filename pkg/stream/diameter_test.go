@@ -148,6 +148,49 @@ func TestDiameterRecords(t *testing.T) {
 	assert.Len(t, e.read(n*400), n*400)
 }
 
+// Octet by octet in, and out to a peer that has a small window and reads a few at a time:
+// all comes as it was, and a connection at rest holds nothing. D30.
+func TestDiameterOctetByOctet(t *testing.T) {
+	eachDiameter(t, func(t *testing.T, e *end) {
+		var want [][]byte
+		for i, n := range []int{20, 400, 24} {
+			want = append(want, message(byte(i), n))
+		}
+		go func() {
+			for _, b := range bytes.Join(want, nil) {
+				if _, err := e.peer.Write([]byte{b}); !assert.NoError(t, err) {
+					return
+				}
+			}
+		}()
+		assert.Equal(t, want, e.receive(len(want)))
+		assert.Nil(t, e.conn.in.buf)
+		assert.Nil(t, e.conn.in.rest)
+
+		require.NoError(t, e.tcp.SetReadBuffer(8<<10))
+		all := message(9, 24000)
+		e.conn.Commit(copy(e.conn.RoomFor(len(all)), all))
+		got := make(chan []byte, 1)
+		go func() {
+			b := make([]byte, 0, len(all))
+			for part := make([]byte, 61); len(b) < len(all); {
+				n, err := e.peer.Read(part)
+				if b = append(b, part[:n]...); err != nil {
+					break
+				}
+			}
+			got <- b
+		}()
+		require.NoError(t, e.conn.Flush())
+		for e.conn.Queued() > 0 {
+			_, err := e.turn()
+			require.NoError(t, err)
+		}
+		require.True(t, bytes.Equal(all, <-got))
+		assert.Empty(t, e.conn.out.blocks)
+	})
+}
+
 // What a peer does not take is bounded as was said.
 func TestDiameterKeep(t *testing.T) {
 	for _, c := range []struct{ most, want int }{{0, 1 << 20}, {100, 64 << 10}, {300000, 300000}} {

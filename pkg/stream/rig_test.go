@@ -19,7 +19,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for what comes over loopback.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 var credential = newCredential()
 
