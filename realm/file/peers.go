@@ -199,6 +199,10 @@ func (l *loader) peerOrigins(e *peerEntry, p *realm.Peer) *realm.Names {
 		}
 		return realm.NewNames([]string{p.Realm})
 	}
+	if i := slices.IndexFunc(e.Origins, func(a at[string]) bool { return a.v == wordAny }); i >= 0 {
+		l.fail(e.Origins[i].pos(e.Pos.File), "keep any or the others", "origins: any is everything")
+		return nil
+	}
 	names := l.realmNames(e.Pos, "origins", e.Origins)
 	if names == nil || p.Realm == "" || names.Allow([]byte(p.Realm)) {
 		return names

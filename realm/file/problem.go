@@ -129,6 +129,9 @@ func (r *report) room(s Severity) bool {
 	return false
 }
 
+// errors is how many there are.
+func (r *report) errors() int { return len(r.held[Error]) + r.more[Error] }
+
 // join adds the problems of a report that came after this one.
 func (r *report) join(next *report) {
 	for s := range r.held {

@@ -52,7 +52,14 @@ func (a *at[T]) decodeNode(d *decoder, i int, key string) {
 		*text = d.tree[i].text
 		return
 	}
+	failed := d.report.errors()
 	d.into(i, &a.v, key)
+	switch any(&a.v).(type) {
+	case *time.Duration, *Size, *int, *uint16, *float64:
+		if d.report.errors() > failed {
+			a.line, a.col = 0, 0 // as if it were not there: nothing more is said of its value
+		}
+	}
 }
 
 // set reports whether the key was there at all.
