@@ -83,19 +83,47 @@ func (t *Translator) vendor(v []byte) {
 		return
 	}
 	id, subs := be32(v), v[4:]
-	l := layoutOf(id)
-	if id == 0 || !l.row(subs) {
+	if l := layoutOf(id); l != plain {
+		t.laidOut(l, id, subs)
+		return
+	}
+	if id == 0 || !row(subs) {
+		t.Left++
+		return
+	}
+	for ; len(subs) > 0; subs = subs[subs[1]:] {
+		if id == radius.VendorMicrosoft && (subs[0] == radius.MSMPPERecvKey || subs[0] == radius.MSMPPESendKey) && t.keyed {
+			continue // see keys
+		}
+		t.w.Bytes(uint32(subs[0]), id, 0, subs[2:subs[1]])
+	}
+}
+
+// row reports whether b is whole sub-attributes in the plain layout.
+func row(b []byte) bool {
+	if len(b) == 0 {
+		return false
+	}
+	for len(b) > 0 {
+		if len(b) < 2 || b[1] < 2 || int(b[1]) > len(b) {
+			return false
+		}
+		b = b[b[1]:]
+	}
+	return true
+}
+
+// laidOut writes those of a vendor that has another layout.
+func (t *Translator) laidOut(l layout, id uint32, subs []byte) {
+	if !l.row(subs) {
 		t.Left++
 		return
 	}
 	for len(subs) > 0 {
 		code, value, rest, more, _ := l.next(subs)
-		subs = rest
-		switch {
-		case id == radius.VendorMicrosoft && t.keyed && (code == uint32(radius.MSMPPERecvKey) || code == uint32(radius.MSMPPESendKey)): // see keys
-		case l.more:
+		if subs = rest; l.more {
 			t.join(id, code, value, more)
-		default:
+		} else {
 			t.w.Bytes(code, id, 0, value)
 		}
 	}
