@@ -88,7 +88,7 @@ func (w inbox) wait(t testing.TB) uint64 {
 	select {
 	case v := <-w.c:
 		return v
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("no PolicyReady")
 		return 0
 	}

@@ -33,7 +33,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(judge.Main{M: m}) }
 
 const (
-	patience   = 10 * time.Second // a bound, never waited for when things work
+	patience   = time.Minute // a bound, never waited for when things work
 	nasSecret  = "visited-secret-0123456789abcdef"
 	homeSecret = "home-secret-0123456789abcdef012"
 	must       = diameter.AVPMandatory

@@ -12,7 +12,7 @@ import (
 	"github.com/roamgate/roamgate/pkg/udp"
 )
 
-const patience = 5 * time.Second
+const patience = time.Minute
 
 func TestServices(t *testing.T) {
 	assert.Equal(t, "auth", Auth.String())

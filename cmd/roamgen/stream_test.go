@@ -48,7 +48,7 @@ func TestNASAgainstHomeOverTLS(t *testing.T) {
 				assert.ErrorContains(t, err, "connecting to")
 			}
 			return err == nil
-		}, 10*time.Second, 10*time.Millisecond)
+		}, time.Minute, 10*time.Millisecond)
 		stop()
 		wait.Wait()
 		require.NoError(t, homeErr)

@@ -74,7 +74,7 @@ func TestC64NoPreSharedKey(t *testing.T) {
 			}
 			done := make(chan error, 1)
 			go func() {
-				ctx, stop := context.WithTimeout(context.Background(), 10*time.Second)
+				ctx, stop := context.WithTimeout(context.Background(), patience)
 				defer stop()
 				_, err := Server(ctx, ours, &tls.Config{Certificates: []tls.Certificate{credential}, ClientAuth: tls.RequireAnyClientCert})
 				_ = ours.Close()
@@ -82,7 +82,7 @@ func TestC64NoPreSharedKey(t *testing.T) {
 			}()
 			_, err := theirs.Write(helloOf(c.suites, c.extensions, last))
 			require.NoError(t, err)
-			require.NoError(t, theirs.SetReadDeadline(time.Now().Add(10*time.Second)))
+			require.NoError(t, theirs.SetReadDeadline(time.Now().Add(patience)))
 			head := make([]byte, 5)
 			_, err = io.ReadFull(theirs, head)
 			require.NoError(t, err)

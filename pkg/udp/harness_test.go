@@ -13,7 +13,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for a datagram over loopback.
-const patience = 5 * time.Second
+const patience = time.Minute
 
 // implementations is the table that every test of behaviour runs over.
 var implementations = []struct {

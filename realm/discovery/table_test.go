@@ -329,7 +329,7 @@ func TestAllocs(t *testing.T) {
 	r := newTableRig(t, there)
 	name := []byte("a.example")
 	r.ask("c", "a.example", 1)
-	require.Eventually(t, func() bool { return r.times() == 1 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return r.times() == 1 }, time.Minute, time.Millisecond)
 	now := clock()
 	require.NotNil(t, r.Lookup(r.of, Auth, name, now))
 	assert.Zero(t, testing.AllocsPerRun(1000, func() { r.Lookup(r.of, Auth, name, now) }))
@@ -357,7 +357,7 @@ func TestTableOverZone(t *testing.T) {
 func BenchmarkLookup(b *testing.B) {
 	r := newTableRig(b, there)
 	r.ask("c", "wlan.mnc001.mcc262.3gppnetwork.org", 1)
-	require.Eventually(b, func() bool { return r.times() == 1 }, 5*time.Second, time.Millisecond)
+	require.Eventually(b, func() bool { return r.times() == 1 }, time.Minute, time.Millisecond)
 	name, now := []byte("wlan.mnc001.mcc262.3gppnetwork.org"), clock()
 	b.ReportAllocs()
 	for b.Loop() {

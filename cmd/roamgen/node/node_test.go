@@ -23,7 +23,7 @@ const home = "home.example"
 
 func start(t *testing.T, c node.Config) *node.Node {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	c.Heard = judge.Collect
 	n, err := node.Start(ctx, c)
@@ -172,7 +172,7 @@ func TestLostConnections(t *testing.T) {
 	}()
 	for range 5 {
 		before := hss.Snapshot().Requests
-		require.Eventually(t, func() bool { return hss.Snapshot().Requests > before+100 }, 10*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return hss.Snapshot().Requests > before+100 }, time.Minute, time.Millisecond)
 		hss.Disconnect()
 	}
 	require.NoError(t, <-done)
@@ -188,11 +188,11 @@ func TestPeerMessages(t *testing.T) {
 	visited, hss := pair(t, node.Script{})
 	assert.Equal(t, []string{"hss.home.example", "hss.home.example"}, visited.Peers())
 	visited.Watch()
-	require.Eventually(t, func() bool { return hss.Snapshot().Watchdogs == 2 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return hss.Snapshot().Watchdogs == 2 }, time.Minute, time.Millisecond)
 	opened := hss.Snapshot().Opened
 	hss.Leave(0)
-	require.Eventually(t, func() bool { return visited.Snapshot().Disconnects == 2 }, 10*time.Second, time.Millisecond)
-	require.Eventually(t, func() bool { return hss.Snapshot().Opened == opened+2 }, 10*time.Second, time.Millisecond, "it comes back")
+	require.Eventually(t, func() bool { return visited.Snapshot().Disconnects == 2 }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return hss.Snapshot().Opened == opened+2 }, time.Minute, time.Millisecond, "it comes back")
 }
 
 func TestAsk(t *testing.T) {
@@ -204,7 +204,7 @@ func TestAsk(t *testing.T) {
 	w.String(dia.OriginHost, 0, dia.AVPMandatory, "hss.home.example")
 	w.String(dia.OriginRealm, 0, dia.AVPMandatory, home)
 	w.String(dia.DestinationRealm, 0, dia.AVPMandatory, "visited.example")
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	answer, err := hss.Ask(ctx, w.Finish())
 	require.NoError(t, err)

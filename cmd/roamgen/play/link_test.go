@@ -112,7 +112,7 @@ func TestDisconnect(t *testing.T) {
 	require.NoError(t, err)
 	done := make(chan error, 1)
 	go func() { done <- n.Run(t.Context()) }()
-	require.Eventually(t, func() bool { s := h.Snapshot(); return s.Dropped.All() == 10 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { s := h.Snapshot(); return s.Dropped.All() == 10 }, time.Minute, time.Millisecond)
 	h.SetScript(Script{})
 	h.Disconnect()
 	require.NoError(t, <-done)
