@@ -25,6 +25,7 @@ type hostileRig struct {
 	forwarded     int
 	refused       map[uint32]int // by Result-Code
 	ignored       int
+	answer        diameter.Message // the last one of the hub's own
 }
 
 func newHostileRig(t *testing.T) *hostileRig {
@@ -141,13 +142,13 @@ func (r *hostileRig) request(name string, raw []byte) {
 		return
 	}
 	require.Len(r.t, back, 1, name)
-	var m diameter.Message
+	m := &r.answer
 	require.Equal(r.t, diameter.NoFault, m.Parse(back[0]), name)
 	require.Equal(r.t, sent.HopByHop, m.HopByHop, name)
 	require.Equal(r.t, sent.EndToEnd, m.EndToEnd, name)
 	require.Equal(r.t, sent.Command, m.Command, name)
 	require.False(r.t, m.Request(), name)
-	result := resultOf(&m)
+	result := resultOf(m)
 	if fault != diameter.NoFault {
 		require.Equal(r.t, fault.Result(), result, "%s: %s", name, fault)
 	}
@@ -159,15 +160,29 @@ func (r *hostileRig) request(name string, raw []byte) {
 // D43: Every mutation of every command goes to its peer as it came, or is answered with what
 // is due; no link is lost, and nothing is left behind.
 func TestHostileRequests(t *testing.T) {
-	r := newHostileRig(t)
+	r, due := newHostileRig(t), 0
 	good := valid(t, true)
 	for _, v := range good {
 		before := r.forwarded
 		r.request(v.Name, v.Raw)
 		require.Equal(t, before+1, r.forwarded, "%s as it is: %v", v.Name, r.refused)
 		mutations(v.Raw, func(name string, raw []byte) bool {
+			result, failed := mutation.Due(name)
 			name = v.Name + ": " + name
+			r.answer.Raw = nil
 			r.request(name, raw)
+			if result != 0 {
+				require.NotNil(t, r.answer.Raw, "%s: %d is due", name, result)
+				require.Equal(t, result, resultOf(&r.answer), name)
+				due++
+			}
+			if failed != 0 {
+				var group, in diameter.AVP
+				require.True(t, diameter.Find(r.answer.Body(), diameter.FailedAVP, 0, &group), "%s: Failed-AVP is missing", name)
+				c := group.Group()
+				require.True(t, c.Next(&in), "%s: Failed-AVP is empty", name)
+				require.Equal(t, failed, in.Code, "%s: another has failed", name)
+			}
 			r.settled(name)
 			return true
 		})
@@ -175,9 +190,12 @@ func TestHostileRequests(t *testing.T) {
 		r.request(v.Name, v.Raw)
 		require.Equal(t, before+1, r.forwarded, "%s after all of it", v.Name)
 	}
-	t.Log(r.forwarded, r.ignored, r.refused)
-	for _, due := range []uint32{3003, 3007, 3008, 5004, 5005, 5009, 5014} {
-		assert.Positive(t, r.refused[due], "%d", due)
+	t.Log(r.forwarded, r.ignored, due, r.refused)
+	for _, result := range []uint32{3003, 3007, 3008, 5004, 5005, 5009, 5014} {
+		assert.Positive(t, r.refused[result], "%d", result)
+	}
+	if !raced {
+		assert.Greater(t, due, 3000)
 	}
 }
 

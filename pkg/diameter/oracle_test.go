@@ -18,6 +18,9 @@ import (
 var unread = map[string]string{
 	"DER": "no dictionary", "DEA with a key": "no dictionary", "DER of SWm": "no dictionary", "CMR of NIDD": "no dictionary", "ODR of NIDD": "no dictionary",
 	"TDR of NIDD": "no dictionary", "CIR of S6t": "no dictionary", "OFR of SGd": "no dictionary", "SRR of S6c": "no dictionary",
+	"PPR": "no dictionary", "AAR of S6b": "no dictionary", "RIR of S6t": "no dictionary", "NIR of S6t": "no dictionary", "CIR of T6a": "no dictionary",
+	"RIR of T6a": "no dictionary", "TFR of SGd": "no dictionary", "ALR of S6c": "no dictionary", "RDR of S6c": "no dictionary", "DER of STa": "no dictionary",
+	"ODA of NIDD": "no dictionary",
 	"an answer with overload and load reports": "it takes Load for the AVP of 3GPP with that code, and panics",
 }
 

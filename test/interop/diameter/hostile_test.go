@@ -26,6 +26,13 @@ type enemy struct {
 	t      *testing.T
 	conn   net.Conn
 	serial uint32
+	due    map[uint32]dueAnswer // by End-to-End Identifier
+}
+
+// dueAnswer is what a mutation must be answered with.
+type dueAnswer struct {
+	name   string
+	result uint32
 }
 
 func newEnemy(t *testing.T, name string, to netip.AddrPort) *enemy {
@@ -33,7 +40,7 @@ func newEnemy(t *testing.T, name string, to netip.AddrPort) *enemy {
 	conn, err := net.DialTimeout("tcp", to.String(), soon)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
-	e := &enemy{t: t, conn: conn}
+	e := &enemy{t: t, conn: conn, due: map[uint32]dueAnswer{}}
 	cer, err := dict.Parse(fmt.Sprintf("CER hbh=1 e2e=1\nOrigin-Host: %s\nOrigin-Realm: %s\nHost-IP-Address: 127.0.0.1\nVendor-Id: 0\nProduct-Name: enemy\nAuth-Application-Id: 4294967295\n",
 		identity(name, visitedRealm), visitedRealm))
 	require.NoError(t, err)
@@ -71,8 +78,8 @@ func (e *enemy) read() (h dia.Header, raw []byte) {
 	return dia.ReadHeader(raw), raw
 }
 
-// until reads answers until that to the last message has come; all that is a request is
-// answered, watchdogs among it.
+// until reads answers until that to the last message has come, and holds them against
+// those that are due; all that is a request is answered, watchdogs among it.
 func (e *enemy) until(last uint32) (answers int) {
 	e.t.Helper()
 	for {
@@ -86,6 +93,10 @@ func (e *enemy) until(last uint32) (answers int) {
 			continue
 		}
 		answers++
+		if d, ok := e.due[h.EndToEnd]; ok {
+			require.Equal(e.t, d.result, node.Result(raw), d.name)
+			delete(e.due, h.EndToEnd)
+		}
 		if h.EndToEnd == last {
 			return answers
 		}
@@ -129,7 +140,7 @@ func TestDiameterHostile(t *testing.T) {
 	require.NoError(t, err)
 	vectors, err := dict.Vectors(string(text))
 	require.NoError(t, err)
-	base, sent, answered := 0, 0, 0
+	base, sent, due, answered := 0, 0, 0, 0
 	for round := range 3 {
 		for _, v := range vectors {
 			good := mutation.Readdress(v.Raw, identity("enemy", visitedRealm), visitedRealm, "", homeRealm)
@@ -139,14 +150,20 @@ func TestDiameterHostile(t *testing.T) {
 			}
 			var batch []byte
 			n := 0
-			mutation.Each(good, func(_ string, raw []byte) bool {
+			mutation.Each(good, func(name string, raw []byte) bool {
 				if n++; (n+2*round)%6 == 0 {
 					sent++
 					batch = append(batch, e.mark(raw)...)
+					if result, _ := mutation.Due(name); result != 0 {
+						e.due[e.serial] = dueAnswer{v.Name + ": " + name, result}
+						due++
+					}
 				}
 				return true
 			})
-			e.write(append(batch, e.mark(good)...))
+			batch = append(batch, e.mark(good)...)
+			e.due[e.serial] = dueAnswer{v.Name, dia.ResultSuccess}
+			e.write(batch)
 			answered += e.until(e.serial)
 		}
 		if round == 1 { // what is taken on first use is taken by then
@@ -154,7 +171,11 @@ func TestDiameterHostile(t *testing.T) {
 		}
 	}
 	grown := resident(t, hub.PID()) - base
-	t.Logf("%d bad messages, %d answers, %d KiB more", sent, answered, grown)
+	t.Logf("%d bad messages, of %d it is known what is due, %d answers, %d KiB more", sent, due, answered, grown)
+	assert.Greater(t, due, 1000)
+	assert.Empty(t, e.due, "not answered")
+	assert.EqualValues(t, 3, hub.Metric("roamgate_diameter_peer_connections"), "no link is lost")
+	assert.Zero(t, hub.Metric("roamgate_diameter_panics_recovered_total"))
 	assert.Greater(t, answered, sent*9/10, "but for those that are no requests")
 	assert.Less(t, grown, 32<<10)
 
