@@ -183,7 +183,13 @@ func (s *server) run(ctx context.Context) error {
 	s.log.Info("ready", zap.Any("listen", s.fronts()), zap.Stringer("admin", s.conf.Admin.Listen),
 		zap.String("version", versionText()), zap.Uint64("generation", s.hub.Snapshot().Generation))
 	s.notify.ready("carrying traffic")
-	s.start(background, "memory", func(context.Context) error { giveBack(); return nil })
+	s.start(background, "memory", func(context.Context) error {
+		if s.agent != nil {
+			s.agent.Peers() // it has taken the files over when it tells of them
+		}
+		giveBack()
+		return nil
+	})
 
 	var err error
 	select {
@@ -204,11 +210,6 @@ func (s *server) run(ctx context.Context) error {
 	s.close()
 	return err
 }
-
-// giveBack returns to the system what reading files has left: several times what stays of
-// them. Nothing that carries traffic allocates, so the collector itself might come by to
-// find it in hours.
-func giveBack() { debug.FreeOSMemory() }
 
 func (s *server) start(ctx context.Context, name string, run func(context.Context) error) {
 	s.tasks.Go(func() { s.task(name, run(ctx)) })
