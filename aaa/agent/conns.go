@@ -296,6 +296,7 @@ func (lp *loop) sweep() {
 		return
 	}
 	lp.swept = lp.now
+	lp.guard.tell(lp.now)
 	for _, n := range lp.names {
 		if n.lines.left > 0 && lp.now-n.lines.since >= linesEvery {
 			lp.leftOut(n)

@@ -2,6 +2,8 @@ package agent
 
 import (
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/roamgate/roamgate/aaa/device"
 	"github.com/roamgate/roamgate/aaa/screen"
@@ -23,6 +25,7 @@ type guard struct {
 	registry        *stat.Registry
 	broken          map[*realm.Screening]*ruleCounters
 	steered         map[*realm.Steering]*steerCounters
+	memory          memory
 	// folded and visited are where names of a request are folded to.
 	folded, visited [nai.MaxLen]byte
 }
@@ -35,8 +38,40 @@ func newGuard(c *Config, r *Rooms, set *realm.Set) *guard {
 		identity: strings.ToLower(c.Identity), realm: strings.ToLower(c.Realm), policy: r.Policy, registry: r.Stats,
 		base: realm.BaseScreening(),
 	}
+	g.memory.register(r.Stats)
 	g.apply(set)
 	return g
+}
+
+// memory is what the guard remembers, a second ago at most. It is gone with the process:
+// after a start rules that learn only detect, and devices are steered anew.
+type memory struct{ subscribers, steered, learning atomic.Int64 }
+
+func (m *memory) register(r *stat.Registry) {
+	if r == nil {
+		return
+	}
+	of := func(what string, n *atomic.Int64) {
+		r.GaugeFunc("roamgate_diameter_remembered", "What is remembered in this process: subscribers by screening, devices in networks by steering.",
+			func() float64 { return float64(n.Load()) }, "by", what)
+	}
+	of("screening", &m.subscribers)
+	of("steering", &m.steered)
+	r.GaugeFunc("roamgate_diameter_learning_seconds", "How long screening's rules that learn only detect from now on, 0: they do what their mode says.",
+		func() float64 { return float64(m.learning.Load()) })
+}
+
+// tell brings memory up to date.
+func (g *guard) tell(now int64) {
+	if g.screen != nil {
+		g.memory.subscribers.Store(int64(g.screen.Len()))
+		g.memory.learning.Store(int64(g.screen.Learning(now) / time.Second))
+	}
+	used := 0
+	if g.steers != nil {
+		used = g.steers.used
+	}
+	g.memory.steered.Store(int64(used))
 }
 
 // apply takes the configuration of from now on.

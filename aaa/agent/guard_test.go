@@ -456,6 +456,8 @@ func TestSteering(t *testing.T) {
 			assert.True(t, in(t, r, "262-10"))
 		}
 		assert.Equal(t, 2.0, r.stats.Value("roamgate_diameter_steering_total", "decision", "refused"))
+		r.tell(r.now)
+		assert.Equal(t, 2.0, r.stats.Value("roamgate_diameter_remembered", "by", "steering"), "in the network, and in all")
 	})
 	t.Run("never where its home wants it, nor elsewhere", func(t *testing.T) {
 		r := newGuardRig(t, "open", steering())

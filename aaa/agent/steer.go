@@ -10,12 +10,14 @@ import (
 )
 
 // steers remembers whom the steering has refused, and who was let in, in a fixed table
-// of sets: an entry for a device in a network, and one for it in all networks.
+// of sets: an entry for a device in a network, and one for it in all networks. A hub that
+// begins anew has forgotten them: each device is refused once more, GiveUp times at most.
 type steers struct {
 	seed maphash.Seed
 	all  []steerEntry
 	mask uint64
 	room int
+	used int // entries that are somebody's
 }
 
 // steerEntry is 24 octets. The zero entry is nobody's.
@@ -63,6 +65,9 @@ func (t *steers) at(key uint64, now int64) *steerEntry {
 		if e.until < least.until {
 			least = e
 		}
+	}
+	if least.key == 0 {
+		t.used++
 	}
 	*least = steerEntry{key: key}
 	return least

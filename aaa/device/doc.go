@@ -21,6 +21,7 @@
 // snapshots, writers are serialised. Query borrows its octets for the call.
 // Profiles and the attributes they carry are immutable and may be kept.
 //
-// Usage, attempts and their limits are counted per process and forgotten with
-// it. The package does not read packets, send answers or know homes.
+// Usage, attempts, days of roaming and equipment seen are counted per process
+// and forgotten with it: a device that is abroad too long, or in other equipment,
+// may go on for as long again after a start, and on each hub. The package does not read packets, send answers or know homes.
 package device

@@ -18,7 +18,9 @@
 // answered with success, so that nobody teaches them by asking. Of whom they know
 // nothing they hold nothing against, and for the learning period after the start they
 // only detect: a hub that has begun anew knows no roamer, and those that move first
-// would be taken for attackers. What is learned is gone with the process.
+// would be taken for attackers. What is learned is gone with the process, and comes
+// again as devices move; learn bounds how long that may take. Nothing of it is kept on
+// disk, where it would have to be protected who was where.
 //
 // Memory: a fixed table of the subscribers, 24 octets each, by a keyed hash of the
 // IMSI; it is there only where a rule needs it. A set of it that is full gives up

@@ -165,6 +165,19 @@ func (s *Screen) ModeOf(f *Found, r realm.ScreenRule, now int64) realm.ScreenMod
 	return realm.ScreenDetect
 }
 
+// Learning gives how long rules of peers that learn only detect from now on, 0: none
+// does.
+func (s *Screen) Learning(now int64) (left time.Duration) {
+	for i := range s.senders {
+		for r := range realm.NumScreenRules {
+			if rules := s.senders[i].rules; r.Learned() && rules.Rules[r].Mode > realm.ScreenDetect {
+				left = max(left, rules.Learn-time.Duration(now-s.began))
+			}
+		}
+	}
+	return left
+}
+
 // Learn takes what the home has answered with success.
 //
 // hot: 0 allocs

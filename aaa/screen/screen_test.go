@@ -260,6 +260,15 @@ func TestC124Learn(t *testing.T) {
 	})
 }
 
+// TestLearning is how long rules that learn have less to say than their mode.
+func TestLearning(t *testing.T) {
+	s := newScreen(strict())
+	assert.Equal(t, 7*24*time.Hour-time.Hour, s.Learning(hour))
+	assert.Zero(t, s.Learning(8*day))
+	assert.Zero(t, newScreen(realm.NewScreening("default")).Learning(hour), "they detect in any case")
+	assert.Zero(t, newScreen().Learning(hour))
+}
+
 // TestC124Velocity has a subscriber appear elsewhere (D53).
 func TestC124Velocity(t *testing.T) {
 	for _, tc := range []struct {
