@@ -22,6 +22,7 @@ import (
 // TestCatalogue has hostapd read the catalogue of a network that offers all there
 // is, at the limits of what hostapd takes, and one octet beyond them.
 func TestCatalogue(t *testing.T) {
+	t.Parallel()
 	peer.Need(t, "hostapd")
 	set := &realm.Set{
 		Clients: []realm.Client{{Name: "airport", Operator: "1airport.example"}},

@@ -102,6 +102,7 @@ var stopped = time.Now().Add(-time.Minute).Truncate(time.Second)
 // cleared once and has one usage record, and of the repetitions only those of
 // the other hub come as far as the store, which calls them duplicates.
 func TestRepetitionsThroughTwoHubs(t *testing.T) {
+	t.Parallel()
 	redis := peer.StartRedis(t, true)
 	home := plainHome(t)
 	var hubs [2]*peer.Hub
@@ -118,7 +119,7 @@ func TestRepetitionsThroughTwoHubs(t *testing.T) {
 	var again struct{ same, aged, other int64 }
 	send := func(to *peer.Hub, p *radius.Packet) {
 		t.Helper()
-		nas := peer.NAS{Server: to.Acct, Secret: clientSecret, Timeout: 5 * time.Second, Tries: 3}
+		nas := peer.NAS{Server: to.Acct, Secret: clientSecret, Timeout: time.Minute, Tries: 3}
 		reply, _, err := nas.Send(p)
 		require.NoError(t, err)
 		require.Equal(t, radius.CodeAccountingResponse, reply.Code)
@@ -172,6 +173,7 @@ func TestRepetitionsThroughTwoHubs(t *testing.T) {
 // it had acknowledged. A repetition is answered and not stored again, however
 // it looks, and whoever clears hears nothing of it (acceptance row 7).
 func TestRepetitionsAfterRestart(t *testing.T) {
+	t.Parallel()
 	redis := peer.StartRedis(t, true)
 	home := plainHome(t)
 	hub := peer.StartHub(t, peer.HubConfig{
@@ -179,7 +181,7 @@ func TestRepetitionsAfterRestart(t *testing.T) {
 		Homes: []peer.HubHome{home},
 	})
 	consumer := peer.StartConsumer(t, redis)
-	nas := peer.NAS{Server: hub.Acct, Secret: clientSecret, Timeout: 5 * time.Second, Tries: 3}
+	nas := peer.NAS{Server: hub.Acct, Secret: clientSecret, Timeout: time.Minute, Tries: 3}
 	send := func(p *radius.Packet) {
 		t.Helper()
 		reply, _, err := nas.Send(p)

@@ -29,7 +29,7 @@ func TestNoDescriptorsLeft(t *testing.T) {
 			"clients:\n", tlsClient("visited", "roaming", visitedHost), udpHome("a", home), route("a")),
 	})
 	keys := pki.Keys("visited", lab.Leaf{Hosts: []string{visitedHost}})
-	const patience = 20 * time.Second
+	const patience = time.Minute
 	visit := func() (net.Conn, error) {
 		d := tls.Dialer{NetDialer: &net.Dialer{Timeout: patience}, Config: &tls.Config{
 			Certificates: []tls.Certificate{keys.TLS}, RootCAs: lab.Pool(pki.CA), ServerName: firstHost}}

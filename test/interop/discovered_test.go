@@ -40,8 +40,12 @@ func publish(t *testing.T, z *zone.Zone, realm, host string, port uint16) {
 // woken its reader, which then waited for the answer. Our tickets leave with the
 // first answer therefore (pkg/stream).
 func TestDiscoveredHub(t *testing.T) {
+	t.Parallel()
 	for _, versions := range []string{"radius/1.1", "radius/1.0"} {
-		t.Run(strings.ReplaceAll(versions, "/", " "), func(t *testing.T) { discoveredHub(t, versions) })
+		t.Run(strings.ReplaceAll(versions, "/", " "), func(t *testing.T) {
+			t.Parallel()
+			discoveredHub(t, versions)
+		})
 	}
 }
 

@@ -48,6 +48,7 @@ func zoneCases(t *testing.T) (cases []*zone.Case, zones map[string]string) {
 // targets where nsd serves them, signed, and where unbound has validated them; a
 // zone whose signatures are wrong leads nowhere.
 func TestC90ZonesOfNSD(t *testing.T) {
+	t.Parallel()
 	cases, zones := zoneCases(t)
 	require.GreaterOrEqual(t, len(cases), 60)
 	served := peer.StartDNS(t, zones, "bogus")

@@ -35,6 +35,7 @@ realms:
 // another, nor back into its own, until a contract names the two; a network
 // under contract is no transit. explain shows each.
 func TestTransitBetweenFederations(t *testing.T) {
+	t.Parallel()
 	home := peer.ListenHome(t, homeSecret)
 	hub := peer.StartHub(t, peer.HubConfig{Secret: clientSecret, Homes: []peer.HubHome{
 		{Name: "campus-top", Server: peer.Server{Auth: home.Addr, Acct: peer.Port(t), Secret: homeSecret}},
@@ -42,7 +43,7 @@ func TestTransitBetweenFederations(t *testing.T) {
 	denied := strings.Replace(federations, "HOME", home.Addr.String(), 1)
 	allowed := strings.Replace(denied, "contracts: []", "contracts:\n  - {from: openair, to: campus}", 1)
 	ask := func(from string) (radius.Code, string) {
-		nas := peer.NAS{Server: hub.Auth, Secret: clientSecret, Timeout: 10 * time.Second, Tries: 1, From: netip.MustParseAddr(from)}
+		nas := peer.NAS{Server: hub.Auth, Secret: clientSecret, Timeout: 30 * time.Second, Tries: 1, From: netip.MustParseAddr(from)}
 		reply, _, err := nas.Authenticate("alice@uni.edu.example", "a password")
 		if err != nil {
 			return 0, err.Error()

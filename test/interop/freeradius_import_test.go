@@ -99,6 +99,7 @@ func identities(realms []string) []string {
 // User-Name from the original and from the hub, but for the rules by which the
 // hub differs; and the model of the original holds against the original.
 func TestImportFreeRADIUS(t *testing.T) {
+	t.Parallel()
 	peer.Need(t, "freeradius")
 	for name, realms := range map[string][]string{
 		"campus": {"eng.campus.example", "arts.campus.example", "hospital.example", "a.b.hospital.example", "x.partner.example",
@@ -109,6 +110,7 @@ func TestImportFreeRADIUS(t *testing.T) {
 			"wlan.mnc001.mcc262.3gppnetwork.org", "local", "far.away.example", "null"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			m := begin(t, name)
 			names := identities(realms)
 			theirs, ours := m.authenticate(1, names), m.authenticate(2, names)
@@ -447,6 +449,7 @@ func (m *migrated) account(names []string) {
 
 // TestImportFreeRADIUSShipped: the files that the Debian package installs.
 func TestImportFreeRADIUSShipped(t *testing.T) {
+	t.Parallel()
 	peer.Need(t, "freeradius")
 	const raddb = "/etc/freeradius/3.0"
 	dir := filepath.Join(t.TempDir(), "hub")
@@ -471,6 +474,7 @@ func TestImportFreeRADIUSShipped(t *testing.T) {
 // TestFreeRADIUSReadsAlike: of all files in the vectors, FreeRADIUS refuses
 // those that we refuse, and reads the others.
 func TestFreeRADIUSReadsAlike(t *testing.T) {
+	t.Parallel()
 	peer.Need(t, "freeradius")
 	paths, err := filepath.Glob("../vectors/migrate/freeradius/read/*.txt")
 	require.NoError(t, err)

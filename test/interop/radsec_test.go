@@ -60,6 +60,7 @@ func route(pool string) string {
 // TestRadSecClients: radsecproxy and FreeRADIUS as clients over TLS, the home
 // over UDP. Every conversation comes out as without the hub.
 func TestRadSecClients(t *testing.T) {
+	t.Parallel()
 	pki := peer.NewLab(t, "federation")
 	certificates := peer.NewCertificates(t, "radius.home.example", peer.Subscriber.Name)
 	home := peer.StartHome(t, peer.HomeConfig{Name: "home", Secret: homeSecret, Users: []peer.User{peer.Subscriber}, Certificates: certificates})
@@ -102,13 +103,13 @@ func TestRadSecFreeRADIUSAtOnce(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			n, err := play.NewNAS(play.NASConfig{
 				Auth: tt.at.Auth, Secret: []byte(tt.at.Secret), Window: 20, Total: 1000, Sockets: 2, AllowUnsigned: true,
-				Timeout: 2 * time.Second, Retries: 3, Realms: []play.Realm{{Name: peer.Realm}},
+				Timeout: time.Minute, Retries: 3, Realms: []play.Realm{{Name: peer.Realm}},
 			})
 			require.NoError(t, err)
 			require.NoError(t, n.Run(t.Context()))
 			c := n.Snapshot()
 			assert.EqualValues(t, 1000, c.Answered.All())
-			assert.Less(t, c.Latency.Quantile(0.99), 2*time.Second, "none had to be asked for again")
+			assert.Zero(t, c.Retransmitted.All(), "none had to be asked for again")
 		})
 	}
 }
@@ -117,6 +118,7 @@ func TestRadSecFreeRADIUSAtOnce(t *testing.T) {
 // Whose certificate it is decides who asks, never the name in it, and the home
 // sees the operator of the one that has asked.
 func TestRadSecTenants(t *testing.T) {
+	t.Parallel()
 	one, two := peer.NewLab(t, "one"), peer.NewLab(t, "two")
 	home := peer.StartHome(t, peer.HomeConfig{Name: "home", Secret: homeSecret, Users: []peer.User{peer.Subscriber}})
 	server := lab.Leaf{Hosts: []string{firstHost}, Addrs: loopback}

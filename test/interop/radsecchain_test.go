@@ -25,6 +25,7 @@ func tlsHome(name, trust string, port uint16, holder string, more ...string) str
 // TestRadSecHomes: FreeRADIUS and radsecproxy as servers over TLS, the NAS over
 // UDP.
 func TestRadSecHomes(t *testing.T) {
+	t.Parallel()
 	pki := peer.NewLab(t, "federation")
 	certificates := peer.NewCertificates(t, "radius.home.example", peer.Subscriber.Name)
 	server := lab.Leaf{Hosts: []string{homeHost}, Addrs: loopback}
@@ -55,6 +56,7 @@ func TestRadSecHomes(t *testing.T) {
 // FreeRADIUS, with TLS on each hop; between the hubs once RADIUS/1.0 and once
 // RADIUS/1.1. Every conversation comes out as without them, keys included.
 func TestRadSecChain(t *testing.T) {
+	t.Parallel()
 	pki := peer.NewLab(t, "federation")
 	certificates := peer.NewCertificates(t, "radius.home.example", peer.Subscriber.Name)
 	home := peer.StartHome(t, peer.HomeConfig{

@@ -44,7 +44,7 @@ func TestRadSecBadReply(t *testing.T) {
 				w.homes[0].SetScript(play.Script{
 					Delay: play.Delay{Min: 20 * time.Millisecond}, Misbehave: []play.Misbehaviour{{Bad: play.BadAuthenticator, Share: 0.01}},
 				})
-				peer.Eventually(t, 20*time.Second, "a bad answer", func() bool { return bad() > n })
+				peer.Eventually(t, time.Minute, "a bad answer", func() bool { return bad() > n })
 				w.homes[0].SetScript(play.Script{Delay: play.Delay{Min: 20 * time.Millisecond}})
 				a.answered(1000)
 			}

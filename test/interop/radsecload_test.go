@@ -98,11 +98,12 @@ func (w *world) client(i int) *peer.Keys {
 	return w.pki.Keys(fmt.Sprint("visited-", i), lab.Leaf{Hosts: []string{fmt.Sprintf("%d.%s", i, visitedHost)}})
 }
 
-// visit is a visited network of client i with a steady load for realm.
+// visit is a visited network of client i with a load for realm that is as fast as
+// its answers come: what a slow machine does not manage is not asked of it.
 func (w *world) visit(i, realm int, version string) *visit {
 	w.t.Helper()
 	n, err := play.NewNAS(play.NASConfig{
-		Name: fmt.Sprint("nas-", i), Auth: w.hub.RadSec, Password: password, Rate: 1000, Sockets: 4, Timeout: 3 * time.Second, Retries: 3,
+		Name: fmt.Sprint("nas-", i), Auth: w.hub.RadSec, Password: password, Window: 32, Sockets: 4, Timeout: 8 * time.Second, Retries: 3,
 		Realms: []play.Realm{{Name: realms[realm]}}, Devices: 500,
 		Stream: &play.Stream{TLS: w.config(w.client(i), version)},
 	})
@@ -126,7 +127,7 @@ func (v *visit) answered(n uint64) {
 	v.t.Helper()
 	s := v.Snapshot()
 	from := s.Answered.All()
-	peer.Eventually(v.t, 30*time.Second, fmt.Sprintf("%d more answers after %d", n, from), func() bool {
+	peer.Eventually(v.t, 2*time.Minute, fmt.Sprintf("%d more answers after %d", n, from), func() bool {
 		s := v.Snapshot()
 		return s.Answered.All() >= from+n
 	})
@@ -186,7 +187,7 @@ func TestRadSecStalledClient(t *testing.T) {
 		}
 	}
 	require.NotErrorIs(t, err, os.ErrDeadlineExceeded, "it is not let go")
-	peer.Eventually(t, 10*time.Second, "it is counted as stalled", func() bool {
+	peer.Eventually(t, time.Minute, "it is counted as stalled", func() bool {
 		return w.hub.Metric("roamgate_connections_closed_total", `reason="stalled"`, `peer="visited-0"`) > 0
 	})
 	b.answered(1000)
@@ -238,7 +239,7 @@ func TestRadSecRotation(t *testing.T) {
 	for range 3 {
 		next := w.pki.Keys("hub", lab.Leaf{Hosts: []string{firstHost}, Addrs: loopback})
 		want := next.TLS.Leaf.SerialNumber.String()
-		peer.Eventually(t, 20*time.Second, "the new certificate is shown", func() bool { return shown() == want })
+		peer.Eventually(t, time.Minute, "the new certificate is shown", func() bool { return shown() == want })
 		require.NotEqual(t, before, want)
 		a.answered(500)
 	}
@@ -251,7 +252,7 @@ func TestRadSecRevoked(t *testing.T) {
 	w := newWorld(t)
 	list := w.pki.Revoke(1)
 	w.hub.Route(w.routes(w.entries, "crls: ["+list+"]"))
-	peer.Eventually(t, 20*time.Second, "the list is in force", func() bool { return w.hub.Metric("roamgate_config_generation") >= 2 })
+	peer.Eventually(t, time.Minute, "the list is in force", func() bool { return w.hub.Metric("roamgate_config_generation") >= 2 })
 	gone := w.client(0)
 	n, err := play.NewNAS(play.NASConfig{
 		Auth: w.hub.RadSec, Password: password, Rate: 200, Sockets: 2, Timeout: time.Second, Retries: 1,
@@ -263,7 +264,7 @@ func TestRadSecRevoked(t *testing.T) {
 	b := w.visit(1, 0, play.Version10)
 	b.answered(200)
 	w.pki.Revoke(2, gone)
-	peer.Eventually(t, 20*time.Second, "both connections are let go", func() bool {
+	peer.Eventually(t, time.Minute, "both connections are let go", func() bool {
 		c := n.Snapshot()
 		return c.Disconnects >= 2
 	})

@@ -28,6 +28,7 @@ const (
 // TestRadSecRefusals: what openssl reads of the hub's listener. Whoever is
 // refused is told by an alert, and whoever is not has its protocol.
 func TestRadSecRefusals(t *testing.T) {
+	t.Parallel()
 	pki, other := peer.NewLab(t, "federation"), peer.NewLab(t, "elsewhere")
 	visited := lab.Leaf{Hosts: []string{visitedHost}}
 	revoked := pki.Keys("revoked", visited)

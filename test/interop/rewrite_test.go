@@ -81,6 +81,7 @@ func (c *rewriteCase) client(i int) string { return fmt.Sprintf("127.0.1.%d", i+
 // the same attributes arrive, in the same order. What makes an attribute too long
 // is left out: radsecproxy 1.9.2 ends there, the hub refuses the request.
 func TestRewriteAsRadsecproxy(t *testing.T) {
+	t.Parallel()
 	peer.Need(t, "radsecproxy")
 	theirs, ours := listenSpeaker(t), listenSpeaker(t)
 	proxy := startRewriting(t, theirs.addr)

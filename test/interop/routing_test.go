@@ -14,7 +14,7 @@ import (
 
 // takesEffect bounds the time from a saved file to the new routes; the hubs
 // here look every 100 ms.
-const takesEffect = 10 * time.Second
+const takesEffect = time.Minute
 
 // TestRoutingEditedUnderLoad: a new realm works soon after its file is saved,
 // and no request of the others is lost meanwhile. A broken file changes
@@ -35,7 +35,7 @@ func TestRoutingEditedUnderLoad(t *testing.T) {
 	}
 
 	// One try only: nothing may be lost, not even for a moment.
-	nas := peer.NAS{Server: hub.Auth, Secret: clientSecret, Timeout: 10 * time.Second, Tries: 1}
+	nas := peer.NAS{Server: hub.Auth, Secret: clientSecret, Timeout: 30 * time.Second, Tries: 1}
 	load := peer.StartLoad(t, 8, authenticate(nas, users))
 	require.Equal(t, "Access-Reject", ask(), "the realm is not known yet")
 	for range 5 {

@@ -24,6 +24,7 @@ const (
 // request's authenticator was the challenge (C6). What comes back holds the
 // client's Proxy-States, in order, and no other (C3).
 func TestRequestAsSent(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name    string
 		request []string
@@ -66,6 +67,7 @@ func TestRequestAsSent(t *testing.T) {
 // TestRetransmissionAsSent: what is sent again is the same to the octet (C10),
 // and the home sees one request, however often the NAS repeats (C32).
 func TestRetransmissionAsSent(t *testing.T) {
+	t.Parallel()
 	home := peer.ListenHome(t, homeSecret)
 	hub := peer.StartHub(t, peer.HubConfig{Secret: clientSecret, Timers: "{irt: 1s}", Homes: []peer.HubHome{{
 		Name: "a", Server: peer.Server{Auth: home.Addr, Acct: peer.Port(t), Secret: homeSecret}, RequireMessageAuthenticator: true,

@@ -14,7 +14,7 @@ import (
 )
 
 // aliveLimit bounds one question whether a server answers.
-const aliveLimit = 500 * time.Millisecond
+const aliveLimit = time.Second
 
 // Alive asks a server once with Status-Server (RFC 5997 section 4.1).
 func Alive(server netip.AddrPort, secret string) error {

@@ -40,7 +40,7 @@ type EAPOL struct {
 	Identity     string // the NAI; the outer identity is anonymous@ its realm
 	Password     string
 	Certificates *Certificates
-	Timeout      time.Duration // 15 s when zero
+	Timeout      time.Duration // a minute when zero
 }
 
 // EAPResult is what eapol_test found.
@@ -67,7 +67,7 @@ func (e EAPOL) Run(t testing.TB) *EAPResult {
 	Need(t, "eapol_test")
 	limit := e.Timeout
 	if limit == 0 {
-		limit = 15 * time.Second
+		limit = time.Minute
 	}
 	conf := filepath.Join(t.TempDir(), "eapol.conf")
 	require.NoError(t, os.WriteFile(conf, []byte(e.network()), 0o600))

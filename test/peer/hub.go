@@ -23,9 +23,9 @@ const (
 	// nothing cached, on a slow machine.
 	buildLimit = 10 * time.Minute
 	// commandLimit bounds one roamgate subcommand.
-	commandLimit = 30 * time.Second
+	commandLimit = time.Minute
 	// requestLimit bounds one request to the administration port.
-	requestLimit = 20 * time.Second
+	requestLimit = 30 * time.Second
 )
 
 // Realm is the realm that every hub here routes.

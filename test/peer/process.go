@@ -13,7 +13,7 @@ import (
 const (
 	// startLimit bounds the wait for a program to answer; a loaded CI
 	// machine starts FreeRADIUS in about a second.
-	startLimit = 30 * time.Second
+	startLimit = time.Minute
 	// stopLimit is how long a program may take to end by itself.
 	stopLimit = 5 * time.Second
 	// askAgain is the pause between two questions whether it is ready.

@@ -22,7 +22,7 @@ type Radclient struct {
 	// Attributes as radclient reads them, such as `User-Name = "a@b"`.
 	// `Message-Authenticator = 0x00` adds a computed one.
 	Attributes []string
-	Timeout    time.Duration // for each try; 3 s when zero
+	Timeout    time.Duration // for each try; 10 s when zero
 	Retries    int           // tries; 2 when zero
 }
 
@@ -48,7 +48,7 @@ func (r Radclient) Run(t testing.TB) *Reply {
 
 	timeout, tries := r.Timeout, r.Retries
 	if timeout == 0 {
-		timeout = 3 * time.Second
+		timeout = 10 * time.Second
 	}
 	if tries == 0 {
 		tries = 2

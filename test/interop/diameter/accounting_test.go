@@ -143,7 +143,7 @@ func TestDiameterRecordsKilled(t *testing.T) {
 	}
 	require.Len(t, owed, 300)
 	home = start()
-	peer.Eventually(t, 15*time.Second, "what was owed is at home", func() bool { return len(came(home)) >= len(owed) })
+	peer.Eventually(t, time.Minute, "what was owed is at home", func() bool { return len(came(home)) >= len(owed) })
 	assert.Equal(t, owed, came(home), "once each")
 
 	taken = once(nas.Acknowledged())
