@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/roamgate/roamgate/pkg/diameter"
 	"github.com/roamgate/roamgate/realm"
@@ -36,19 +37,26 @@ func TestC116Failover(t *testing.T) {
 
 // C116 and D5: the other connection of the same peer is as good as another peer.
 func TestC116FailoverToTheSamePeer(t *testing.T) {
-	r := newWalkRig(t, nil)
-	other := r.links["hss1"]
-	l := r.open("hss1")
-	r.heard("mme", request().with(avp{diameter.DestinationHost, 0, "hss1.home.example"}))
-	if had := r.sentBy(other); len(had) > 0 {
-		other, l = l, other
-	} else {
-		r.sentBy(l)
+	for name, m := range map[string]*message{
+		"Destination-Host": request().with(avp{diameter.DestinationHost, 0, "hss1.home.example"}),
+		"by the realm":     request(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newWalkRig(t, nil)
+			other := r.links["hss1"]
+			l := r.open("hss1")
+			r.heard("mme", m)
+			if had := r.sentBy(other); len(had) > 0 {
+				other, l = l, other
+			} else {
+				r.sentBy(l)
+			}
+			r.close(l)
+			list := r.sentBy(other)
+			require.Len(t, list, 1)
+			assert.NotZero(t, list[0].Flags&diameter.FlagRetransmitted)
+		})
 	}
-	r.close(l)
-	list := r.sentBy(other)
-	assert.Len(t, list, 1)
-	assert.NotZero(t, list[0].Flags&diameter.FlagRetransmitted)
 }
 
 // C117 and D5: nobody else can answer where the Destination-Host was the peer that is lost, and
@@ -189,6 +197,7 @@ func TestC117Elsewhere(t *testing.T) {
 		result uint32
 	}{
 		"Destination-Host": {request().with(avp{diameter.DestinationHost, 0, "hss1.home.example"}), diameter.ResultUnableToDeliver},
+		"a host behind it": {request().with(avp{diameter.DestinationHost, 0, "far.home.example"}), diameter.ResultUnableToDeliver},
 		"realm not served": {request(), diameter.ResultRealmNotServed},
 		"loop":             {request(), diameter.ResultLoopDetected},
 		"transient":        {request(), 4181},
@@ -196,7 +205,7 @@ func TestC117Elsewhere(t *testing.T) {
 		"success":          {request(), diameter.ResultSuccess},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newWalkRig(t, nil)
+			r := newWalkRig(t, func(s *realm.Set) { s.Peers[1].Applications, s.Peers[2].Applications = nil, nil }) // both are agents
 			r.heard("mme", c.m)
 			r.heard("hss1", answerTo(r.one("hss1"), "hss1.home.example", c.result))
 			assert.EqualValues(t, c.result, resultIn(r.one("mme")))

@@ -481,11 +481,12 @@ func TestSteering(t *testing.T) {
 	t.Run("what the home refuses is not let in", func(t *testing.T) {
 		r := newGuardRig(t, "open", steering(func(s *realm.Steering) { s.Reject = 1 }))
 		assert.False(t, in(t, r, "262-10"))
+		r.now += int64(time.Hour) / 2
 		q := r.asked(ulr(t, visitedPLMN("262-10")))
 		assert.Zero(t, r.police(q))
 		r.answered(q.mark, false, r.now)
-		r.now += int64(time.Hour) + 1
-		assert.False(t, in(t, r, "262-10"))
+		r.now += int64(time.Hour)/2 + 1
+		assert.False(t, in(t, r, "262-10"), "who is let in stays so for another hour")
 	})
 	t.Run("never an emergency, the last radio, who is there already, or an AIR", func(t *testing.T) {
 		r := newGuardRig(t, "open", steering())
@@ -576,6 +577,8 @@ func TestLearned(t *testing.T) {
 	assert.Zero(t, r.screened(q))
 	far := r.asked(ulr(t, visitedPLMN("310-410")))
 	assert.Zero(t, r.screened(far), "nothing is known before the answer")
+	r.answered(q.mark, false, r.now)
+	assert.Zero(t, r.screened(far), "the home has not let it in")
 	r.answered(q.mark, true, r.now)
 	assert.Equal(t, "velocity", r.screened(far).why)
 }

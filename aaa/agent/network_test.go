@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/pem"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -73,8 +74,8 @@ func pairOf(by realm.Transport, first, second *realm.Security) (waits, calls *re
 }
 
 // securityOf makes a certificate of a name and the trust base of its authority.
-func securityOf(t *testing.T, root *issue.Authority, host string) *realm.Security {
-	pair, err := root.Issue(issue.Profile{Names: issue.Names{Hosts: []string{host}}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)})
+func securityOf(t *testing.T, root *issue.Authority, hosts ...string) *realm.Security {
+	pair, err := root.Issue(issue.Profile{Names: issue.Names{Hosts: hosts}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)})
 	require.NoError(t, err)
 	trust, mistakes := pki.NewTrust(pki.Base{Authorities: []pki.File{{Name: "root", Data: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Cert.Raw})}}}, time.Now())
 	require.Empty(t, mistakes)
@@ -108,29 +109,42 @@ func TestAgentsMeet(t *testing.T) {
 // sections 2.2 and 13). C124.
 func TestC124Certificates(t *testing.T) {
 	root, other := authority(t), authority(t)
+	ours, theirs := securityOf(t, root, "a.example"), securityOf(t, other, "a.example")
+	theirs.Name = "theirs"
 	for _, c := range []struct {
 		name          string
 		first, second *realm.Security
 		identity      string // of who calls
 		opens         bool
-		says          string // a counter of who waits, and
-		result        string // its result
+		says          string          // a counter of who waits, and
+		result        string          // its result
+		third         *realm.Security // of c.example, nil: nobody knows it
 	}{
-		{"its own", securityOf(t, root, "a.example"), securityOf(t, root, "b.example"), "b.example", true, "", ""},
-		{"somebody else's", securityOf(t, root, "a.example"), securityOf(t, root, "c.example"), "b.example", false, "roamgate_diameter_visitors_total", "distrusted"},
-		{"of an authority that is not believed", securityOf(t, root, "a.example"), securityOf(t, other, "b.example"), "b.example", false, "roamgate_diameter_visitors_total", "distrusted"},
-		{"another Origin-Host", securityOf(t, root, "a.example"), securityOf(t, root, "b.example"), "c.example", false, "roamgate_diameter_capabilities_total", "unknown_peer"},
+		{"its own", securityOf(t, root, "a.example"), securityOf(t, root, "b.example"), "b.example", true, "", "", nil},
+		{"somebody else's", securityOf(t, root, "a.example"), securityOf(t, root, "c.example"), "b.example", false, "roamgate_diameter_visitors_total", "distrusted", nil},
+		{"of an authority that is not believed", securityOf(t, root, "a.example"), securityOf(t, other, "b.example"), "b.example", false, "roamgate_diameter_visitors_total", "distrusted", nil},
+		{"another Origin-Host", securityOf(t, root, "a.example"), securityOf(t, root, "b.example"), "c.example", false, "roamgate_diameter_capabilities_total", "unknown_peer", nil},
+		{"the Origin-Host of another peer", ours, securityOf(t, root, "b.example"), "c.example", false, "roamgate_diameter_capabilities_total", "wrong_certificate", ours},
+		{"the trust base of another peer", ours, securityOf(t, root, "b.example", "c.example"), "c.example", false, "roamgate_diameter_capabilities_total", "wrong_certificate", theirs},
+		{"both, and it is the other peer's", ours, securityOf(t, root, "c.example"), "c.example", true, "", "", ours},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			waits, calls := pairOf(realm.TLS, c.first, c.second)
+			if c.third != nil {
+				another := waits.Peers[0]
+				another.Name, another.Identity, another.Client, another.Security = "c.example", "c.example", 1, c.third
+				waits.Clients = append(waits.Clients, realm.Client{Name: another.Name, Transport: realm.Diameter})
+				waits.Peers = append(waits.Peers, another)
+			}
 			// What is called must not be what refuses.
 			calls.Peers[0].Security.Trust = c.first.Trust
 			a := run(t, Config{Identity: "a.example", Listen: []listen.Address{{Service: listen.Diameter, Addr: loopback, Transport: realm.TLS}}}, waits)
 			calls.Peers[0].Addresses = []netip.AddrPort{a.Addrs()[0].Addr}
 			b := run(t, Config{Identity: c.identity}, calls)
 			if c.opens {
-				a.state("open")
-				p := a.Peers()[0]
+				b.state("open")
+				all := a.Peers()
+				p := all[slices.IndexFunc(all, func(p PeerStatus) bool { return p.Name == c.identity })]
 				assert.WithinDuration(t, time.Now().Add(time.Hour), p.Connections[0].Until, time.Minute)
 				assert.Equal(t, map[string]time.Time{p.Name: p.Connections[0].Until}, a.PeerCertificates())
 				return

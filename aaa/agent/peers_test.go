@@ -251,6 +251,20 @@ func TestStalledPeerIsClosed(t *testing.T) {
 	assert.Equal(t, 1, r.lp.conns.open)
 }
 
+// One who takes nothing is closed though he goes on to speak, which is what the watchdog
+// listens for. D23.
+func TestStalledPeerThatSpeaksIsClosed(t *testing.T) {
+	r := newRig(t, peersOf("mno"), nil)
+	f := r.peer("mno")
+	f.stall(true)
+	for range 10 {
+		f.send(f.say(diameter.FlagRequest, diameter.DeviceWatchdog, 0, 0, nil))
+		r.after(5 * time.Second)
+	}
+	assert.EqualValues(t, 1, r.stats.Value("roamgate_diameter_connections_closed_total", "peer", "mno", "reason", "stalled"))
+	assert.Equal(t, "down", r.lp.statuses()[0].State)
+}
+
 // A DWA that nobody asked for says that the peer lives and nothing more. D23.
 func TestUnsolicitedDWA(t *testing.T) {
 	r := newRig(t, peersOf("mno"), nil)

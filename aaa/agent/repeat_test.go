@@ -46,6 +46,17 @@ func TestD2RepetitionIsAnswered(t *testing.T) {
 	r.rest()
 }
 
+// D2: an error of the protocol is no answer to keep: whoever asks again may have more luck.
+func TestD2RepetitionOfAnError(t *testing.T) {
+	r := newWalkRig(t, nil)
+	for _, result := range []uint32{diameter.ResultRealmNotServed, diameter.ResultSuccess} {
+		r.heard("mme", retransmitted(acr(7)))
+		r.heard("hss1", answerTo(r.one("hss1"), "hss1.home.example", result))
+		assert.Equal(t, result, resultIn(r.one("mme")))
+	}
+	r.rest()
+}
+
 // D2: it waits while the first is under way.
 func TestD2RepetitionWaits(t *testing.T) {
 	for name, end := range map[string]func(r *walkRig, m *diameter.Message) uint32{

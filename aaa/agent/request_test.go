@@ -13,7 +13,9 @@ import (
 )
 
 // C117 and D1: which requests are answered here, with which result and Failed-AVP, in
-// the order in which they are looked at, and that the connection lives on.
+// the order in which they are looked at, and that the connection lives on. D3: no host is
+// a way round the realms that a sender may ask for. D28: who is no peer any more asks for
+// nothing.
 func TestC117Refusals(t *testing.T) {
 	long := func(flags byte, length int) func(b []byte) []byte {
 		return func(b []byte) []byte {
