@@ -218,7 +218,7 @@ func attach(t testing.TB, s *Screen, peer int32, host, from, network string, now
 }
 
 // TestC124Learn is what rules with a past make of a subscriber before it is known,
-// while they learn, and after that (D54).
+// while they learn, and after that (D54). D53.
 func TestC124Learn(t *testing.T) {
 	nor := func() *diameter.Message {
 		return request(t, diameter.AppS6a, diameter.Notify, "mme1."+other, other, user(imsi))
@@ -252,6 +252,8 @@ func TestC124Learn(t *testing.T) {
 	t.Run("whom its network has purged is nowhere", func(t *testing.T) {
 		s := newScreen(strict())
 		assert.Zero(t, attach(t, s, network, mme, visited, "262-10", hour).Broken)
+		stranger := request(t, diameter.AppS6a, diameter.PurgeUE, "mme1."+other, other, user(imsi))
+		assert.NotZero(t, s.Judge(foreign, stranger, 8*day).Broken, "of a network that it is not in")
 		purge := request(t, diameter.AppS6a, diameter.PurgeUE, mme, visited, user(imsi))
 		found := s.Judge(network, purge, 8*day)
 		assert.Zero(t, found.Broken)
