@@ -46,7 +46,7 @@ type Config struct {
 	Listen       []listen.Address
 	Source4      netip.Addr       // local address of the home-side sockets, default any
 	Source6      netip.Addr       //
-	Shards       int              // event loops, default GOMAXPROCS
+	Shards       int              // event loops, default GOMAXPROCS, and no more than processors
 	InFlight     int              // Exchanges of a shard, default 65536
 	HomeSockets  int              // home-side source ports of a shard, default 256
 	RecvBuffer   int              // octets of a socket's receive buffer, default 4 MiB
@@ -78,7 +78,7 @@ func (c *Config) defaults() {
 			*p = v
 		}
 	}
-	def(&c.Shards, runtime.GOMAXPROCS(0))
+	def(&c.Shards, min(runtime.GOMAXPROCS(0), runtime.NumCPU()))
 	def(&c.InFlight, 65536)
 	def(&c.HomeSockets, 256)
 	def(&c.RecvBuffer, 4<<20)

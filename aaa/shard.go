@@ -3,7 +3,6 @@ package aaa
 import (
 	"crypto/cipher"
 	"fmt"
-	"runtime"
 	"slices"
 	"time"
 
@@ -178,9 +177,7 @@ func (s *Shard) run() error {
 		if !s.guarded(tags) {
 			return nil
 		}
-		// A loop that is never through would keep its processor from the
-		// committer, whose answers it waits for.
-		runtime.Gosched()
+		s.poller.Share(s.now)
 	}
 }
 

@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -217,7 +216,7 @@ func (lp *loop) run() error {
 		if !lp.guarded(tags) {
 			return nil
 		}
-		runtime.Gosched()
+		lp.poller.Share(lp.now)
 	}
 }
 

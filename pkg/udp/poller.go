@@ -2,6 +2,7 @@ package udp
 
 import (
 	"errors"
+	"runtime"
 	"time"
 )
 
@@ -18,7 +19,7 @@ type pollBackend interface {
 	addStream(fd int, tag uint32) error
 	setWritable(fd int, tag uint32, on bool) error
 	removeStream(fd int)
-	wait(timeout time.Duration) ([]uint32, bool, error)
+	wait(timeout time.Duration) (tags []uint32, woken, slept bool, err error)
 	wake()
 	post(tag uint32)
 	close()
@@ -26,7 +27,11 @@ type pollBackend interface {
 
 // Poller waits for datagrams on many sockets, for streams, and for a call from
 // another goroutine. One event loop owns it.
-type Poller struct{ back pollBackend }
+type Poller struct {
+	back   pollBackend
+	slept  bool  // in the last Wait
+	shared int64 // when others last had the processor
+}
 
 // NewPoller makes a poller for sockets opened by Listen.
 func NewPoller() (*Poller, error) { return newNativePoller() }
@@ -69,7 +74,29 @@ func (p *Poller) Post(tag uint32) { p.back.post(tag) }
 // anyway. A socket that is not read empty is returned again.
 // hot: 0 allocs
 func (p *Poller) Wait(timeout time.Duration) (tags []uint32, woken bool, err error) {
-	return p.back.wait(timeout)
+	tags, woken, p.slept, err = p.back.wait(timeout)
+	return tags, woken, err
+}
+
+// shareEvery is how long an owner that never sleeps keeps its processor.
+const shareEvery = int64(200 * time.Microsecond)
+
+// Share is called by the owner once a round, with a clock that never goes back, and
+// lets other goroutines have the processor, which it reports, if the owner has not
+// slept for a while: a loop that is never through would keep it from those whose
+// answers it waits for. It does not do so in every round, because the scheduler then
+// wakes another thread for the loop where there is an idle processor.
+// hot: 0 allocs
+func (p *Poller) Share(now int64) bool {
+	if p.slept || p.shared == 0 {
+		p.shared = now
+	}
+	if now-p.shared < shareEvery {
+		return false
+	}
+	p.shared = now
+	runtime.Gosched()
+	return true
 }
 
 // Wake makes the present or the next Wait return with woken set. Any

@@ -208,3 +208,36 @@ func TestPortablePollerHasNoStreams(t *testing.T) {
 	p.Close()
 	require.ErrorIs(t, p.AddStream(0, 1), net.ErrClosed)
 }
+
+// An owner that never sleeps lets others work now and then, and one that sleeps does
+// not need to.
+func TestPollerShare(t *testing.T) {
+	for _, impl := range implementations {
+		t.Run(impl.name, func(t *testing.T) {
+			p, err := impl.poller()
+			require.NoError(t, err)
+			defer p.Close()
+			look := func() {
+				_, _, err := p.Wait(0)
+				require.NoError(t, err)
+			}
+			sleep := func() {
+				_, _, err := p.Wait(time.Millisecond)
+				require.NoError(t, err)
+			}
+			now := int64(time.Hour)
+			for i, tt := range []struct {
+				wait  func()
+				after int64
+				want  bool
+			}{
+				{look, 0, false}, {look, shareEvery - 1, false}, {look, 1, true}, {look, shareEvery - 1, false}, {look, 1, true},
+				{sleep, shareEvery, false}, {look, shareEvery - 1, false}, {look, 1, true}, {sleep, 10 * shareEvery, false},
+			} {
+				tt.wait()
+				now += tt.after
+				assert.Equal(t, tt.want, p.Share(now), i)
+			}
+		})
+	}
+}

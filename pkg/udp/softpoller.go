@@ -66,17 +66,24 @@ func (p *softPoller) setWritable(int, uint32, bool) error { return ErrNoStreams 
 
 func (p *softPoller) removeStream(int) {}
 
-func (p *softPoller) wait(timeout time.Duration) ([]uint32, bool, error) {
+func (p *softPoller) wait(timeout time.Duration) (tags []uint32, woken, slept bool, err error) {
 	if p.closed {
-		return nil, false, net.ErrClosed
+		return nil, false, false, net.ErrClosed
 	}
 	if p.look() || timeout == 0 {
-		return p.result()
+		tags, woken = p.result()
+		return tags, woken, false, nil
 	}
+	p.sleep(timeout)
+	p.look()
+	tags, woken = p.result()
+	return tags, woken, true, nil
+}
+
+func (p *softPoller) sleep(timeout time.Duration) {
 	if timeout < 0 {
 		<-p.token
-		p.look()
-		return p.result()
+		return
 	}
 	p.timer.Reset(timeout)
 	select {
@@ -84,8 +91,6 @@ func (p *softPoller) wait(timeout time.Duration) ([]uint32, bool, error) {
 		p.timer.Stop()
 	case <-p.timer.C:
 	}
-	p.look()
-	return p.result()
 }
 
 // look collects the tags and tells whether there is a reason not to sleep.
@@ -99,7 +104,7 @@ func (p *softPoller) look() bool {
 	return len(p.tags) > 0 || p.woken.Load()
 }
 
-func (p *softPoller) result() ([]uint32, bool, error) {
+func (p *softPoller) result() ([]uint32, bool) {
 	woken := p.woken.Swap(false)
 	if woken {
 		p.mu.Lock()
@@ -107,7 +112,7 @@ func (p *softPoller) result() ([]uint32, bool, error) {
 		p.posted = p.posted[:0]
 		p.mu.Unlock()
 	}
-	return p.tags, woken, nil
+	return p.tags, woken
 }
 
 func (p *softPoller) signal() {
