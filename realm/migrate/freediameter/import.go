@@ -41,6 +41,12 @@ type importer struct {
 	trust  bool // there is a tls entry
 }
 
+// Why a peer is left out.
+const (
+	noHost  = "its identity is no name of a host"
+	noTrust = "TLS is wanted, and there is no TLS_Cred or no TLS_CA"
+)
+
 // Import writes the configuration of a hub in the place of this freeDiameter, and says
 // what became of each directive. From are the addresses of the peers that acl_wl takes
 // without TLS: there from anywhere, here from these alone.
@@ -51,8 +57,8 @@ func Import(c *Config, from []netip.Prefix) (*migrate.Config, *migrate.Report, e
 	i := &importer{
 		Config: c, from: from, out: migrate.NewConfig(), report: &migrate.Report{Source: c.path}, made: map[string]string{},
 	}
-	i.hub()
 	i.certificates()
+	i.hub()
 	i.connections()
 	i.whitelist()
 	i.routes()
@@ -148,7 +154,7 @@ func (i *importer) listen(agent *migrate.Node) {
 		name, key string
 		port      int
 		open      bool
-	}{{"Port", plain, 3868, true}, {"SecPort", "tls", 5868, get(i.directives, "TLS_Cred") != nil && plain == "listen"}} {
+	}{{"Port", plain, 3868, true}, {"SecPort", "tls", 5868, i.trust && plain == "listen"}} {
 		last := get(i.directives, door.name)
 		each(i.directives, door.name, func(d *directive) {
 			switch {
@@ -157,7 +163,7 @@ func (i *importer) listen(agent *migrate.Node) {
 			case d.n == 0:
 				i.report.Map(d.pos, d.name, "without diameter.%s", door.key)
 			case !door.open:
-				i.report.Leave(d.pos, d.name, "without TLS_Cred, and over SCTP, nothing is awaited over TLS")
+				i.report.Leave(d.pos, d.name, "without TLS_Cred and TLS_CA, and over SCTP, nothing is awaited over TLS")
 			default:
 				i.report.Map(d.pos, d.name, "diameter.%s", door.key)
 			}
@@ -193,7 +199,7 @@ func (i *importer) pem(d *directive, name string) string {
 
 func (i *importer) certificates() {
 	cred := get(i.directives, "TLS_Cred")
-	if i.trust = cred != nil; i.trust {
+	if i.trust = cred != nil && get(i.directives, "TLS_CA") != nil; i.trust {
 		entry := i.file("05-tls.yaml", "Certificates").List("tls").Item()
 		entry.Set("name", "diameter", "")
 		entry.Set("certificate", i.pem(cred, cred.val), i.origin(cred.pos))
@@ -211,7 +217,7 @@ func (i *importer) certificates() {
 			case i.trust:
 				i.report.Map(d.pos, d.name, "tls: diameter")
 			default:
-				i.report.Leave(d.pos, d.name, "there is no TLS_Cred: nobody is met over TLS")
+				i.report.Leave(d.pos, d.name, "TLS_Cred and TLS_CA belong together: nobody is met over TLS")
 			}
 		case "TLS_Prio":
 			i.report.Leave(d.pos, d.name, "TLS 1.2 and 1.3 with the suites of today, which are not to be chosen among")
@@ -241,11 +247,11 @@ func (i *importer) connection(c *connect) {
 	what := "ConnectPeer " + c.id
 	secure := get(c.params, "No_TLS") == nil
 	switch {
-	case !strings.Contains(c.id, ".") || !isName(c.id):
-		i.lose(c, "its identity is no name of a host")
+	case !isHost(c.id):
+		i.lose(c, noHost)
 		return
 	case secure && !i.trust:
-		i.lose(c, "TLS is wanted, and there is no TLS_Cred")
+		i.lose(c, noTrust)
 		return
 	}
 	list := i.file("20-peers.yaml", "Diameter nodes and pools of them").List("peers")
@@ -392,8 +398,10 @@ func (i *importer) whitelist() {
 			i.report.Map(a.pos, what, "peers: it is one already")
 		case strings.HasPrefix(a.id, "*."):
 			i.report.Leave(a.pos, what, "every peer is named here: write one for each identity")
+		case !isHost(a.id):
+			i.report.Leave(a.pos, what, noHost)
 		case !a.plain && !i.trust:
-			i.report.Leave(a.pos, what, "TLS is wanted, and there is no TLS_Cred")
+			i.report.Leave(a.pos, what, noTrust)
 		case a.plain && i.from == nil:
 			i.report.Leave(a.pos, what, "who says over TCP that he is it would be: import again with --from and the addresses that such peers come from")
 		default:

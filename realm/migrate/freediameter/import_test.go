@@ -197,6 +197,32 @@ func TestLeft(t *testing.T) {
 	}
 }
 
+// Who is no peer of a hub is left out with the reason, and what is written loads.
+func TestPeersLeft(t *testing.T) {
+	const cred = "TLS_Cred = \"/f/dra.pem\", \"/f/dra.key\";\n"
+	for _, tt := range []struct{ name, main, allowed, want string }{
+		{"a guest of one label over TCP", "", "ALLOW_IPSEC localhost", "/f/acl:1: unmapped: acl_wl localhost: its identity is no name of a host"},
+		{"a guest of one label over TLS", cred + "TLS_CA = \"/f/ca.pem\";\n", "localhost", "/f/acl:1: unmapped: acl_wl localhost: its identity is no name of a host"},
+		{"a peer of one label", "ConnectPeer = \"local\" { No_TLS; };\n", "", "unmapped: ConnectPeer local: its identity is no name of a host"},
+		{"no TLS_Cred", "", "guest.visited.test", "unmapped: acl_wl guest.visited.test: TLS is wanted, and there is no TLS_Cred or no TLS_CA"},
+		{"no TLS_CA: nobody is believed", cred, "guest.visited.test", "unmapped: acl_wl guest.visited.test: TLS is wanted, and there is no TLS_Cred or no TLS_CA"},
+		{"nor is a peer that is called", cred + "ConnectPeer = \"x.home.test\";\n", "", "unmapped: ConnectPeer x.home.test: TLS is wanted"},
+		{"nothing is awaited then", cred + "SecPort = 5870;\n", "", "/f/main:3: unmapped: SecPort: "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			main := "Identity = \"dra.hub.test\";\n" + tt.main + "LoadExtension = \"acl_wl.fdx\" : \"acl\";\n"
+			c, err := freediameter.Parse(memory{"/f/main": main, "/f/acl": tt.allowed}, "/f/main")
+			require.NoError(t, err)
+			out, report, err := freediameter.Import(c, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")})
+			require.NoError(t, err)
+			var text strings.Builder
+			require.NoError(t, report.WriteText(&text, false))
+			assert.Contains(t, text.String(), tt.want)
+			load(t, out)
+		})
+	}
+}
+
 // What freeDiameter refuses is refused with its place.
 func TestRefused(t *testing.T) {
 	const good = "Identity = \"dra.hub.test\";\n"
@@ -253,6 +279,7 @@ func FuzzParse(f *testing.F) {
 		}
 		f.Add(parts[0], parts[1], parts[2])
 	}
+	f.Add(strings.ReplaceAll(threePeers, "rt_default.fdx\" : \"rt\"", "acl_wl.fdx\" : \"acl_wl.conf\""), "", "localhost ALLOW_IPSEC mme")
 	for _, rules := range []string{`dr="home.test" : "b.home.test" += DEFAULT;`, `dr=["^x"] : rlm="home.test" += REALM - 1;`, `un="001010000000001" : ["."] += 100;`, `* : "c.other.test" += -3;`} {
 		f.Add(strings.ReplaceAll(threePeers, `"rt"`, `"rt_default.conf"`), rules, "")
 	}

@@ -225,6 +225,9 @@ func (p *parser) allow(path, in string) {
 	}
 }
 
+// isHost reports whether s can be the identity of a peer.
+func isHost(s string) bool { return strings.Contains(s, ".") && isName(s) }
+
 // isName reports whether s is a name of labels.
 func isName(s string) bool {
 	for label := range strings.SplitSeq(s, ".") {
