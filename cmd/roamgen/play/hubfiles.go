@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -268,10 +269,17 @@ const (
 	freePorts = 10000
 )
 
-// FreePort gives a port of 127.0.0.1 that neither UDP nor TCP holds now.
+// givenPorts counts the ports that FreePort has looked at, from one by chance.
+var givenPorts atomic.Uint32
+
+func init() { givenPorts.Store(rand.Uint32N(freePorts)) }
+
+// FreePort gives a port of 127.0.0.1 that neither UDP nor TCP holds now, and that it has
+// not given before.
 func FreePort() (netip.AddrPort, error) {
 	for range 1000 {
-		at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(firstFree+rand.IntN(freePorts)))
+		port := firstFree + givenPorts.Add(1)%freePorts
+		at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(port))
 		tcp, err := net.Listen("tcp", at.String())
 		if err != nil {
 			continue

@@ -226,3 +226,14 @@ func TestArrivals(t *testing.T) {
 	_, ok := a.Take(last)
 	assert.False(t, ok, "the next one is not due")
 }
+
+// No port is given twice, though its server has not begun yet.
+func TestFreePort(t *testing.T) {
+	given := map[netip.AddrPort]bool{}
+	for range 500 {
+		at, err := FreePort()
+		require.NoError(t, err)
+		require.False(t, given[at], at)
+		given[at] = true
+	}
+}
