@@ -87,14 +87,15 @@ func TestDemoStaysUp(t *testing.T) {
 	}
 	// And in earnest: an HSS that refuses who is allowed, one that is silent.
 	for _, tt := range []struct {
-		script node.Script
-		want   string
-	}{{node.Script{Result: 5012}, "✗ rejects:"}, {node.Script{Silent: true}, "✗ requests lost: found 1"}} {
+		script  node.Script
+		timeout time.Duration
+		want    string
+	}{{node.Script{Result: 5012}, time.Minute, "✗ rejects:"}, {node.Script{Silent: true}, 200 * time.Millisecond, "✗ requests lost: found 1"}} {
 		t.Run(tt.want, func(t *testing.T) {
 			assert.NotContains(t, out.String(), tt.want)
 			d.cores[0].SetScript(tt.script)
 			w := d.work(&cells[0])
-			w.Rate, w.Duration, w.Total, w.Timeout = 0, 0, 1, 200*time.Millisecond
+			w.Rate, w.Duration, w.Total, w.Timeout = 0, 0, 1, tt.timeout
 			require.NoError(t, d.cells[0].Play(t.Context(), w))
 			out.Reset()
 			ok, err := d.summary(t.Context())
