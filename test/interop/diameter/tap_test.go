@@ -22,6 +22,7 @@ func before(t *testing.T, to netip.AddrPort, called who) netip.AddrPort {
 	var wait sync.WaitGroup
 	var mu sync.Mutex
 	var open []net.Conn
+	ended := false
 	both := func(near net.Conn) {
 		far, err := net.Dial("tcp", to.String())
 		if err != nil {
@@ -29,8 +30,12 @@ func before(t *testing.T, to netip.AddrPort, called who) netip.AddrPort {
 			return
 		}
 		mu.Lock()
+		defer mu.Unlock()
+		if ended {
+			_, _ = near.Close(), far.Close()
+			return
+		}
 		open = append(open, near, far)
-		mu.Unlock()
 		hub, other := near, far
 		if called == theHub {
 			hub, other = far, near
@@ -50,6 +55,7 @@ func before(t *testing.T, to netip.AddrPort, called who) netip.AddrPort {
 	t.Cleanup(func() {
 		_ = l.Close()
 		mu.Lock()
+		ended = true
 		for _, c := range open {
 			_ = c.Close()
 		}
