@@ -110,6 +110,7 @@ var wiresharkDiffers = map[string]string{
 	"NAS-IP-Address IPv4":                                address,
 	"NAS-IPv6-Address IPv6":                              address,
 	"Number-Of-Participants Unsigned32":                  charging,
+	"PPR-Address Address":                                "TS 29.173 calls it so",
 	"Reporting-Reason Enumerated":                        charging,
 	"Result-Code Unsigned32":                             unsigned,
 	"SIP-Auth-Data-Item Grouped":                         sip,
