@@ -145,4 +145,6 @@ func TestNearest(t *testing.T) {
 	} {
 		assert.Equal(t, want, nearest(word, names), word)
 	}
+	assert.Equal(t, "s6a", nearest("s6", []string{"sh", "s9", "s6a", "s6b"}), "an end that is missing")
+	assert.Equal(t, "sh", nearest("sg", []string{"sh", "s9"}))
 }

@@ -1,12 +1,16 @@
 package file
 
+import "strings"
+
 // nearest returns the candidate that word was probably meant to be, "" if none
-// is near.
+// is near. Of those that are as near it is one that begins with the word.
 func nearest(word string, candidates []string) string {
-	best, least := "", 1+min(2, (len(word)+1)/3)
+	best, limit := "", 1+min(2, (len(word)+1)/3)
+	least, begun := limit, false
 	for _, c := range candidates {
-		if n := distance(word, c, least); n < least {
-			best, least = c, n
+		n, begins := distance(word, c, limit), strings.HasPrefix(c, word)
+		if n < least || n == least && n < limit && begins && !begun {
+			best, least, begun = c, n, begins
 		}
 	}
 	return best
