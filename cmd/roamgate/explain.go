@@ -12,6 +12,9 @@ import (
 	"github.com/roamgate/roamgate/aaa/home"
 )
 
+// maxIMSI is how many digits an IMSI has (ITU-T E.212).
+const maxIMSI = 15
+
 func explainCommand() *cobra.Command {
 	var at hubAddress
 	var path, when string
@@ -45,6 +48,9 @@ request breaks, too, where it is from a peer.`,
 				if q.At, err = time.Parse(time.RFC3339, when); err != nil {
 					return misuse(cmd, "--at: write a time such as 2026-03-01T12:00:00Z")
 				}
+			}
+			if len(q.IMSI) > maxIMSI || strings.Trim(q.IMSI, "0123456789") != "" {
+				return misuse(cmd, "--imsi: %q is no IMSI: write up to %d digits, such as 262011234567890", q.IMSI, maxIMSI)
 			}
 			if text := mixed(cmd, dq.Command != ""); text != "" {
 				return misuse(cmd, "%s", text)

@@ -88,6 +88,11 @@ func (q *diameterQuestion) question() (agent.Question, error) {
 	if q.OriginRealm != "" {
 		out.OriginHost, out.OriginRealm = "explain."+q.OriginRealm, q.OriginRealm
 	}
+	for _, name := range []string{out.Realm, out.OriginRealm, out.Host} {
+		if strings.HasSuffix(name, ".") {
+			return out, fmt.Errorf("%q ends with a dot, and no Diameter name does: leave it out", name)
+		}
+	}
 	for _, text := range []string{out.OriginHost, out.From, out.Realm, out.Host, out.User} {
 		if len(text) > 255 {
 			return out, fmt.Errorf("a name has at most 255 octets")

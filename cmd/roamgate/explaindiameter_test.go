@@ -84,11 +84,17 @@ func TestExplainDiameter(t *testing.T) {
 		"--diameter XYZ --realm a.example":                    "is no Diameter request",
 		"--diameter ULR --realm a.example --application nope": "is no application",
 		"--diameter ULR": "Destination-Realm is missing",
-		"--diameter ULR --realm a.example --ssid x":          "--ssid is not of --diameter",
-		"bob@a.example --host x":                             "--host is of --diameter",
-		"--diameter ULR --realm a.example --from nobody":     `there is no peer "nobody"`,
-		"--diameter ULR a b":                                 "one user is wanted, not 2",
-		"--diameter ULR --realm " + strings.Repeat("a", 300): "at most 255 octets",
+		"--diameter ULR --realm a.example --ssid x":                "--ssid is not of --diameter",
+		"bob@a.example --host x":                                   "--host is of --diameter",
+		"--diameter ULR --realm a.example --from nobody":           `there is no peer "nobody"`,
+		"--diameter ULR --realm a.example.":                        `"a.example." ends with a dot`,
+		"--diameter ULR --realm a.example --host hss.a.example.":   `"hss.a.example." ends with a dot`,
+		"--diameter ULR --realm a.example --origin-realm b.":       `"b." ends with a dot`,
+		"--diameter ULR --realm a.example --imsi abc":              `--imsi: "abc" is no IMSI`,
+		"--diameter ULR --realm a.example --imsi 2620112345678901": `is no IMSI`,
+		"bob@a.example --imsi 26201x":                              `--imsi: "26201x" is no IMSI`,
+		"--diameter ULR a b":                                       "one user is wanted, not 2",
+		"--diameter ULR --realm " + strings.Repeat("a", 300):       "at most 255 octets",
 	} {
 		r := command(append([]string{"explain", "--config", path}, strings.Fields(args)...)...)
 		assert.NotZero(t, r.code, args)

@@ -97,6 +97,9 @@ func original(cmd *cobra.Command, against string) (migrate.Original, error) {
 		}
 		return m, nil
 	}
+	if program == "freediameter" {
+		return nil, misuse(cmd, "--against freediameter: names of RADIUS are compared here; roamgate explain --diameter says where a request goes")
+	}
 	return nil, misuse(cmd, "--against %q is not understood: radsecproxy:FILE or freeradius:DIR", against)
 }
 

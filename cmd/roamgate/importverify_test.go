@@ -90,6 +90,7 @@ func TestImportVerifyMistakes(t *testing.T) {
 		"no original":      {[]string{"--identities", at("good")}, exitUsage, "--against is missing"},
 		"no names":         {[]string{"--against", against}, exitUsage, "--identities is missing"},
 		"unknown original": {[]string{"--against", "radiator:x", "--identities", at("good")}, exitUsage, `--against "radiator:x" is not understood`},
+		"of Diameter":      {[]string{"--against", "freediameter:x", "--identities", at("good")}, exitUsage, "names of RADIUS are compared here; roamgate explain --diameter says"},
 		"refused original": {[]string{"--against", "freeradius:" + at("bad"), "--identities", at("good")}, exitProblem, `:1: failed to find home_server_pool "x"`},
 		"no file":          {[]string{"--against", against, "--identities", at("nothing")}, exitProblem, "no such file"},
 		"bad quotes":       {[]string{"--against", against, "--identities", at("names")}, exitProblem, "line 2 of the identities: the quotes are not closed"},
