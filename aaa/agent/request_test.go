@@ -3,6 +3,7 @@ package agent
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -233,6 +234,18 @@ func TestC121Decorated(t *testing.T) {
 	r.heard("mme", request().set(diameter.DestinationRealm, "hub.example").set(diameter.UserName, "home.example!u@hub.example").
 		with(avp{diameter.DestinationHost, 0, agentIdentity}))
 	assert.False(t, r.one("hss1").Has(diameter.KnownDestinationHost), "we are not the one any more")
+}
+
+// C121: RFC 5729 is about User-Name: a name in a User-Identifier leads nowhere, as it would
+// go on unchanged.
+func TestC121UserIdentifierIsNoSourceRoute(t *testing.T) {
+	r := newWalkRig(t, nil)
+	in := request().set(diameter.DestinationRealm, "hub.example")
+	in.Application, in.Command = diameter.AppSGd, diameter.MOForwardSM
+	in.avps = slices.DeleteFunc(in.avps, func(a avp) bool { return a.code == diameter.UserName })
+	r.heard("mme", in.with(avp{diameter.TGPPUserIdentifier, diameter.Vendor3GPP, []avp{{diameter.UserName, 0, "home.example!u@hub.example"}}}))
+	assert.EqualValues(t, diameter.ResultUnableToDeliver, resultIn(r.one("mme")))
+	r.nothing()
 }
 
 // C120: a redirect route says where to ask, and for how long to remember it.

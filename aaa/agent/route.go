@@ -142,9 +142,7 @@ func (o *router) addressed(a *asking, m *diameter.Message) bool {
 		return false
 	}
 	d.folded = nai.Fold(&o.fold, dest)
-	if d.name = m.Value(diameter.KnownUserName); d.name == nil {
-		d.name = identified(m)
-	}
+	d.name = m.Value(diameter.KnownUserName)
 	if (host == nil || ours) && a.atlas.own(d.folded) && bytes.IndexByte(d.name, '!') > 0 {
 		if !o.decorated(a) {
 			return false
@@ -152,6 +150,9 @@ func (o *router) addressed(a *asking, m *diameter.Message) bool {
 		if d.realm != nil {
 			ours = false
 		}
+	}
+	if d.name == nil {
+		d.name = identified(m)
 	}
 	switch {
 	case ours && a.ofGateway(m):
