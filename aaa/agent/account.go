@@ -420,15 +420,17 @@ func (l *ledger) answered(v *voucher, result uint32) course {
 	}
 	how := FateTaken
 	if v.stage&answered != 0 {
-		switch result / 1000 {
-		case 2:
+		switch family := result / 1000; {
+		case family == 2:
 			if v.lane != nil {
 				l.stats.Add(l.ctr.forwarded, 1)
 			}
-		case 5:
-			how = FateRefused
-		case 3:
+		case family == 3, result == diameter.ResultUnableToComply:
+			// The latter says nothing of the record: it is also what an agent says where
+			// its home has too much to do (RFC 7683 section 8).
 			how = FateBusy
+		case family == 5:
+			how = FateRefused
 		default:
 			how = FateSilent
 		}

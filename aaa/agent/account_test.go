@@ -169,6 +169,7 @@ func TestC117AcknowledgedAsDue(t *testing.T) {
 		{"home, GRANT_AND_STORE: it refuses", home, accounts(recordStart, 0, required(2)), 4002, 4002, []Fate{FateTaken}, true},
 		{"durable: it has answered", durable, accounts(recordStart, 0), 2001, 2001, []Fate{FateTaken}, true},
 		{"durable: it has no space", durable, accounts(recordStart, 0), 4002, 2001, []Fate{FateSilent}, true},
+		{"durable: it has too much to do, and all ways lead to it", durable, accounts(recordStart, 0), 5012, 2001, []Fate{FateBusy}, true},
 		{"durable: it refuses for good", durable, accounts(recordStart, 0), 5004, 2001, []Fate{FateRefused}, true},
 		{"durable: it is away", durable, accounts(recordStart, 0), 0, 2001, []Fate{FateDown}, true},
 		{"durable, DELIVER_AND_GRANT: it is away", durable, accounts(recordStart, 0, required(1)), 0, 3002, nil, false},
@@ -379,7 +380,7 @@ func TestOwedRecords(t *testing.T) {
 
 	r.open("hss1")
 	r.pass(time.Minute)
-	for i, result := range []uint32{2001, 5012} {
+	for i, result := range []uint32{2001, 5004} {
 		r.lp.carry(list[i])
 		out := r.one("hss1")
 		assert.NotZero(t, out.Flags&diameter.FlagRetransmitted)

@@ -154,7 +154,7 @@ func (g *Gateway) account(l *line, p *radius.Packet) {
 	b, why := g.tr.Accounting(g.room, p, name, &x)
 	if g.translated(toDiameter, why); why != translate.OK {
 		g.done(number)
-		g.reject(l, p, diameter.ResultUnableToComply)
+		g.reject(l, p, diameter.ResultInvalidAVPValue)
 		return
 	}
 	if s != nil {

@@ -25,7 +25,7 @@ func TestC123RecordThatIsRefused(t *testing.T) {
 			return r.home.reply(m, diameter.ResultInvalidAVPValue, nil)
 		case "full":
 			if full--; full >= 0 {
-				return r.home.reply(m, diameter.ResultOutOfSpace, nil)
+				return r.home.reply(m, []uint32{diameter.ResultUnableToComply, diameter.ResultOutOfSpace}[full], nil)
 			}
 		}
 		return r.home.reply(m, diameter.ResultSuccess, nil)

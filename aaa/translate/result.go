@@ -85,9 +85,10 @@ func causeOf(result uint32, experimental bool) uint32 {
 }
 
 // protestOf is the Error-Cause of a record that was not taken: it may be sent again, but
-// for a failure that is permanent (RFC 6733 section 7.1.5).
+// for a failure that is permanent (RFC 6733 section 7.1.5). UNABLE_TO_COMPLY is none: an
+// agent says it where the home has too much to do (RFC 7683 section 8).
 func protestOf(result uint32, experimental bool) uint32 {
-	if result/1000 != 5 {
+	if result/1000 != 5 || result == diameter.ResultUnableToComply && !experimental {
 		return causeNoResources
 	}
 	if cause := causeOf(result, experimental); cause != 0 && cause != causeNotRoutable && cause != causeNoResources {
