@@ -5,9 +5,9 @@ import (
 	"github.com/roamgate/roamgate/realm"
 )
 
-// answerRoom is what an answer of our own has beyond what it repeats of the request.
-func (lp *loop) answerRoom(m *diameter.Message, failed []byte) int {
-	n := len(m.Raw) + len(failed) + len(lp.conf.Identity) + len(lp.conf.Realm) + 512
+// answerRoom is what an answer of our own takes at most, to a request of so many octets.
+func (lp *loop) answerRoom(request int, failed []byte) int {
+	n := request + len(failed) + len(lp.conf.Identity) + len(lp.conf.Realm) + 512
 	return min(n, diameter.MaxLen)
 }
 
@@ -20,7 +20,7 @@ func (lp *loop) refuse(l *link, m *diameter.Message, why Reason, result uint32, 
 	if result == 0 {
 		result = why.Result()
 	}
-	room := l.room(lp.answerRoom(m, failed))
+	room := l.room(lp.answerRoom(len(m.Raw), failed))
 	if room == nil {
 		lp.drop(l.node, SenderStalled)
 		return
@@ -53,7 +53,7 @@ func (lp *loop) turnAway(l *link, m *diameter.Message, d *direction) {
 	}
 	lp.count(l.node, d.why)
 	to := d.way.route.Diameter
-	n := lp.answerRoom(m, nil)
+	n := lp.answerRoom(len(m.Raw), nil)
 	for _, host := range to.Hosts {
 		n += 12 + len(host)
 	}
@@ -84,7 +84,7 @@ func (lp *loop) deny(l *link, m *diameter.Message, v verdict, why Reason) {
 		lp.drop(l.node, Dropped)
 		return
 	}
-	room := l.room(lp.answerRoom(m, nil))
+	room := l.room(lp.answerRoom(len(m.Raw), nil))
 	if room == nil {
 		lp.count(l.node, why)
 		lp.drop(l.node, SenderStalled)

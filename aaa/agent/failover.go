@@ -69,7 +69,7 @@ const roomAgain = int64(200 * time.Millisecond)
 func (lp *loop) failLost(t *transaction) {
 	h := diameter.Header{Command: t.command, Application: t.application}
 	l := t.from
-	if l == nil || l.closed || lp.now+roomAgain >= t.began+t.way.deadlineOf(&h) || l.room(lp.answerRoom(lp.again(t), nil)) != nil {
+	if l == nil || l.closed || lp.now+roomAgain >= t.began+t.way.deadlineOf(&h) || l.room(lp.answerRoom(len(t.raw), nil)) != nil {
 		lp.fail(t, PeerLost)
 		return
 	}
