@@ -253,7 +253,7 @@ func (g *Gateway) outcome(ex *exchange, m *diameter.Message, p *radius.Packet, o
 	case radius.AccessChallenge:
 		g.met(s, m)
 		g.sessions.keep(s, out.State)
-		s.expires = g.now + beginning
+		s.expires = max(s.expires, g.now+beginning)
 	case radius.AccessAccept:
 		g.met(s, m)
 		g.sessions.keep(s, out.State)

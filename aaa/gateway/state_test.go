@@ -107,6 +107,11 @@ func TestC123AuthorisedAnew(t *testing.T) {
 		assert.Equal(t, radius.AccessAccept, again.Code())
 		assert.Equal(t, session, same)
 		b.counts(1, 0)
+
+		last, _ := b.round(stateOf(again), home, "", diameter.ResultMultiRoundAuth)
+		assert.Equal(t, radius.AccessChallenge, last.Code())
+		b.step(time.Duration(beginning) + time.Second)
+		b.counts(1, 0) // who says no more goes on with what it has
 	}
 }
 
