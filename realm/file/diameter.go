@@ -135,7 +135,7 @@ func (l *loader) redirect(e *realmEntry, r *realm.DiameterRoute) {
 		l.fail(t.pos(file), "such as 1h", "max_cache is not in 1s to %s", maxCache)
 	case t.set() && r.Usage == 0:
 		l.fail(t.pos(file), "add usage:", "max_cache: nothing is kept with usage: never")
-	case r.Usage != 0 && !t.set():
+	case r.Usage != 0 && !t.there():
 		l.fail(d.Usage.pos(file), "add max_cache:, such as 1h", "usage without a time that it holds for")
 	default:
 		r.Cache = uint32(t.v / time.Second)

@@ -385,7 +385,7 @@ func (l *loader) peerLimits(e *peerEntry, p *realm.Peer) {
 	} else {
 		p.Queue = int(q.v)
 	}
-	if e.Burst.set() && !e.Rate.set() {
+	if e.Burst.set() && !e.Rate.there() {
 		l.fail(e.Burst.pos(e.Pos.File), "add rate:, or remove it", "burst without a rate")
 	}
 }

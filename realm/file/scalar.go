@@ -55,15 +55,18 @@ func (a *at[T]) decodeNode(d *decoder, i int, key string) {
 	failed := d.report.errors()
 	d.into(i, &a.v, key)
 	switch any(&a.v).(type) {
-	case *time.Duration, *Size, *int, *uint16, *float64:
+	case *time.Duration, *Size, *int, *uint16, *uint32, *float64:
 		if d.report.errors() > failed {
-			a.line, a.col = 0, 0 // as if it were not there: nothing more is said of its value
+			a.line = 0 // nothing more is said of its value
 		}
 	}
 }
 
-// set reports whether the key was there at all.
+// set reports whether the key was there, with a value that could be read.
 func (a *at[T]) set() bool { return a.line > 0 }
+
+// there reports whether the key was there at all.
+func (a *at[T]) there() bool { return a.col > 0 }
 
 func (a *at[T]) pos(file string) realm.Pos {
 	return realm.Pos{File: file, Line: int(a.line), Col: int(a.col)}

@@ -146,7 +146,7 @@ func (l *loader) screenRule(e *screeningEntry, r realm.ScreenRule, rule *screenR
 	a.Mode = choose(l, e.Pos, r.String(), rule.Mode, a.Mode, []string{"off", "detect", "drop", "answer"},
 		realm.ScreenOff, realm.ScreenDetect, realm.ScreenDrop, realm.ScreenAnswer)
 	if !rule.Result.set() {
-		if rule.Vendor.set() {
+		if rule.Vendor.set() && !rule.Result.there() {
 			l.fail(rule.Vendor.pos(file), "add result:", "%s: a vendor without a result", r)
 		}
 		return
