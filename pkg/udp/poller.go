@@ -19,7 +19,7 @@ type pollBackend interface {
 	addStream(fd int, tag uint32) error
 	setWritable(fd int, tag uint32, on bool) error
 	removeStream(fd int)
-	wait(timeout time.Duration) (tags []uint32, woken, slept bool, err error)
+	wait(timeout time.Duration) ([]uint32, bool, error)
 	wake()
 	post(tag uint32)
 	close()
@@ -29,7 +29,6 @@ type pollBackend interface {
 // another goroutine. One event loop owns it.
 type Poller struct {
 	back   pollBackend
-	slept  bool  // in the last Wait
 	shared int64 // when others last had the processor
 }
 
@@ -74,23 +73,21 @@ func (p *Poller) Post(tag uint32) { p.back.post(tag) }
 // anyway. A socket that is not read empty is returned again.
 // hot: 0 allocs
 func (p *Poller) Wait(timeout time.Duration) (tags []uint32, woken bool, err error) {
-	tags, woken, p.slept, err = p.back.wait(timeout)
-	return tags, woken, err
+	return p.back.wait(timeout)
 }
 
-// shareEvery is how long an owner that never sleeps keeps its processor.
+// shareEvery is how long an owner keeps its processor.
 const shareEvery = int64(200 * time.Microsecond)
 
 // Share is called by the owner once a round, with a clock that never goes back, and
-// lets other goroutines have the processor, which it reports, if the owner has not
-// slept for a while: a loop that is never through would keep it from those whose
-// answers it waits for. It does not do so in every round, because the scheduler then
-// wakes another thread for the loop where there is an idle processor.
+// lets other goroutines have the processor, which it reports, if they have not had it
+// for a while: a loop that is never through would keep it from those whose answers it
+// waits for. So would one that sleeps between datagrams: it keeps its slot in the system
+// call until the scheduler's monitor takes that away, milliseconds later. It does not do
+// so in every round, because the scheduler then wakes another thread for the loop where
+// there is an idle processor.
 // hot: 0 allocs
 func (p *Poller) Share(now int64) bool {
-	if p.slept || p.shared == 0 {
-		p.shared = now
-	}
 	if now-p.shared < shareEvery {
 		return false
 	}

@@ -108,18 +108,17 @@ func (p *epoll) control(op, fd int, ev unix.EpollEvent) error {
 	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(p.fd, op, fd, &p.change))
 }
 
-func (p *epoll) wait(timeout time.Duration) (tags []uint32, called, slept bool, err error) {
+func (p *epoll) wait(timeout time.Duration) ([]uint32, bool, error) {
 	if p.closed {
-		return nil, false, false, net.ErrClosed
+		return nil, false, net.ErrClosed
 	}
 	n, err := p.look()
 	if n == 0 && err == nil && timeout != 0 && p.state.CompareAndSwap(awake, sleeping) {
-		slept = true
 		n, err = unix.EpollWait(p.fd, p.events, milliseconds(timeout))
 	}
-	called = p.state.Load() != awake && p.state.Swap(awake) == woken
+	called := p.state.Load() != awake && p.state.Swap(awake) == woken
 	if err != nil && err != unix.EINTR {
-		return nil, called, slept, os.NewSyscallError("epoll_wait", err)
+		return nil, called, os.NewSyscallError("epoll_wait", err)
 	}
 	p.tags = p.tags[:0]
 	for i := range max(n, 0) {
@@ -133,7 +132,7 @@ func (p *epoll) wait(timeout time.Duration) (tags []uint32, called, slept bool, 
 		p.posted = p.posted[:0]
 		p.mu.Unlock()
 	}
-	return p.tags, called, slept, nil
+	return p.tags, called, nil
 }
 
 // look asks without sleeping. A busy loop finds something nearly every time,

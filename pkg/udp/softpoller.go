@@ -66,24 +66,17 @@ func (p *softPoller) setWritable(int, uint32, bool) error { return ErrNoStreams 
 
 func (p *softPoller) removeStream(int) {}
 
-func (p *softPoller) wait(timeout time.Duration) (tags []uint32, woken, slept bool, err error) {
+func (p *softPoller) wait(timeout time.Duration) ([]uint32, bool, error) {
 	if p.closed {
-		return nil, false, false, net.ErrClosed
+		return nil, false, net.ErrClosed
 	}
 	if p.look() || timeout == 0 {
-		tags, woken = p.result()
-		return tags, woken, false, nil
+		return p.result()
 	}
-	p.sleep(timeout)
-	p.look()
-	tags, woken = p.result()
-	return tags, woken, true, nil
-}
-
-func (p *softPoller) sleep(timeout time.Duration) {
 	if timeout < 0 {
 		<-p.token
-		return
+		p.look()
+		return p.result()
 	}
 	p.timer.Reset(timeout)
 	select {
@@ -91,6 +84,8 @@ func (p *softPoller) sleep(timeout time.Duration) {
 		p.timer.Stop()
 	case <-p.timer.C:
 	}
+	p.look()
+	return p.result()
 }
 
 // look collects the tags and tells whether there is a reason not to sleep.
@@ -104,7 +99,7 @@ func (p *softPoller) look() bool {
 	return len(p.tags) > 0 || p.woken.Load()
 }
 
-func (p *softPoller) result() ([]uint32, bool) {
+func (p *softPoller) result() ([]uint32, bool, error) {
 	woken := p.woken.Swap(false)
 	if woken {
 		p.mu.Lock()
@@ -112,7 +107,7 @@ func (p *softPoller) result() ([]uint32, bool) {
 		p.posted = p.posted[:0]
 		p.mu.Unlock()
 	}
-	return p.tags, woken
+	return p.tags, woken, nil
 }
 
 func (p *softPoller) signal() {
