@@ -50,7 +50,7 @@ func TestC103Loop(t *testing.T) {
 	assert.EqualValues(t, 502, r.nak(sent, secretOfA))
 	assert.Equal(t, Loop, r.last())
 	r.home = nil
-	r.send(toVisited(proxy, "1", proxy, ours[:13]+"x"))
+	r.send(toVisited(proxy, "1", proxy, ours[:13]+string([]byte{ours[13] ^ 1})))
 	assert.Empty(t, r.home, "one that only looks like ours is somebody else's")
 	r.send(toVisited(proxy, "1", proxy, "2", proxy, "3"))
 	assert.Empty(t, r.home)
