@@ -41,7 +41,9 @@ func TestC01OwnProxyState(t *testing.T) {
 		{"dropped", func(string) []string { return []string{"first", "second"} }, 1},
 		{"all dropped", func(string) []string { return nil }, 1},
 		{"duplicated", func(o string) []string { return []string{"first", o, "second", o} }, 0},
-		{"forged", func(o string) []string { return []string{"first", "second", o[:len(o)-1] + string([]byte{o[len(o)-1] ^ 1})} }, 1},
+		{"forged", func(o string) []string {
+			return []string{"first", "second", o[:len(o)-1] + string([]byte{o[len(o)-1] ^ 1})}
+		}, 1},
 		{"with one more", func(o string) []string { return []string{"first", "second", o, "the home's"} }, 0},
 	}
 	for _, tt := range tests {
